@@ -1,2 +1,55 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Tenon wire: types, numbers and status codes, each with its clause.
+//! The Tenon wire: every type, number and status code that guest and host share, each beside its clause of
+//! [`docs/abi.md`](https://github.com/tenon-abi/tenon/blob/main/docs/abi.md).
+//!
+//! Everything is little-endian, of fixed width and naturally aligned (GEN-1). Nothing here is a Rust `enum`, `bool`, `usize` or
+//! reference: a peer may write any bit pattern, and every bit pattern is a value of these types. Nothing here
+//! is `unsafe`, allocates, or can panic.
+//!
+//! | module | chapter |
+//! | --- | --- |
+//! | [`address`] | wire addresses and granules |
+//! | [`discovery`] | the discovery record and how it is found |
+//! | [`control`] | negotiate, bind, reset: the requests that are frozen for ever |
+//! | [`call`] | submissions, completions, turns, call operations |
+//! | [`event`] | event entries and event operations |
+//! | [`vcpu`] | the two areas of a vCPU, start, stop, upcall |
+//! | [`console`] | console output and input |
+//! | [`lifecycle`] | exit, restart, crash record |
+//! | [`status`] | status codes, queue states and corruption reasons |
+//! | [`layout`] | all of the above as data |
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod wire;
+
+pub mod address;
+pub mod call;
+pub mod console;
+pub mod control;
+pub mod discovery;
+pub mod event;
+pub mod layout;
+pub mod lifecycle;
+pub mod status;
+pub mod vcpu;
+
+pub use address::{Address, Granule};
+pub use call::{Completion, Op, Submission, Tail, turn};
+pub use control::{ControlOp, ControlRequest};
+pub use discovery::{ConduitFlags, ConduitKind, Features, Record};
+pub use event::Entry;
+pub use status::{QueueState, Reason, Status};
+pub use vcpu::Sizes;
+
+/// The one ABI version (NEG-1): what this crate describes.
+pub const VERSION: Version = Version { major: 0, minor: 1 };
+
+/// A version of the ABI. Equal majors can talk; the smaller minor of the two is used (NEG-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Changes when something that exists changes its meaning.
+    pub major: u16,
+    /// Changes when something is added.
+    pub minor: u16,
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Submissions, completions and the call operations.
+
+use crate::layout::Number;
+use crate::status::Status;
+use crate::wire::{numbers, wire};
+use zerocopy::little_endian::{U32, U64};
+
+wire! {
+    pub struct Submission: 64, "One request. The tail is stored last, with Release." {
+        0x00 flags: U32, "CALL-9", "submission flags";
+        0x04 count: U32, "CALL-10", "bytes of inline payload in `args`; zero without INLINE";
+        0x08 args: [U64; 6], "CALL-11", "arguments, or the inline payload";
+        0x38 tail: U64, "CALL-2", "operation (16 bits), id (16 bits), turn (32 bits)";
+    }
+    pub struct Completion: 16, "One result. The tail is stored last, with Release." {
+        0x00 value: U64, "CALL-3", "the operation's value; zero unless the status is OK";
+        0x08 tail: U64, "CALL-3", "status (16 bits), id (16 bits), turn (32 bits)";
+    }
+}
+
+/// Words of 64 bits in a submission.
+pub const SUBMISSION_WORDS: usize = 8;
+/// Words of 64 bits in a completion.
+pub const COMPLETION_WORDS: usize = 2;
+/// The largest inline payload in bytes (CALL-10).
+pub const INLINE_MAX: usize = 48;
+/// The depth that a guest without wishes uses (VCPU-2).
+pub const DEFAULT_DEPTH: u32 = 64;
+/// The largest depth that exists (CALL-1).
+pub const MAX_DEPTH: u32 = 4096;
+
+/// `args` hold the payload itself: `count` bytes (CALL-10).
+pub const FLAG_INLINE: u32 = 1 << 0;
+/// Submission flags as data.
+pub const FLAGS: &[Number] =
+    &[Number { name: "INLINE", value: 1, clause: "CALL-10", doc: "`args` hold `count` bytes of payload" }];
+
+numbers! {
+    pub struct Op(u16), "An operation: family in the high byte, number in the low one (CALL-12)." {
+        0x0100 NOP, "CALL-20", "does nothing: value = args[0]";
+        0x0101 PROBE, "CALL-21", "does an operation exist: value = 0, or 1, or 3 if it is replay-safe too";
+        0x0102 CANCEL, "CALL-22", "cancel a request in flight: value = 1 if it was cancelled, else 0";
+        0x0200 EVENT_BIND, "EVT-3", "bind a port to a vCPU's event ring";
+        0x0201 EVENT_UNBIND, "EVT-5", "release a port";
+        0x0202 EVENT_MOVE, "EVT-17", "bind a port to another ring";
+        0x0203 EVENT_SIGNAL, "EVT-6", "raise a port of one's own";
+        0x0204 EVENT_BIND_DIRECT, "EVT-22", "give a port an interrupt of its own";
+        0x0300 REGION_QUERY, "REG-4", "length of a region in bytes";
+        0x0500 VCPU_START, "VCPU-5", "start a vCPU";
+        0x0501 VCPU_STOP, "VCPU-6", "stop a vCPU and move its ports";
+        0x0502 VCPU_UPCALL, "VCPU-8", "set the interrupt vector of a vCPU's upcall";
+        0x0600 CONSOLE_WRITE, "CON-2", "write bytes to the console";
+        0x0601 CONSOLE_READ, "CON-4", "read bytes; completes when there are some";
+        0x0800 EXIT, "LIFE-2", "end the domain with a code";
+        0x0801 RESTART, "LIFE-3", "restart the domain";
+        0x0802 CRASH, "LIFE-4", "leave a crash record";
+    }
+}
+
+impl Op {
+    /// Whether the operation may be done twice without anybody noticing (CALL-18).
+    #[must_use]
+    pub const fn is_replay_safe(self) -> bool {
+        matches!(self, Self::NOP | Self::PROBE | Self::REGION_QUERY | Self::VCPU_UPCALL)
+    }
+}
+
+/// The turn of a position (CALL-4): what tells a written slot from a stale one.
+#[must_use]
+pub const fn turn(seed: u32, position: u32) -> u32 {
+    seed.wrapping_add(position).wrapping_add(1)
+}
+
+/// The last word of a submission or a completion, unpacked (CALL-2, CALL-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The operation, or the status.
+    pub code: u16,
+    /// The request's id.
+    pub id: u16,
+    /// The turn of the position.
+    pub turn: u32,
+}
+
+impl Tail {
+    /// The wire word.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        let [c0, c1] = self.code.to_le_bytes();
+        let [i0, i1] = self.id.to_le_bytes();
+        let [t0, t1, t2, t3] = self.turn.to_le_bytes();
+        u64::from_le_bytes([c0, c1, i0, i1, t0, t1, t2, t3])
+    }
+
+    /// From the wire word.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        let [c0, c1, i0, i1, t0, t1, t2, t3] = word.to_le_bytes();
+        Self {
+            code: u16::from_le_bytes([c0, c1]),
+            id: u16::from_le_bytes([i0, i1]),
+            turn: u32::from_le_bytes([t0, t1, t2, t3]),
+        }
+    }
+}
+
+/// Two 32-bit halves as a word: low, high.
+#[must_use]
+pub const fn pack(low: u32, high: u32) -> u64 {
+    let [a, b, c, d] = low.to_le_bytes();
+    let [e, f, g, h] = high.to_le_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// A word as two 32-bit halves: low, high.
+#[must_use]
+pub const fn unpack(word: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+}
+
+impl Submission {
+    /// A submission without flags, payload, id and turn.
+    #[must_use]
+    pub fn new(op: Op, args: [u64; 6]) -> Self {
+        let tail = Tail { code: op.0, id: 0, turn: 0 }.to_word();
+        Self { flags: U32::ZERO, count: U32::ZERO, args: args.map(U64::new), tail: U64::new(tail) }
+    }
+
+    /// A submission that carries its payload; `None` when it is longer than [`INLINE_MAX`].
+    #[must_use]
+    pub fn with_inline(op: Op, payload: &[u8]) -> Option<Self> {
+        let mut bytes = [0; INLINE_MAX];
+        bytes.get_mut(..payload.len())?.copy_from_slice(payload);
+        let mut submission = Self::new(op, [0; 6]);
+        submission.flags = U32::new(FLAG_INLINE);
+        submission.count = U32::new(u32::try_from(payload.len()).ok()?);
+        submission.args = zerocopy::transmute!(bytes);
+        Some(submission)
+    }
+
+    /// From the eight words of a slot.
+    #[must_use]
+    pub fn from_words(words: [u64; SUBMISSION_WORDS]) -> Self {
+        zerocopy::transmute!(words.map(U64::new))
+    }
+
+    /// The eight words of a slot.
+    #[must_use]
+    pub fn to_words(self) -> [u64; SUBMISSION_WORDS] {
+        let words: [U64; SUBMISSION_WORDS] = zerocopy::transmute!(self);
+        words.map(U64::get)
+    }
+
+    /// The operation.
+    #[must_use]
+    pub fn op(&self) -> Op {
+        Op(Tail::from_word(self.tail.get()).code)
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> u16 {
+        Tail::from_word(self.tail.get()).id
+    }
+
+    /// The inline payload, all 48 bytes: the first `count` mean something.
+    #[must_use]
+    pub fn inline(&self) -> [u8; INLINE_MAX] {
+        zerocopy::transmute!(self.args)
+    }
+}
+
+impl Completion {
+    /// A completion.
+    #[must_use]
+    pub fn new(status: Status, id: u16, turn: u32, value: u64) -> Self {
+        Self { value: U64::new(value), tail: U64::new(Tail { code: status.0, id, turn }.to_word()) }
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status(Tail::from_word(self.tail.get()).code)
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> u16 {
+        Tail::from_word(self.tail.get()).id
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
+
+use crate::{call, control, discovery, status, vcpu};
+
+/// One wire structure.
+#[derive(Clone, Copy, Debug)]
+pub struct Struct {
+    /// Its name in the spec.
+    pub name: &'static str,
+    /// Its size in bytes.
+    pub size: usize,
+    /// What it is.
+    pub doc: &'static str,
+    /// Its fields in order of offset.
+    pub fields: &'static [Field],
+}
+
+/// One field of a wire structure.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Offset from the start of the structure, in bytes.
+    pub offset: usize,
+    /// Its name in the spec.
+    pub name: &'static str,
+    /// Its little-endian type.
+    pub ty: &'static str,
+    /// Its size in bytes.
+    pub size: usize,
+    /// The clause that says what it means.
+    pub clause: &'static str,
+    /// What it is, in a line.
+    pub doc: &'static str,
+}
+
+/// One named number.
+#[derive(Clone, Copy, Debug)]
+pub struct Number {
+    /// Its name in the spec.
+    pub name: &'static str,
+    /// Its value.
+    pub value: u64,
+    /// The clause that says what it means.
+    pub clause: &'static str,
+    /// What it is, in a line.
+    pub doc: &'static str,
+}
+
+/// A named group of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// The group's name.
+    pub name: &'static str,
+    /// Its members in order of value.
+    pub numbers: &'static [Number],
+}
+
+/// Every wire structure.
+pub const LAYOUT: &[Struct] = &[
+    discovery::Record::LAYOUT,
+    control::ControlRequest::LAYOUT,
+    call::Submission::LAYOUT,
+    call::Completion::LAYOUT,
+];
+
+/// Every group of numbers.
+pub const NUMBERS: &[Group] = &[
+    Group { name: "Features", numbers: discovery::FEATURES },
+    Group { name: "ConduitKind", numbers: discovery::ConduitKind::NUMBERS },
+    Group { name: "ConduitFlags", numbers: discovery::CONDUIT_FLAGS },
+    Group { name: "ControlOp", numbers: control::ControlOp::NUMBERS },
+    Group { name: "Op", numbers: call::Op::NUMBERS },
+    Group { name: "SubmissionFlags", numbers: call::FLAGS },
+    Group { name: "Status", numbers: status::Status::NUMBERS },
+    Group { name: "QueueState", numbers: status::QueueState::NUMBERS },
+    Group { name: "Reason", numbers: status::Reason::NUMBERS },
+    Group { name: "GuestArea", numbers: vcpu::guest::NUMBERS },
+    Group { name: "HostArea", numbers: vcpu::host::NUMBERS },
+];
