@@ -1,1 +1,57 @@
-fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The project's chores, one subcommand and one file each: `cargo xtask --help` lists them.
+//!
+//! Exit codes: 0 all well, 1 a check found something, 2 wrong usage or something missing on this machine.
+
+mod check_abi;
+mod ci;
+mod failure;
+mod project;
+mod size;
+mod spec;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// The project's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that has to hold before a change is accepted, step by step.
+    Ci(ci::Args),
+    /// The rules that ABI sources and manifests have to keep, checked on the code.
+    CheckAbi,
+    /// The clauses of docs/abi.md: numbering, evidence, citations, generated tables, links.
+    Spec(spec::Args),
+    /// Text that Tenon adds to an image.
+    Size(size::Args),
+    /// Run the conformance suite, or any static binary, in a machine with a standard hypervisor.
+    Vm(vm::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Ci(args) => ci::run(&args),
+        Command::CheckAbi => check_abi::run(),
+        Command::Spec(args) => spec::run(&args),
+        Command::Size(args) => size::run(&args),
+        Command::Vm(args) => vm::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// What every command ends with.
+type Outcome = Result<ExitCode, Failure>;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The machine's first and only file system: a cpio archive in memory.
+
+/// What the machine starts with.
+pub(crate) struct Parts<'a> {
+    /// The shell and its tools, one static binary.
+    pub(crate) busybox: Vec<u8>,
+    /// Kernel modules, in the order in which they are inserted.
+    pub(crate) modules: Vec<(String, Vec<u8>)>,
+    /// The static binary to run.
+    pub(crate) program: Vec<u8>,
+    /// Its arguments.
+    pub(crate) args: &'a [String],
+}
+
+/// What the boot script says on the control port when the program is about to start.
+pub(crate) const READY: &str = "ready";
+/// What it says, before a number, when the program has ended.
+pub(crate) const EXIT: &str = "exit ";
+/// What it says, before a reason, when the program cannot be started.
+pub(crate) const BROKEN: &str = "broken ";
+
+/// Packs the file system.
+pub(crate) fn pack(parts: &Parts<'_>) -> Vec<u8> {
+    let mut archive = Archive::default();
+    for dir in ["bin", "dev", "lib", "proc", "sys", "tmp"] {
+        archive.add(dir, 0o040_755, &[]);
+    }
+    archive.add("bin/busybox", 0o100_755, &parts.busybox);
+    for (name, code) in &parts.modules {
+        archive.add(&format!("lib/{name}.ko"), 0o100_644, code);
+    }
+    archive.add("program", 0o100_755, &parts.program);
+    let names: Vec<&str> = parts.modules.iter().map(|(name, _)| name.as_str()).collect();
+    archive.add("init", 0o100_755, script(&names, parts.args).as_bytes());
+    archive.finish()
+}
+
+/// The boot script. The console is left to the kernel; the program's streams and our own words have a serial
+/// port each, so that no boot message can be taken for either. The program sees pipes, not terminals.
+fn script(modules: &[&str], args: &[String]) -> String {
+    let quoted: String = args.iter().map(|arg| format!(" '{}'", arg.replace('\'', r"'\''"))).collect();
+    format!(
+        r#"#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+for port in 1 2 3; do stty -F /dev/ttyS$port raw -echo; done
+exec 5>/dev/ttyS3
+for module in {modules}; do
+    insmod /lib/$module.ko || {{ echo "{BROKEN}insmod $module" >&5; poweroff -f; }}
+done
+[ -c /dev/kvm ] || {{ echo "{BROKEN}no /dev/kvm" >&5; poweroff -f; }}
+mkfifo /tmp/out /tmp/err
+cat /tmp/out >/dev/ttyS1 &
+cat /tmp/err >/dev/ttyS2 &
+cd /tmp
+export PATH=/bin HOME=/tmp TMPDIR=/tmp
+echo {READY} >&5
+/program{quoted} </dev/null >/tmp/out 2>/tmp/err 5>&-
+code=$?
+wait
+echo "{EXIT}$code" >&5
+exec 5>&-
+poweroff -f
+"#,
+        modules = modules.join(" ")
+    )
+}
+
+/// A cpio archive of the `newc` kind, the one that Linux unpacks at boot.
+#[derive(Default)]
+struct Archive {
+    bytes: Vec<u8>,
+    inodes: usize,
+}
+
+impl Archive {
+    fn add(&mut self, name: &str, mode: usize, data: &[u8]) {
+        self.inodes += 1;
+        let (links, nul) = (1, 1);
+        let fields =
+            [self.inodes, mode, 0, 0, links, 0, data.len(), 0, 0, 0, 0, name.len() + nul, 0];
+        self.bytes.extend(b"070701");
+        for field in fields {
+            self.bytes.extend(format!("{field:08X}").bytes());
+        }
+        self.bytes.extend(name.bytes());
+        self.bytes.push(0);
+        self.pad();
+        self.bytes.extend(data);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.add("TRAILER!!!", 0, &[]);
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_has_aligned_headers_and_a_trailer() {
+        let mut archive = Archive::default();
+        archive.add("a", 0o100_644, b"hello");
+        let bytes = archive.finish();
+        assert_eq!(&bytes[..14], b"07070100000001");
+        // Header 110 bytes, name "a\0", data at the next multiple of four.
+        assert_eq!(&bytes[112..117], b"hello");
+        assert_eq!(&bytes[120..126], b"070701");
+        assert_eq!(bytes.len() % 4, 0);
+        assert!(bytes.windows(11).any(|name| name == b"TRAILER!!!\0"));
+    }
+
+    #[test]
+    fn arguments_reach_the_program_as_they_are() {
+        let text = script(&["kvm"], &["--filter".to_owned(), "it's $HOME".to_owned()]);
+        assert!(text.contains(r"/program '--filter' 'it'\''s $HOME' <"), "{text}");
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One run of QEMU: started, listened to, and stopped whatever happens.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::initramfs::{BROKEN, EXIT, READY};
+use crate::failure::{Context, Failure};
+use crate::project::find_program;
+
+/// The emulator's program.
+pub(crate) const QEMU: &str = "qemu-system-x86_64";
+
+/// How long QEMU may take to power off after the program has ended.
+const POWER_OFF: Duration = Duration::from_secs(5);
+
+/// What one run needs.
+pub(crate) struct Setup<'a> {
+    /// The kernel image.
+    pub(crate) kernel: &'a Path,
+    /// The packed file system.
+    pub(crate) initrd: &'a Path,
+    /// Where the kernel's messages go.
+    pub(crate) log: &'a Path,
+    /// The longest that the machine may run.
+    pub(crate) timeout: Duration,
+}
+
+/// The shell that the machine boots with, if a static one is installed.
+pub(crate) fn busybox() -> Option<PathBuf> {
+    let path = find_program("busybox")?;
+    let bytes = fs::read(&path).ok()?;
+    matches!(super::needs_interpreter(&bytes), Ok(false)).then_some(path)
+}
+
+/// Boots, relays the program's streams, and returns its exit code.
+pub(crate) fn boot(setup: &Setup<'_>) -> Result<u8, Failure> {
+    let sockets = tempfile::tempdir().context("cannot make a folder for QEMU's sockets")?;
+    // In the order of the serial ports ttyS1 to ttyS3.
+    let listeners = ["stdout", "stderr", "control"].map(|name| listen(&sockets.path().join(name)));
+    let [stdout, stderr, control] = listeners;
+    let (stdout, stderr, control) = (stdout?, stderr?, control?);
+
+    let started = Instant::now();
+    let mut qemu = Guard(command(setup, sockets.path()).spawn().context(format_args!("cannot start {QEMU}"))?);
+    let stdout = accept(&stdout, &mut qemu)?;
+    let stderr = accept(&stderr, &mut qemu)?;
+    let control = accept(&control, &mut qemu)?;
+    let relays = [relay(stdout, io::stdout()), relay(stderr, io::stderr())];
+
+    let words = listen_for_words(control);
+    let outcome = converse(&words, started, setup);
+    if outcome.is_ok() {
+        qemu.wait_until(Instant::now() + POWER_OFF);
+    }
+    // Once QEMU is gone, its ends of the sockets are closed and the relays come to an end.
+    drop(qemu);
+    for thread in relays {
+        thread.join().map_err(|_| Failure::environment("a relay thread panicked"))?;
+    }
+    outcome
+}
+
+fn command(setup: &Setup<'_>, sockets: &Path) -> Command {
+    // Should this process be killed, QEMU must not outlive it.
+    let mut command = match find_program("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL", QEMU]);
+            command
+        }
+        None => Command::new(QEMU),
+    };
+    command
+        .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
+        // A second CPU makes the emulation slower and the times jittery.
+        .args(["-machine", "q35", "-accel", "tcg", "-cpu", "max,+svm", "-smp", "1", "-m", "1024"])
+        .args(["-append", "console=ttyS0 quiet panic=-1"])
+        .arg("-kernel")
+        .arg(setup.kernel)
+        .arg("-initrd")
+        .arg(setup.initrd);
+    let log = format!("file,id=console,path={}", setup.log.display());
+    command.args(["-chardev", &log, "-device", "isa-serial,chardev=console,index=0"]);
+    // An interrupt each: edge-triggered lines cannot be shared reliably.
+    for (port, (name, iobase, irq)) in
+        (1..).zip([("stdout", "0x2f8", 3), ("stderr", "0x3e8", 5), ("control", "0x2e8", 7)])
+    {
+        let socket = format!("socket,id={name},path={}", sockets.join(name).display());
+        let device = format!("isa-serial,chardev={name},index={port},iobase={iobase},irq={irq}");
+        command.args(["-chardev", &socket, "-device", &device]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    command
+}
+
+/// Follows the boot script's words until the program has ended.
+fn converse(words: &mpsc::Receiver<String>, started: Instant, setup: &Setup<'_>) -> Result<u8, Failure> {
+    loop {
+        let left = setup.timeout.saturating_sub(started.elapsed());
+        let word = match words.recv_timeout(left) {
+            Ok(word) => word,
+            Err(RecvTimeoutError::Timeout) => {
+                let seconds = setup.timeout.as_secs();
+                return Err(Failure::Verdict(vec![format!("vm: stopped after {seconds} s without an exit code")]));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::Verdict(vec![format!(
+                    "vm: the machine ended without an exit code; see {}",
+                    setup.log.display()
+                )]));
+            }
+        };
+        if word == READY {
+            eprintln!("vm: booted in {:.1} s", started.elapsed().as_secs_f64());
+        } else if let Some(code) = word.strip_prefix(EXIT) {
+            return code.parse().context(format_args!("the machine's exit code {code:?}"));
+        } else if let Some(reason) = word.strip_prefix(BROKEN) {
+            return Err(Failure::Environment(format!("vm: {reason}; see {}", setup.log.display())));
+        }
+    }
+}
+
+fn listen(path: &Path) -> Result<UnixListener, Failure> {
+    let listener = UnixListener::bind(path).context(path.display())?;
+    listener.set_nonblocking(true).context(path.display())?;
+    Ok(listener)
+}
+
+/// Waits for QEMU's connection, or for its end if it does not like its arguments.
+fn accept(listener: &UnixListener, qemu: &mut Guard) -> Result<UnixStream, Failure> {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).context("QEMU's socket")?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Some(status) = qemu.0.try_wait().context(QEMU)? {
+                    return Err(Failure::Environment(format!("{QEMU} ended at once: {status}")));
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) => return Err(Failure::environment(error)),
+        }
+    }
+}
+
+/// Copies everything that arrives, at once, so that a slow program is seen as it goes.
+fn relay(mut from: UnixStream, mut to: impl Write + Send + 'static) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length) = from.read(&mut buffer) {
+            if length == 0 {
+                break;
+            }
+            // A reader of ours that went away must not stop the machine: its exit code still counts.
+            let _ = to.write_all(&buffer[..length]).and_then(|()| to.flush());
+        }
+    })
+}
+
+fn listen_for_words(control: UnixStream) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(control).lines() {
+            let Ok(line) = line else { break };
+            if sender.send(line.trim_end().to_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Ends the process that it holds, and no other.
+struct Guard(Child);
+
+impl Guard {
+    fn wait_until(&mut self, deadline: Instant) {
+        while Instant::now() < deadline && matches!(self.0.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Already gone is as good as killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
