@@ -2,4 +2,6 @@
 /// A
 #[derive(clap::Args)]
 pub(crate) struct Args {}
-pub(crate) fn run(_: &Args) -> crate::Outcome { Ok(std::process::ExitCode::SUCCESS) }
+pub(crate) fn run(_: &Args) -> crate::Outcome {
+    Ok(std::process::ExitCode::SUCCESS)
+}

@@ -11,7 +11,8 @@ use crate::failure::{Context, Failure};
 /// The workspace's root folder.
 pub(crate) fn root() -> PathBuf {
     // Cargo sets the variable for `cargo run`; a binary called by hand falls back on where it was built.
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let mut root = PathBuf::from(manifest);
     root.pop();
     root

@@ -81,8 +81,7 @@ impl Archive {
     fn add(&mut self, name: &str, mode: usize, data: &[u8]) {
         self.inodes += 1;
         let (links, nul) = (1, 1);
-        let fields =
-            [self.inodes, mode, 0, 0, links, 0, data.len(), 0, 0, 0, 0, name.len() + nul, 0];
+        let fields = [self.inodes, mode, 0, 0, links, 0, data.len(), 0, 0, 0, 0, name.len() + nul, 0];
         self.bytes.extend(b"070701");
         for field in fields {
             self.bytes.extend(format!("{field:08X}").bytes());

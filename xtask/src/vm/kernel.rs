@@ -111,7 +111,9 @@ fn current_package() -> Result<String, Failure> {
         .output()
         .context("cannot start apt-cache")?;
     dependency(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| {
-        Failure::Environment(format!("apt knows no package {META_PACKAGE}: apt-get update, on Debian for amd64"))
+        Failure::Environment(format!(
+            "apt knows no package {META_PACKAGE}: apt-get update, on Debian for amd64"
+        ))
     })
 }
 
@@ -123,8 +125,7 @@ fn dependency(listing: &str) -> Option<String> {
 /// Runs a tool whose output matters only if it fails.
 fn quiet(command: &mut Command) -> Result<(), Failure> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.stdin(Stdio::null()).output().context(format_args!("cannot start {program}"))?;
+    let output = command.stdin(Stdio::null()).output().context(format_args!("cannot start {program}"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -178,7 +179,11 @@ fn depends(module: &[u8]) -> object::Result<Vec<String>> {
 fn dependencies(modinfo: &[u8]) -> Vec<String> {
     let entries = modinfo.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok());
     let lists = entries.filter_map(|entry| entry.strip_prefix("depends="));
-    lists.flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
+    lists
+        .flat_map(|list| list.split(','))
+        .filter(|name| !name.is_empty())
+        .map(|name| name.replace('-', "_"))
+        .collect()
 }
 
 fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {

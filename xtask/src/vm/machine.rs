@@ -48,7 +48,8 @@ pub(crate) fn boot(setup: &Setup<'_>) -> Result<u8, Failure> {
     let (stdout, stderr, control) = (stdout?, stderr?, control?);
 
     let started = Instant::now();
-    let mut qemu = Guard(command(setup, sockets.path()).spawn().context(format_args!("cannot start {QEMU}"))?);
+    let mut qemu =
+        Guard(command(setup, sockets.path()).spawn().context(format_args!("cannot start {QEMU}"))?);
     let stdout = accept(&stdout, &mut qemu)?;
     let stderr = accept(&stderr, &mut qemu)?;
     let control = accept(&control, &mut qemu)?;
@@ -108,7 +109,9 @@ fn converse(words: &mpsc::Receiver<String>, started: Instant, setup: &Setup<'_>)
             Ok(word) => word,
             Err(RecvTimeoutError::Timeout) => {
                 let seconds = setup.timeout.as_secs();
-                return Err(Failure::Verdict(vec![format!("vm: stopped after {seconds} s without an exit code")]));
+                return Err(Failure::Verdict(vec![format!(
+                    "vm: stopped after {seconds} s without an exit code"
+                )]));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::Verdict(vec![format!(
