@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tables of the norm that are made from the ABI's own description.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use tenon_abi::layout::{Group, LAYOUT, NUMBERS, Struct};
+
+use crate::project::Source;
+
+const BEGIN: &str = "<!-- generated: ";
+const BEGIN_END: &str = " -->";
+const END: &str = "<!-- end -->";
+
+/// What differs between the text and the description.
+pub(crate) fn check(spec: &Source) -> Vec<String> {
+    let (expected, mut problems) = regenerate(spec);
+    if let Some((line, _)) =
+        (1..).zip(spec.text.lines().zip(expected.lines())).find(|(_, (found, expected))| found != expected)
+    {
+        problems.push(format!("{}:{line}: a generated table is stale: cargo xtask spec --write", spec.path));
+    } else if spec.text != expected {
+        problems.push(format!("{}: a generated table is stale: cargo xtask spec --write", spec.path));
+    }
+    problems
+}
+
+/// The text with every table made anew, and the marks that are wrong.
+pub(crate) fn regenerate(spec: &Source) -> (String, Vec<String>) {
+    let mut problems = Vec::new();
+    let mut placed = BTreeSet::new();
+    let mut text = String::new();
+    // The line of the mark whose old table is being left out.
+    let mut open: Option<usize> = None;
+    for (number, line) in (1..).zip(spec.text.split_inclusive('\n')) {
+        let mark = line.trim_end();
+        let name = mark.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(BEGIN_END));
+        if let Some(begun) = open {
+            if mark == END {
+                open = None;
+                text.push_str(line);
+            } else if name.is_some() {
+                problems.push(format!("{}:{begun}: no `{END}` before the next table", spec.path));
+                return (spec.text.clone(), problems);
+            }
+            continue;
+        }
+        text.push_str(line);
+        let Some(name) = name else { continue };
+        match table(name) {
+            Some(table) => {
+                placed.insert(name);
+                text.push_str(&table);
+                open = Some(number);
+            }
+            None => problems.push(format!("{}:{number}: tenon-abi describes no `{name}`", spec.path)),
+        }
+    }
+    if let Some(begun) = open {
+        problems.push(format!("{}:{begun}: no `{END}`", spec.path));
+        return (spec.text.clone(), problems);
+    }
+    let described = LAYOUT.iter().map(|item| item.name).chain(NUMBERS.iter().map(|group| group.name));
+    for name in described.filter(|name| !placed.contains(name)) {
+        problems.push(format!("{}: no table of `{name}`: {BEGIN}{name}{BEGIN_END}", spec.path));
+    }
+    (text, problems)
+}
+
+fn table(name: &str) -> Option<String> {
+    let structure = LAYOUT.iter().find(|item| item.name == name).map(structure);
+    structure.or_else(|| NUMBERS.iter().find(|group| group.name == name).map(numbers))
+}
+
+fn structure(item: &Struct) -> String {
+    let mut table = format!("\n`{}`, {} bytes: {}\n\n", item.name, item.size, item.doc);
+    table.push_str("| offset | field | type | meaning | clause |\n| --- | --- | --- | --- | --- |\n");
+    for field in item.fields {
+        let (offset, name, ty, doc) = (field.offset, field.name, field.ty, cell(field.doc));
+        let _ = writeln!(table, "| {offset:#04x} | `{name}` | {ty} | {doc} | {} |", field.clause);
+    }
+    table.push('\n');
+    table
+}
+
+fn numbers(group: &Group) -> String {
+    let hex = group.numbers.iter().any(|number| number.value > 0xff);
+    let mut table = format!("\n| `{}` | value | meaning | clause |\n| --- | --- | --- | --- |\n", group.name);
+    for number in group.numbers {
+        let value = if hex { format!("{:#06x}", number.value) } else { number.value.to_string() };
+        let _ = writeln!(table, "| {} | {value} | {} | {} |", number.name, cell(number.doc), number.clause);
+    }
+    table.push('\n');
+    table
+}
+
+/// A text that does not end its cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check_abi::testing::{assert_one, source};
+
+    /// A norm in which every table has its place.
+    fn complete() -> String {
+        let names = LAYOUT.iter().map(|item| item.name).chain(NUMBERS.iter().map(|group| group.name));
+        names.fold(String::from("# Norm\n"), |text, name| {
+            format!("{text}{BEGIN}{name}{BEGIN_END}\n{END}\nafter\n")
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_checked() {
+        let empty = source("docs/abi.md", &complete());
+        assert_one(&check(&empty), "is stale");
+        let (text, problems) = regenerate(&empty);
+        assert_eq!(problems, Vec::<String>::new());
+        let written = source("docs/abi.md", &text);
+        assert_eq!(check(&written), Vec::<String>::new());
+        assert_eq!(text.matches("after\n").count(), LAYOUT.len() + NUMBERS.len());
+        let record =
+            LAYOUT.iter().find(|item| item.name == "Submission").expect("the submission is described");
+        assert!(text.contains(record.doc), "{text}");
+        assert!(text.contains("| 0x38 | `tail` | U64 |"), "{text}");
+    }
+
+    #[test]
+    fn a_changed_number_is_stale() {
+        let (text, _) = regenerate(&source("docs/abi.md", &complete()));
+        let changed = text.replacen("| 0x38 |", "| 0x3c |", 1);
+        assert_one(&check(&source("docs/abi.md", &changed)), "is stale");
+    }
+
+    #[test]
+    fn every_table_has_a_place_and_every_place_a_table() {
+        let (text, _) = regenerate(&source("docs/abi.md", &complete()));
+        let lost = text.replace(&format!("{BEGIN}Op{BEGIN_END}"), "");
+        assert!(
+            check(&source("docs/abi.md", &lost)).iter().any(|problem| problem.contains("no table of `Op`"))
+        );
+        let unknown = format!("{text}{BEGIN}Nothing{BEGIN_END}\n");
+        assert_one(&check(&source("docs/abi.md", &unknown)), "describes no `Nothing`");
+        let unclosed = format!("{}{BEGIN}Op{BEGIN_END}\n", text);
+        assert_one(&check(&source("docs/abi.md", &unclosed)), "no `<!-- end -->`");
+    }
+}
