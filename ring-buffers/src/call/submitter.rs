@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The guest's end of a queue.
+
+use super::{check_sizes, slot};
+use crate::error::{Corrupt, Error};
+use crate::order::Site;
+use crate::words::Words;
+use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS};
+use tenon_abi::{Completion, Reason, Status, Submission, Tail, turn};
+
+/// The right to the result of one submission. Not `Clone`: a result is taken once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a ticket that is dropped keeps its id for ever: take its result, or abandon it"]
+pub struct Ticket {
+    id: u16,
+}
+
+impl Ticket {
+    /// The request's id on the wire.
+    #[must_use]
+    pub const fn id(&self) -> u16 {
+        self.id
+    }
+}
+
+/// What a completion said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The status.
+    pub status: Status,
+    /// The value: meaningful if the status is OK.
+    pub value: u64,
+}
+
+/// Private bookkeeping of one id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    InFlight,
+    /// In flight, and nobody waits: the id is free again when the completion arrives (CALL-17).
+    Abandoned,
+    Done(Outcome),
+}
+
+/// Publishes submissions and takes completions. `D` is the depth.
+///
+/// An id is handed out only when its last completion was taken, so at most `D` submissions are without one. Among the last `D`
+/// positions there is then always one that was completed, hence fetched, and the slot of the next position is free (CALL-8).
+#[derive(Debug)]
+pub struct Submitter<W, const D: usize> {
+    submissions: W,
+    completions: W,
+    seed: u32,
+    /// Position of the next submission.
+    next: u32,
+    /// Position of the next completion.
+    reaped: u32,
+    /// Stack of the free ids: the first `free_len`.
+    free: [u16; D],
+    free_len: usize,
+    states: [State; D],
+    corrupt: Option<Corrupt>,
+}
+
+impl<W: Words, const D: usize> Submitter<W, D> {
+    const DEPTH: u32 = {
+        assert!(D.is_power_of_two() && D <= 4096, "the depth is a power of two from 1 to 4096 (CALL-1)");
+        #[allow(clippy::as_conversions, reason = "at most 4096, and there is no const TryFrom")]
+        let depth = D as u32;
+        depth
+    };
+
+    /// A submitter at position 0 over cleared memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadSize`] if either part is too small for `D` slots.
+    pub fn new(submissions: W, completions: W, seed: u32) -> Result<Self, Error> {
+        Self::starting_at(submissions, completions, seed, 0)
+    }
+
+    /// A submitter at any position: for models and tests that start near the wrap.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadSize`] if either part is too small for `D` slots.
+    pub fn starting_at(submissions: W, completions: W, seed: u32, position: u32) -> Result<Self, Error> {
+        check_sizes(&submissions, &completions, Self::DEPTH)?;
+        let mut free = [0; D];
+        // Handed out from the end: id 0 first.
+        for (id, place) in (0u16..).zip(free.iter_mut().rev()) {
+            *place = id;
+        }
+        Ok(Self {
+            submissions,
+            completions,
+            seed,
+            next: position,
+            reaped: position,
+            free,
+            free_len: D,
+            states: [State::Free; D],
+            corrupt: None,
+        })
+    }
+
+    /// Publishes a submission; its id and turn are filled in here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] while `D` submissions are without a taken result, [`Error::Corrupt`] once latched.
+    #[inline]
+    pub fn submit(&mut self, submission: Submission) -> Result<Ticket, Error> {
+        if let Some(corrupt) = self.corrupt {
+            return Err(Error::Corrupt(corrupt));
+        }
+        let last = self.free_len.checked_sub(1).ok_or(Error::Full)?;
+        let id = *self.free.get(last).ok_or(Error::Full)?;
+        let state = self.states.get_mut(usize::from(id)).ok_or(Error::Full)?;
+        *state = State::InFlight;
+        self.free_len = last;
+
+        let [w0, w1, w2, w3, w4, w5, w6, tail] = submission.to_words();
+        let at = slot(self.next, Self::DEPTH, SUBMISSION_WORDS);
+        for (index, word) in (at..).zip([w0, w1, w2, w3, w4, w5, w6]) {
+            self.submissions.store(index, word, Site::SubmissionBody);
+        }
+        let tail = Tail { code: Tail::from_word(tail).code, id, turn: turn(self.seed, self.next) };
+        self.submissions.store(at.wrapping_add(7), tail.to_word(), Site::SubmissionPublish);
+        self.next = self.next.wrapping_add(1);
+        Ok(Ticket { id })
+    }
+
+    /// Takes a ticket's result if it is there; the ticket comes back while it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] once latched; the ticket is then gone with its queue.
+    #[inline]
+    pub fn poll(&mut self, ticket: Ticket) -> Result<Result<Outcome, Ticket>, Error> {
+        // At most D completions can be waiting, so this ends.
+        for _ in 0..=D {
+            let state = self.states.get_mut(usize::from(ticket.id));
+            if let Some(&mut State::Done(outcome)) = state {
+                self.release(ticket.id);
+                return Ok(Ok(outcome));
+            }
+            if !self.reap()? {
+                break;
+            }
+        }
+        Ok(Err(ticket))
+    }
+
+    /// Gives a ticket up: its id stays in use until the completion arrives (CALL-17).
+    pub fn abandon(&mut self, ticket: Ticket) {
+        match self.states.get_mut(usize::from(ticket.id)) {
+            Some(State::Done(_)) => self.release(ticket.id),
+            Some(state) => *state = State::Abandoned,
+            None => {}
+        }
+    }
+
+    /// Takes the next completion, if it is there, into the private table.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the host completed what was not in flight (CALL-7).
+    #[inline]
+    pub fn reap(&mut self) -> Result<bool, Error> {
+        if let Some(corrupt) = self.corrupt {
+            return Err(Error::Corrupt(corrupt));
+        }
+        let at = slot(self.reaped, Self::DEPTH, COMPLETION_WORDS);
+        let tail = Tail::from_word(self.completions.load(at.wrapping_add(1), Site::CompletionTake));
+        if tail.turn != turn(self.seed, self.reaped) {
+            return Ok(false);
+        }
+        let value = self.completions.load(at, Site::CompletionBody);
+        match self.states.get_mut(usize::from(tail.id)) {
+            Some(state @ State::InFlight) => {
+                *state = State::Done(Outcome { status: Status(tail.code), value });
+            }
+            Some(State::Abandoned) => self.release(tail.id),
+            _ => {
+                let corrupt = Corrupt { reason: Reason::UNKNOWN_ID, position: self.reaped };
+                self.corrupt = Some(corrupt);
+                return Err(Error::Corrupt(corrupt));
+            }
+        }
+        self.reaped = self.reaped.wrapping_add(1);
+        Ok(true)
+    }
+
+    /// Whether the next completion is there, without taking it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let at = slot(self.reaped, Self::DEPTH, COMPLETION_WORDS).wrapping_add(1);
+        let tail = Tail::from_word(self.completions.load(at, Site::CompletionTake));
+        tail.turn == turn(self.seed, self.reaped)
+    }
+
+    /// Position of the next completion: what an armed word is set to (CALL-16).
+    #[must_use]
+    pub const fn reaped(&self) -> u32 {
+        self.reaped
+    }
+
+    /// Submissions whose results have not been taken.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        D.saturating_sub(self.free_len)
+    }
+
+    /// Ids that were given up and whose completions have not arrived.
+    #[must_use]
+    pub fn quarantined(&self) -> usize {
+        self.states.iter().filter(|state| matches!(state, State::Abandoned)).count()
+    }
+
+    /// Why the queue is corrupt on this side, if it is.
+    #[must_use]
+    pub const fn corrupt(&self) -> Option<Corrupt> {
+        self.corrupt
+    }
+
+    fn release(&mut self, id: u16) {
+        if let (Some(state), Some(place)) =
+            (self.states.get_mut(usize::from(id)), self.free.get_mut(self.free_len))
+        {
+            *state = State::Free;
+            *place = id;
+            self.free_len = self.free_len.saturating_add(1);
+        }
+    }
+}
+
+/// A completion as the table keeps it.
+impl From<Completion> for Outcome {
+    fn from(completion: Completion) -> Self {
+        Self { status: completion.status(), value: completion.value.get() }
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The host's end of an event ring.
+
+use super::{Arm, Places, check_sizes, hint, slot};
+use crate::error::{Corrupt, Error};
+use crate::order::Site;
+use crate::words::Words;
+use tenon_abi::call::unpack;
+use tenon_abi::{Entry, Reason, turn};
+
+/// What raising a port did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Raised {
+    /// The guest has hinted that it masked the port: dropped (EVT-15).
+    Masked,
+    /// The port's entry has not been taken yet (EVT-10).
+    Pending,
+    /// A new entry was written.
+    Written {
+        /// The vCPU is owed an upcall (EVT-11).
+        upcall: bool,
+    },
+}
+
+/// Where a raiser stands: everything private, as plain data. Positions are 64 bits wide here, so that a port that was
+/// idle for 2^32 entries is not mistaken for one with an entry in the ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RaiserState {
+    /// Position of the next entry.
+    pub written: u64,
+    /// Position up to which the guest has taken.
+    pub taken: u64,
+    /// Ports that are bound to this ring.
+    pub reserved: u32,
+    /// Entries in the ring whose ports have gone.
+    pub departed: u32,
+    /// Position beyond the last of those.
+    pub departed_until: u64,
+    /// Which arm was answered.
+    pub arm: Arm,
+    /// Why the ring is corrupt, if it is.
+    pub corrupt: Option<Corrupt>,
+}
+
+/// Writes event entries.
+#[derive(Clone, Debug)]
+pub struct Raiser<W> {
+    guest: W,
+    entries: W,
+    places: Places,
+    seed: u32,
+    size: u32,
+    state: RaiserState,
+}
+
+impl<W: Words> Raiser<W> {
+    /// A raiser that goes on at `state`, over the guest-written area and the ring's entries.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadSize`] if `size` is not a power of two from 1 to 65,536 or a part is too small.
+    pub fn new(
+        guest: W,
+        entries: W,
+        class: u32,
+        seed: u32,
+        size: u32,
+        state: RaiserState,
+    ) -> Result<Self, Error> {
+        check_sizes(&guest, &entries, size)?;
+        Ok(Self { guest, entries, places: Places::of(class), seed, size, state })
+    }
+
+    /// Where this raiser stands.
+    #[must_use]
+    pub const fn state(&self) -> &RaiserState {
+        &self.state
+    }
+
+    /// Reserves an entry for a port that is bound here (EVT-4).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] when every entry is spoken for; [`Error::Corrupt`] once latched.
+    pub fn reserve(&mut self) -> Result<(), Error> {
+        self.read_taken()?;
+        if self.state.taken >= self.state.departed_until {
+            self.state.departed = 0;
+        }
+        if self.state.reserved.saturating_add(self.state.departed) >= self.size {
+            return Err(Error::Full);
+        }
+        self.state.reserved = self.state.reserved.saturating_add(1);
+        Ok(())
+    }
+
+    /// Gives a port's reservation back. `last` is the position of its last entry: while that is not taken it keeps its place (EVT-4).
+    /// The result says whether it is untaken.
+    pub fn release(&mut self, last: Option<u64>) -> bool {
+        self.state.reserved = self.state.reserved.saturating_sub(1);
+        // A breach is latched inside; a port that leaves a corrupt ring counts as untaken, so that nothing is lost.
+        let untaken = self.read_taken().is_err() || self.is_untaken(last);
+        if let (true, Some(last)) = (untaken, last) {
+            self.state.departed = self.state.departed.saturating_add(1);
+            self.state.departed_until = self.state.departed_until.max(last.saturating_add(1));
+        }
+        untaken && last.is_some()
+    }
+
+    /// Raises `port`, which is bound here and whose last entry lies at `last`. The caller has made the announced state visible before (EVT-9).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the guest broke the protocol, now or before.
+    #[inline]
+    pub fn raise(&mut self, port: u32, last: &mut Option<u64>) -> Result<Raised, Error> {
+        if let Some(corrupt) = self.state.corrupt {
+            return Err(Error::Corrupt(corrupt));
+        }
+        self.guest.fence(Site::RaiseFence);
+        if let Some((word, bit)) = hint(port)
+            && self.guest.load(word, Site::HintRead) & bit != 0
+        {
+            return Ok(Raised::Masked);
+        }
+        self.read_taken()?;
+        if self.is_untaken(*last) {
+            return Ok(Raised::Pending);
+        }
+        // Reservations make this impossible (EVT-4); the check keeps a mistake of ours from becoming a lost entry.
+        if self.state.written.wrapping_sub(self.state.taken) >= u64::from(self.size) {
+            return Err(Error::Full);
+        }
+        let position = low(self.state.written);
+        let entry = Entry { port, turn: turn(self.seed, position) };
+        self.entries.store(slot(position, self.size), entry.to_word(), Site::EntryPublish);
+        *last = Some(self.state.written);
+        self.state.written = self.state.written.wrapping_add(1);
+        match self.state.arm.owed(&self.guest, self.places.armed, position.wrapping_add(1)) {
+            Ok(upcall) => Ok(Raised::Written { upcall }),
+            Err(Error::Corrupt(corrupt)) => Err(self.latch(corrupt.reason)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Reads and checks the guest's `taken` (EVT-8).
+    #[inline]
+    fn read_taken(&mut self) -> Result<(), Error> {
+        if let Some(corrupt) = self.state.corrupt {
+            return Err(Error::Corrupt(corrupt));
+        }
+        let (taken, high) = unpack(self.guest.load(self.places.taken, Site::TakenRead));
+        let step = u64::from(taken.wrapping_sub(low(self.state.taken)));
+        // Neither backwards (a huge step) nor beyond what was written.
+        if high != 0 || step > self.state.written.wrapping_sub(self.state.taken) {
+            return Err(self.latch(Reason::BAD_TAKEN));
+        }
+        self.state.taken = self.state.taken.wrapping_add(step);
+        Ok(())
+    }
+
+    fn is_untaken(&self, last: Option<u64>) -> bool {
+        last.is_some_and(|last| last >= self.state.taken)
+    }
+
+    fn latch(&mut self, reason: Reason) -> Error {
+        let corrupt = Corrupt { reason, position: low(self.state.written) };
+        self.state.corrupt = Some(corrupt);
+        Error::Corrupt(corrupt)
+    }
+}
+
+/// A position as it is on the wire.
+#[inline(always)]
+const fn low(position: u64) -> u32 {
+    tenon_abi::call::unpack(position).0
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Mapped memory: the only place where Tenon turns an address into an access.
+#![allow(unsafe_code, reason = "shared memory is reached through raw pointers; every access is checked here")]
+
+use crate::order::Site;
+use crate::words::{self, Words};
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
+
+/// A range of mapped memory that a peer may write at any time.
+///
+/// A handle, not an owner: copies are cheap and see the same memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping {
+    base: NonNull<AtomicU64>,
+    words: usize,
+}
+
+// SAFETY: the memory is only ever accessed by atomic operations or by `copy`, from any thread, and stays mapped
+// by the contract of `Mapping::new`.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; no method needs exclusive access.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// The memory of `len` bytes at `base`; `None` when `base` is null or not aligned to 8. A length that is not a multiple of 8 is rounded down.
+    ///
+    /// # Safety
+    ///
+    /// The memory is mapped, readable, and, if anything is stored through the handle, writable, for as long as any copy of the
+    /// handle is used. No Rust reference to any of it exists meanwhile, except to atomics or `UnsafeCell`s.
+    #[must_use]
+    pub unsafe fn new(base: *mut u8, len: usize) -> Option<Self> {
+        let base = NonNull::new(base.cast::<AtomicU64>())?;
+        if !base.is_aligned() {
+            return None;
+        }
+        Some(Self { base, words: len / 8 })
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub const fn byte_len(&self) -> usize {
+        // `words` came from a length in bytes divided by eight.
+        self.words.wrapping_mul(8)
+    }
+
+    #[inline(always)]
+    fn word(&self, index: usize) -> Option<&AtomicU64> {
+        if index >= self.words {
+            return None;
+        }
+        // SAFETY: `index` is inside the mapping, which `new`'s caller keeps mapped; the base is aligned, and an
+        // atomic may be referenced while the peer writes.
+        Some(unsafe { self.base.add(index).as_ref() })
+    }
+
+    /// Copies `out.len()` bytes from `offset` on out of the mapping; `false`, with nothing copied, when they are not all inside.
+    /// What the peer writes meanwhile may be seen in part.
+    #[must_use]
+    pub fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        if !self.contains(offset, out.len()) {
+            return false;
+        }
+        // SAFETY: the source lies inside the mapping, the destination is an exclusive slice of the same length.
+        unsafe { copy(out.as_mut_ptr(), self.base.as_ptr().cast::<u8>().add(offset), out.len()) };
+        true
+    }
+
+    /// Copies `data` into the mapping at `offset`; `false`, with nothing copied, when it does not fit.
+    #[must_use]
+    pub fn write(&self, offset: usize, data: &[u8]) -> bool {
+        if !self.contains(offset, data.len()) {
+            return false;
+        }
+        // SAFETY: the destination lies inside the mapping, the source is a slice of the same length.
+        unsafe { copy(self.base.as_ptr().cast::<u8>().add(offset), data.as_ptr(), data.len()) };
+        true
+    }
+
+    fn contains(&self, offset: usize, len: usize) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.byte_len())
+    }
+}
+
+impl Words for Mapping {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.words
+    }
+
+    #[inline(always)]
+    fn load(&self, index: usize, site: Site) -> u64 {
+        self.word(index).map_or(0, |word| words::load(word, site))
+    }
+
+    #[inline(always)]
+    fn store(&self, index: usize, value: u64, site: Site) {
+        if let Some(word) = self.word(index) {
+            words::store(word, value, site);
+        }
+    }
+
+    #[inline(always)]
+    fn slice(&self, first: usize, len: usize) -> Option<Self> {
+        if first.checked_add(len)? > self.words {
+            return None;
+        }
+        // SAFETY: `first` is at most the number of words, so the pointer stays inside the mapping or at its end.
+        Some(Self { base: unsafe { self.base.add(first) }, words: len })
+    }
+}
+
+/// From this many bytes on `rep movsb` wins over a loop of words; see `docs/decisions/0001-payload-copy.md`.
+#[cfg(target_arch = "x86_64")]
+const STRING_COPY_FROM: usize = 256;
+
+/// Copies bytes that another side may be writing, or reading, at the same time. The compiler sees volatile accesses or an opaque
+/// instruction, so it can neither repeat, merge nor invent one.
+///
+/// # Safety
+///
+/// `from` is readable and `to` is writable for `len` bytes, and the two do not overlap.
+#[inline]
+unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if len >= STRING_COPY_FROM {
+        // SAFETY: the caller's contract; the direction flag is clear by the calling convention.
+        unsafe {
+            core::arch::asm!("rep movsb", inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _,
+                options(nostack, preserves_flags));
+        }
+        return;
+    }
+    let whole = len & !7;
+    let mut at = 0;
+    while at < whole {
+        // SAFETY: `at + 8 <= len`; alignment is not needed by the unaligned accesses, and on every supported
+        // target a volatile read of a packed word compiles to plain loads.
+        unsafe {
+            let word = from.add(at).cast::<Unaligned>().read_volatile();
+            to.add(at).cast::<Unaligned>().write_volatile(word);
+        }
+        at = at.wrapping_add(8);
+    }
+    while at < len {
+        // SAFETY: `at < len`.
+        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
+        at = at.wrapping_add(1);
+    }
+}
+
+/// Eight bytes at any address.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Unaligned(#[allow(dead_code, reason = "moved as a whole, never looked into")] u64);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Shared memory as 64-bit words.
+
+use crate::order::Site;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Memory that two sides share, as words of 64 bits in native order.
+///
+/// # Contract
+///
+/// - `load` and `store` are single atomic accesses with the site's ordering, never split, repeated or left out;
+/// - an index at or beyond `len` loads zero and stores nothing: rings mask their indices, so this is a second line of defence;
+/// - the words of a handle and of all slices made from it are the same memory for as long as any of them lives;
+/// - `fence` is a fence between all accesses of the calling thread, with the site's ordering.
+pub trait Words: Clone {
+    /// Number of words.
+    fn len(&self) -> usize;
+    /// One atomic load.
+    fn load(&self, index: usize, site: Site) -> u64;
+    /// One atomic store.
+    fn store(&self, index: usize, value: u64, site: Site);
+    /// A fence.
+    #[inline(always)]
+    fn fence(&self, site: Site) {
+        if matches!(site.ordering(), Ordering::SeqCst) {
+            fence(Ordering::SeqCst);
+        }
+    }
+    /// `len` words from `first` on, or `None` where they are not all there.
+    fn slice(&self, first: usize, len: usize) -> Option<Self>;
+
+    /// Whether there are no words.
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One load with a site's ordering.
+#[inline(always)]
+pub(crate) fn load(word: &AtomicU64, site: Site) -> u64 {
+    // Spelt out, so that no ordering reaches the library's own check, which panics.
+    let value = match site.ordering() {
+        Ordering::Acquire => word.load(Ordering::Acquire),
+        _ => word.load(Ordering::Relaxed),
+    };
+    u64::from_le(value)
+}
+
+/// One store with a site's ordering.
+#[inline(always)]
+pub(crate) fn store(word: &AtomicU64, value: u64, site: Site) {
+    match site.ordering() {
+        Ordering::Release => word.store(value.to_le(), Ordering::Release),
+        _ => word.store(value.to_le(), Ordering::Relaxed),
+    }
+}
+
+/// Plain memory of this process.
+impl Words for &[AtomicU64] {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        <[AtomicU64]>::len(self)
+    }
+
+    #[inline(always)]
+    fn load(&self, index: usize, site: Site) -> u64 {
+        self.get(index).map_or(0, |word| load(word, site))
+    }
+
+    #[inline(always)]
+    fn store(&self, index: usize, value: u64, site: Site) {
+        if let Some(word) = self.get(index) {
+            store(word, value, site);
+        }
+    }
+
+    #[inline(always)]
+    fn slice(&self, first: usize, len: usize) -> Option<Self> {
+        self.get(first..first.checked_add(len)?)
+    }
+}
