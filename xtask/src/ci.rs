@@ -1,7 +1,111 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/// A
+//! `cargo xtask ci`: every check beyond the tests, one line a step.
+
+use std::io::Write as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use crate::failure::{Context, Failure};
+use crate::{Outcome, project, vm};
+
+/// Arguments of `ci`.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
-pub(crate) fn run(_: &Args) -> crate::Outcome {
-    Ok(std::process::ExitCode::SUCCESS)
+pub(crate) struct Args {
+    /// Run only this step; may be given several times.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+}
+
+/// One check.
+struct Step {
+    name: &'static str,
+    /// What to run; its exit code is the verdict.
+    command: Command,
+    /// Why it cannot be run on this machine.
+    skip: Option<String>,
+}
+
+/// Runs the steps, all of them even if one fails.
+pub(crate) fn run(args: &Args) -> Outcome {
+    let mut steps = steps()?;
+    if let Some(unknown) = args.only.iter().find(|name| !steps.iter().any(|step| step.name == name.as_str()))
+    {
+        let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+        return Err(Failure::Environment(format!("no step `{unknown}`: there are {}", names.join(", "))));
+    }
+    if !args.only.is_empty() {
+        steps.retain(|step| args.only.iter().any(|name| name == step.name));
+    }
+    let (mut passed, mut failed, mut skipped) = (0_usize, 0_usize, 0_usize);
+    for mut step in steps {
+        if let Some(reason) = step.skip {
+            skipped += 1;
+            println!("skip  {:<14} {reason}", step.name);
+            continue;
+        }
+        let started = Instant::now();
+        let output = step.command.stdin(Stdio::null()).output().context(step.name)?;
+        let seconds = started.elapsed().as_secs_f64();
+        if output.status.success() {
+            passed += 1;
+            println!("pass  {:<14} {seconds:6.1} s", step.name);
+        } else {
+            failed += 1;
+            println!("FAIL  {:<14} {seconds:6.1} s  {}", step.name, output.status);
+            let mut out = std::io::stdout().lock();
+            out.write_all(&output.stdout).and_then(|()| out.write_all(&output.stderr)).context("stdout")?;
+        }
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn steps() -> Result<Vec<Step>, Failure> {
+    let guests = project::root().join("guests");
+    let target = project::target();
+    let mut steps = vec![
+        step("fmt", cargo(&["fmt", "--all", "--check"])),
+        step("clippy", cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    ];
+
+    let mut format = cargo(&["fmt", "--all", "--check"]);
+    format.current_dir(&guests);
+    steps.push(step("guests-fmt", format));
+    // No --all-targets: an image has no tests, and a test harness has no place in it.
+    let mut clippy = cargo(&["clippy", "--quiet", "--workspace", "--target-dir"]);
+    clippy.arg(target.join("guests")).args(["--", "-D", "warnings"]).current_dir(&guests);
+    steps.push(step("guests-clippy", clippy));
+
+    let mut doc = cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    steps.push(step("doc", doc));
+
+    steps.push(step("check-abi", chore(&["check-abi"])?));
+    steps.push(step("spec", chore(&["spec", "--check"])?));
+    steps.push(step(
+        "loom",
+        cargo(&["test", "--quiet", "--release", "--package", "tenon-rings", "--test", "loom"]),
+    ));
+    steps.push(step("size", chore(&["size"])?));
+    let mut vm = step("vm-kvm-amd", chore(&["vm", "kvm-amd", "--", "--host", "kvm"])?);
+    vm.skip = vm::unavailable();
+    steps.push(vm);
+    Ok(steps)
+}
+
+fn step(name: &'static str, command: Command) -> Step {
+    Step { name, command, skip: None }
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = project::cargo();
+    command.args(args);
+    command
+}
+
+/// One of our own commands, in a process of its own: its output is shown only if it fails.
+fn chore(args: &[&str]) -> Result<Command, Failure> {
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+    command.args(args).current_dir(project::root());
+    Ok(command)
 }
