@@ -1,2 +1,60 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host side of Tenon: a pure core, and ways to attach it.
+//! The host side of Tenon.
+//!
+//! [`Domain`] is the core: one guest's host side, pure and sans-I/O. It knows no hypervisor, starts no thread and opens no file. An
+//! attachment tells it that a doorbell rang ([`Domain::control`], [`Domain::serve`]) or that something happened ([`Domain::raise`],
+//! [`Domain::input`]), and then does what it is told ([`Domain::next_action`]).
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`config`] | what a domain is offered |
+//! | [`memory`] | the memory behind the core: the trait that an embedder implements |
+//! | [`domain`] | the domain and its one entry for each doorbell |
+//! | [`action`] | what the core asks of its attachment |
+//! | [`discovery`] | the record |
+//! | [`control`] | negotiate, bind, reset |
+//! | [`call`] | the serve loop and the call operations |
+//! | [`event`] | ports |
+//! | [`vcpu`] | areas, start, stop, upcall |
+//! | [`region`] | where a range of the guest's is checked |
+//! | [`console`] | output and input |
+//! | [`lifecycle`] | exit, restart, crash record |
+//! | [`state`] | everything private as one serialisable value |
+//! | [`loopback`] | guest and host in one process |
+//! | `kvm` | a ready KVM machine |
+#![cfg_attr(not(feature = "std"), no_std)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+extern crate alloc;
+
+pub mod action;
+pub mod call;
+pub mod config;
+pub mod console;
+pub mod control;
+pub mod discovery;
+pub mod domain;
+mod error;
+pub mod event;
+#[cfg(all(feature = "kvm", target_os = "linux", target_arch = "x86_64"))]
+pub mod kvm;
+pub mod lifecycle;
+pub mod memory;
+pub mod region;
+pub mod state;
+pub mod vcpu;
+
+pub use action::{Action, Served};
+pub use config::{Conduit, Config};
+pub use domain::Domain;
+pub use error::Error;
+pub use lifecycle::CrashRecord;
+pub use memory::Memory;
+pub use state::State;

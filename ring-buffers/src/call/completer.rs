@@ -149,6 +149,13 @@ impl<W: Words> Completer<W> {
         true
     }
 
+    /// Latches the queue corrupt for a breach that was seen outside of it: a bad armed word (CALL-16).
+    pub const fn latch_corrupt(&mut self, corrupt: Corrupt) {
+        if self.state.corrupt.is_none() {
+            self.state.corrupt = Some(corrupt);
+        }
+    }
+
     /// Number of submissions in flight.
     #[must_use]
     pub const fn in_flight(&self) -> u32 {

@@ -156,8 +156,9 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     pub fn abandon(&mut self, ticket: Ticket) {
         match self.states.get_mut(usize::from(ticket.id)) {
             Some(State::Done(_)) => self.release(ticket.id),
-            Some(state) => *state = State::Abandoned,
-            None => {}
+            Some(state @ State::InFlight) => *state = State::Abandoned,
+            // A ticket of another queue: this one's books stay as they are.
+            _ => {}
         }
     }
 

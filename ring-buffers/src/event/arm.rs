@@ -9,7 +9,7 @@ use tenon_abi::{Reason, call::unpack};
 /// The host's private memory of one armed word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arm {
-    /// The armed position for which an upcall was sent, if it is not long ago.
+    /// The armed position for which an upcall was sent, until it lies ahead again.
     sent: Option<u32>,
 }
 
@@ -26,13 +26,15 @@ impl Arm {
         if high != 0 {
             return Err(Error::Corrupt(Corrupt { reason: Reason::BAD_ARMED, position: written }));
         }
-        let last = written.wrapping_sub(1);
         // Positions are compared modulo 2^32: what is less than half the circle ahead is later.
-        if self.sent.is_some_and(|sent| is_before(sent, last.wrapping_sub(HALF / 2))) {
-            // So old that the same value may be a new arm after a wrap.
-            self.sent = None;
+        if is_before(written.wrapping_sub(1), armed) {
+            // It lies ahead: reaching it will be news, even if it was reached a lap of the circle ago.
+            if self.sent == Some(armed) {
+                self.sent = None;
+            }
+            return Ok(false);
         }
-        if is_before(last, armed) || self.sent == Some(armed) {
+        if self.sent == Some(armed) {
             return Ok(false);
         }
         self.sent = Some(armed);

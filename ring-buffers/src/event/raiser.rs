@@ -32,7 +32,7 @@ pub struct RaiserState {
     pub taken: u64,
     /// Ports that are bound to this ring.
     pub reserved: u32,
-    /// Entries in the ring whose ports have gone.
+    /// Entries in the ring whose ports have gone: an upper bound, exact again when the last of them was taken.
     pub departed: u32,
     /// Position beyond the last of those.
     pub departed_until: u64,
@@ -84,9 +84,7 @@ impl<W: Words> Raiser<W> {
     /// [`Error::Full`] when every entry is spoken for; [`Error::Corrupt`] once latched.
     pub fn reserve(&mut self) -> Result<(), Error> {
         self.read_taken()?;
-        if self.state.taken >= self.state.departed_until {
-            self.state.departed = 0;
-        }
+        self.forget_departed();
         if self.state.reserved.saturating_add(self.state.departed) >= self.size {
             return Err(Error::Full);
         }
@@ -101,6 +99,7 @@ impl<W: Words> Raiser<W> {
         // A breach is latched inside; a port that leaves a corrupt ring counts as untaken, so that nothing is lost.
         let untaken = self.read_taken().is_err() || self.is_untaken(last);
         if let (true, Some(last)) = (untaken, last) {
+            self.forget_departed();
             self.state.departed = self.state.departed.saturating_add(1);
             self.state.departed_until = self.state.departed_until.max(last.saturating_add(1));
         }
@@ -157,6 +156,13 @@ impl<W: Words> Raiser<W> {
         }
         self.state.taken = self.state.taken.wrapping_add(step);
         Ok(())
+    }
+
+    /// All entries of departed ports lie between `taken` and `departed_until`: there are never more than fit there. Without this
+    /// bound, ports that come and go faster than the guest catches up would use the ring up for good.
+    fn forget_departed(&mut self) {
+        let places = self.state.departed_until.saturating_sub(self.state.taken);
+        self.state.departed = self.state.departed.min(u32::try_from(places).unwrap_or(u32::MAX));
     }
 
     fn is_untaken(&self, last: Option<u64>) -> bool {

@@ -62,7 +62,7 @@ impl<W: Words> Taker<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when the host wrote a port at or above `max_ports` (EVT-7).
+    /// [`Error::Corrupt`] when the host wrote a port at or above `max_ports` (EVT-7); what lies before that entry is given out first.
     #[inline]
     pub fn take(&mut self, out: &mut [u32]) -> Result<usize, Error> {
         if let Some(corrupt) = self.corrupt {
@@ -74,7 +74,7 @@ impl<W: Words> Taker<W> {
             if port >= self.max_ports {
                 let corrupt = Corrupt { reason: Reason::BAD_PORT, position: self.taken };
                 self.corrupt = Some(corrupt);
-                return Err(Error::Corrupt(corrupt));
+                break;
             }
             *place = port;
             self.taken = self.taken.wrapping_add(1);
@@ -83,8 +83,9 @@ impl<W: Words> Taker<W> {
         if count > 0 {
             self.guest.store(self.places.taken, u64::from(self.taken), Site::TakenPublish);
             self.guest.fence(Site::TakenFence);
+            return Ok(count);
         }
-        Ok(count)
+        self.corrupt.map_or(Ok(0), |corrupt| Err(Error::Corrupt(corrupt)))
     }
 
     /// Arms at the next position. `true`: nothing is there, the vCPU may halt (EVT-12).
@@ -102,7 +103,7 @@ impl<W: Words> Taker<W> {
         self.guest.store(self.places.armed, u64::from(far), Site::ArmedPublish);
     }
 
-    /// Whether an entry is there.
+    /// Whether an entry is there. Never on a corrupt ring: the bad entry would keep its vCPU from halting for ever.
     #[must_use]
     #[inline]
     pub fn is_ready(&self) -> bool {
@@ -139,6 +140,9 @@ impl<W: Words> Taker<W> {
     /// The port of the next entry, if it is there.
     #[inline]
     fn next_entry(&self) -> Option<u32> {
+        if self.corrupt.is_some() {
+            return None;
+        }
         let word = self.entries.load(slot(self.taken, self.size), Site::EntryTake);
         let entry = Entry::from_word(word);
         (entry.turn == turn(self.seed, self.taken)).then_some(entry.port)

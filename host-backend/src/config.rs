@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a domain is offered.
+
+use crate::error::Error;
+use serde::{Deserialize, Serialize};
+use tenon_abi::{ConduitFlags, ConduitKind, Features, Granule};
+
+/// How the guest reaches this host (DISC-6 to DISC-8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conduit {
+    /// A [`ConduitKind`].
+    pub kind: u16,
+    /// [`ConduitFlags`].
+    pub flags: u16,
+    /// Where queue 0 is kicked.
+    pub kick_base: u64,
+    /// Distance between the doorbells of two queues.
+    pub kick_stride: u32,
+    /// Where a frame number is handed over.
+    pub bind_base: u64,
+}
+
+impl Conduit {
+    /// A function call inside one process.
+    #[must_use]
+    pub const fn call(synchronous: bool) -> Self {
+        let flags = if synchronous { ConduitFlags::SYNCHRONOUS } else { ConduitFlags::empty() };
+        Self {
+            kind: ConduitKind::CALL.0,
+            flags: flags.bits(),
+            kick_base: 0,
+            kick_stride: 0,
+            bind_base: 0,
+        }
+    }
+
+    /// One x86 port for all kicks, one for bind.
+    #[must_use]
+    pub const fn port_io(kick: u16, bind: u16) -> Self {
+        let [k0, k1] = kick.to_le_bytes();
+        let [b0, b1] = bind.to_le_bytes();
+        Self {
+            kind: ConduitKind::PORT_IO.0,
+            flags: ConduitFlags::SYNCHRONOUS.bits(),
+            kick_base: u64::from_le_bytes([k0, k1, 0, 0, 0, 0, 0, 0]),
+            kick_stride: 0,
+            bind_base: u64::from_le_bytes([b0, b1, 0, 0, 0, 0, 0, 0]),
+        }
+    }
+}
+
+/// What a domain is offered. The limits are also its quotas: the core allocates by these numbers and never by the guest's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The conduit.
+    pub conduit: Conduit,
+    /// [`Features`] that are offered.
+    pub features: u64,
+    /// Granules that are offered: bit n stands for 2^n bytes (NEG-3).
+    pub granules: u32,
+    /// Length of the window in bytes, a multiple of 8.
+    pub window_len: u64,
+    /// vCPU numbers are below this; vCPU 0 runs from the start.
+    pub max_vcpus: u32,
+    /// Largest call queue depth.
+    pub max_depth: u32,
+    /// Largest event ring, in entries.
+    pub max_events: u32,
+    /// Port numbers are below this.
+    pub max_ports: u32,
+    /// Largest payload of one call in bytes.
+    pub max_payload: u32,
+    /// Where session seeds are drawn from; give every domain another one.
+    pub seed: u64,
+}
+
+impl Config {
+    /// Modest limits, everything offered, 64 KiB of window for each vCPU.
+    #[must_use]
+    pub fn new(conduit: Conduit, max_vcpus: u32, seed: u64) -> Self {
+        let granules = Granule::K4.bit() | Granule::K16.bit() | Granule::K64.bit();
+        // One granule for the record, and room for default areas at the largest granule.
+        let window_len = u64::from(max_vcpus).saturating_add(1).saturating_mul(Granule::K64.size());
+        Self {
+            conduit,
+            features: Features::all().bits(),
+            granules,
+            window_len,
+            max_vcpus,
+            max_depth: 256,
+            max_events: 4096,
+            max_ports: 1024,
+            max_payload: 65_536,
+            seed,
+        }
+    }
+
+    /// Checks the limits (DISC-9).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadConfig`] with the field's name.
+    pub fn check(&self) -> Result<(), Error> {
+        let offered = Granule::K4.bit() | Granule::K16.bit() | Granule::K64.bit();
+        let rules = [
+            (Features::from_bits(self.features).is_some(), "features"),
+            (self.granules != 0 && self.granules & !offered == 0, "granules"),
+            (self.window_len >= 256 && self.window_len.is_multiple_of(8), "window_len"),
+            ((1..=4096).contains(&self.max_vcpus), "max_vcpus"),
+            ((64..=4096).contains(&self.max_depth) && self.max_depth.is_power_of_two(), "max_depth"),
+            ((256..=65_536).contains(&self.max_events) && self.max_events.is_power_of_two(), "max_events"),
+            ((64..=65_536).contains(&self.max_ports), "max_ports"),
+            ((4096..=1 << 20).contains(&self.max_payload), "max_payload"),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some(&(_, field)) => Err(Error::BadConfig(field)),
+            None => Ok(()),
+        }
+    }
+
+    /// The smallest granule offered: what counts before negotiation (GEN-4).
+    #[must_use]
+    pub fn smallest_granule(&self) -> Granule {
+        Granule::from_shift(self.granules.trailing_zeros()).unwrap_or(Granule::K4)
+    }
+}

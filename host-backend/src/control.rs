@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Negotiate, bind, reset (NEG-1 to NEG-6, SES-1 to SES-8, VCPU-1 to VCPU-4).
+
+use crate::action::Action;
+use crate::discovery::next_session;
+use crate::domain::Domain;
+use crate::event::Port;
+use crate::memory::Memory;
+use crate::region::Range;
+use crate::vcpu::{Areas, Place, Positions};
+use tenon_abi::control::MAGIC;
+use tenon_abi::status::{QueueState, StateWord};
+use tenon_abi::vcpu::{Sizes, host};
+use tenon_abi::{ControlOp, ControlRequest, Features, Granule, Reason, Status, VERSION};
+use tenon_rings::{Site, Words};
+use zerocopy::{FromBytes, IntoBytes};
+
+impl<M: Memory> Domain<M> {
+    /// Answers a control request after a frame number was handed over (DISC-8). What is no request gets no answer (SES-3).
+    pub fn control(&mut self, frame: u32) {
+        let offset = u64::from(frame).wrapping_shl(u32::from(self.granule().shift()));
+        let mut bytes = [0; size_of::<ControlRequest>()];
+        let inside = Range::check(&self.memory, offset, 128).is_ok();
+        if !inside || self.ended || !self.memory.read(0, offset, &mut bytes) {
+            return;
+        }
+        let Ok(request) = ControlRequest::read_from_bytes(&bytes) else { return };
+        if request.magic.get() != MAGIC {
+            return;
+        }
+        let result = self.request(&request);
+        let (status, value) = match result {
+            Ok(value) => (Status::OK, value),
+            Err(status) => (status, 0),
+        };
+        tracing::debug!(op = ?ControlOp(request.op.get()), ?status, "control request");
+        self.record().answer(request.ticket.get(), status, value);
+    }
+
+    fn request(&mut self, request: &ControlRequest) -> Result<u64, Status> {
+        let op = ControlOp(request.op.get());
+        if op.name().is_none() {
+            return Err(Status::NOT_SUPPORTED);
+        }
+        if request.session.get() != self.state.session {
+            return Err(Status::BAD_SESSION);
+        }
+        check_reserved(request, op)?;
+        match op {
+            ControlOp::NEGOTIATE => self.negotiate(request),
+            ControlOp::BIND => self.bind(request),
+            _ => Ok(self.reset()),
+        }
+    }
+
+    fn negotiate(&mut self, request: &ControlRequest) -> Result<u64, Status> {
+        if self.state.granule.is_some() {
+            return Err(Status::BAD_STATE);
+        }
+        if request.major.get() != VERSION.major || request.minor.get() > VERSION.minor {
+            return Err(Status::BAD_VERSION);
+        }
+        let features = request.features.get();
+        if features & !self.config.features != 0 {
+            return Err(Status::BAD_FEATURES);
+        }
+        let granule = Granule::from_shift(request.granule.get()).ok_or(Status::BAD_ARGUMENT)?;
+        if self.config.granules & granule.bit() == 0 {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        self.state.granule = Some(granule.shift());
+        self.state.features = features;
+        self.record().set_active(Some((granule, features)));
+        Ok(0)
+    }
+
+    fn bind(&mut self, request: &ControlRequest) -> Result<u64, Status> {
+        if self.state.granule.is_none() {
+            return Err(Status::BAD_STATE);
+        }
+        let vcpu = request.vcpu.get();
+        self.check_vcpu(vcpu)?;
+        if self.areas_mut(vcpu).is_some() {
+            return Err(Status::EXISTS);
+        }
+        let sizes =
+            Sizes { depth: request.depth.get(), events: [request.events0.get(), request.events1.get()] };
+        let [first, second] = sizes.events;
+        if !sizes.is_valid()
+            || sizes.depth > self.config.max_depth
+            || first.max(second) > self.config.max_events
+        {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        let align = self.granule().size();
+        let guest_area = request.guest_area.get();
+        let guest = Range::check_area(&self.memory, guest_area, sizes.guest_len(), align)?;
+        let guest = guest.words(&self.memory)?;
+
+        let in_window = self.has(Features::WINDOW);
+        let (host_at, host, value) = if in_window {
+            let at = self.window_room(sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
+            let words = self.window_words(at, sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
+            (at, words, at)
+        } else {
+            let at = request.host_area.get();
+            let range = Range::check_area(&self.memory, at, sizes.host_len(), align)?;
+            (at, range.words(&self.memory)?, 0)
+        };
+        clear(&host);
+        let place =
+            Place { depth: sizes.depth, events: sizes.events, guest: guest_area, host: host_at, in_window };
+        let areas = Areas::lay_out(place, guest, host, self.state.seed, Positions::default())
+            .ok_or(Status::BAD_RANGE)?;
+        show_running(&areas.host);
+        if let Some(slot) = self.vcpu_mut(vcpu) {
+            slot.areas = Some(areas);
+        }
+        Ok(value)
+    }
+
+    fn reset(&mut self) -> u64 {
+        self.state.console.read = None;
+        self.ports.fill(Port::default());
+        for vcpu in &mut self.vcpus {
+            vcpu.end_session();
+        }
+        self.actions.end_session();
+        self.state.granule = None;
+        self.state.features = 0;
+        let session = next_session(self.wire_session(), &mut self.state.random);
+        (self.state.session, self.state.seed) = (session.number, session.seed);
+        let record = self.record();
+        record.set_active(None);
+        // Last: whoever sees the new session finds nothing of the old one in use (SES-6).
+        record.set_session(session);
+        self.actions.push(Action::Reset { session: session.number });
+        u64::from(session.number)
+    }
+
+    /// The lowest place in the window with room for `len` bytes, on a granule, behind the record.
+    fn window_room(&self, len: u64) -> Option<u64> {
+        let granule = self.granule();
+        let len = granule.round_up(len)?;
+        let mut at = granule.size();
+        // Each pass moves beyond one taken place, so there are at most as many passes as vCPUs.
+        for _ in 0..=self.vcpus.len() {
+            let end = at.checked_add(len)?;
+            let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
+            let blocking = places
+                .filter_map(|place| Some((place.host, granule.round_up(place.sizes().host_len())?)))
+                .find(|&(start, taken)| start < end && at < start.saturating_add(taken));
+            match blocking {
+                Some((start, taken)) => at = start.checked_add(taken)?,
+                None => return (end <= self.config.window_len).then_some(at),
+            }
+        }
+        None
+    }
+
+    pub(crate) fn window_words(&self, at: u64, len: u64) -> Option<M::Words> {
+        self.memory.window().slice(usize::try_from(at / 8).ok()?, usize::try_from(len / 8).ok()?)
+    }
+}
+
+/// Reserved fields, and those of other operations, are zero (GEN-5).
+fn check_reserved(request: &ControlRequest, op: ControlOp) -> Result<(), Status> {
+    let mut used = *request;
+    for field in [&mut used.reserved1, &mut used.session, &mut used.ticket] {
+        field.set(0);
+    }
+    (used.magic, used.op) = (0.into(), 0.into());
+    if request.reserved1.get() != 0 {
+        return Err(Status::BAD_RESERVED);
+    }
+    match op {
+        ControlOp::NEGOTIATE => {
+            (used.major, used.minor, used.granule, used.features) = Default::default();
+        }
+        ControlOp::BIND => {
+            (used.vcpu, used.depth, used.events0, used.events1, used.guest_area) = Default::default();
+            used.host_area = Default::default();
+        }
+        _ => {}
+    }
+    if used.as_bytes().iter().all(|&byte| byte == 0) { Ok(()) } else { Err(Status::BAD_RESERVED) }
+}
+
+fn clear<W: Words>(words: &W) {
+    for index in 0..words.len() {
+        words.store(index, 0, Site::Status);
+    }
+}
+
+fn show_running<W: Words>(host: &W) {
+    let word = StateWord { state: QueueState::RUNNING, reason: Reason::NONE, position: 0 }.to_word();
+    for offset in [host::CALL_STATE, host::EMERGENCY_STATE, host::EVENT_STATE0, host::EVENT_STATE1] {
+        host.store(usize::try_from(offset / 8).unwrap_or(0), word, Site::Status);
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an embedder can do wrong. What a guest does wrong is answered on the wire.
+
+use thiserror::Error;
+
+/// Why the host side could not be set up.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value of [`crate::Config`] is outside what the spec allows.
+    #[error("the configuration's `{0}` is outside what the spec allows (DISC-9)")]
+    BadConfig(&'static str),
+    /// The window is smaller than the configuration says.
+    #[error("the window has {found} bytes, the configuration promises {promised}")]
+    SmallWindow {
+        /// Bytes that the memory offers.
+        found: u64,
+        /// Bytes that the record would promise.
+        promised: u64,
+    },
+    /// A saved state does not fit this configuration or this memory.
+    #[error("the saved state does not fit: {0}")]
+    BadState(&'static str),
+    /// A port that the guest has not bound.
+    #[error("port {0} is not bound")]
+    NotBound(u32),
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Ports: binding, moving, raising (EVT-1 to EVT-22).
+
+use crate::action::Action;
+use crate::call::{Done, arguments, narrow};
+use crate::domain::Domain;
+use crate::error::Error;
+use crate::memory::Memory;
+use crate::vcpu::is_vector;
+use serde::{Deserialize, Serialize};
+use tenon_abi::event::CLASSES;
+use tenon_abi::vcpu::host;
+use tenon_abi::{Features, Status, Submission};
+use tenon_rings::{Raised, Raiser, Site, Words};
+
+/// What a port is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Target {
+    /// An event ring.
+    Ring { vcpu: u32, class: u32 },
+    /// An interrupt of its own (EVT-22).
+    Direct { vcpu: u32, vector: u8 },
+}
+
+/// A port: unbound, or bound with the position of its last entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Port {
+    pub(crate) target: Option<Target>,
+    pub(crate) last: Option<u64>,
+}
+
+impl<M: Memory> Domain<M> {
+    /// Raises a port for a device of the embedder's, which has made the state that it announces visible before (EVT-9).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBound`] if the guest has not bound the port: there is nobody to tell.
+    pub fn raise(&mut self, port: u32) -> Result<(), Error> {
+        match self.raise_port(port) {
+            // A corrupt ring is the guest's loss; it stands in the ring's state word.
+            Ok(()) | Err(Status::BAD_STATE) => Ok(()),
+            Err(_) => Err(Error::NotBound(port)),
+        }
+    }
+
+    pub(crate) fn event_bind(&mut self, submission: &Submission) -> Result<Done, Status> {
+        let [port, vcpu, class] = arguments(submission)?;
+        let (port, vcpu, class) = (narrow(port)?, narrow(vcpu)?, narrow(class)?);
+        if self.port(port)?.target.is_some() {
+            return Err(Status::EXISTS);
+        }
+        self.reserve(vcpu, class)?;
+        *self.port_mut(port)? = Port { target: Some(Target::Ring { vcpu, class }), last: None };
+        Ok(Done::Value(0))
+    }
+
+    pub(crate) fn event_bind_direct(&mut self, submission: &Submission) -> Result<Done, Status> {
+        let [port, vcpu, vector] = arguments(submission)?;
+        let (port, vcpu) = (narrow(port)?, narrow(vcpu)?);
+        let vector = is_vector(vector)?;
+        if self.port(port)?.target.is_some() {
+            return Err(Status::EXISTS);
+        }
+        self.check_vcpu(vcpu)?;
+        if self.areas_mut(vcpu).is_none() {
+            return Err(Status::NOT_FOUND);
+        }
+        *self.port_mut(port)? = Port { target: Some(Target::Direct { vcpu, vector }), last: None };
+        self.actions.push(Action::RouteDirect { port, vcpu, vector });
+        Ok(Done::Value(0))
+    }
+
+    pub(crate) fn event_unbind(&mut self, submission: &Submission) -> Result<Done, Status> {
+        let [port] = arguments(submission)?;
+        let port = narrow(port)?;
+        self.detach(port)?;
+        Ok(Done::Value(0))
+    }
+
+    pub(crate) fn event_move(&mut self, submission: &Submission) -> Result<Done, Status> {
+        let [port, vcpu, class] = arguments(submission)?;
+        let (port, vcpu, class) = (narrow(port)?, narrow(vcpu)?, narrow(class)?);
+        let old = self.port(port)?.target.ok_or(Status::NOT_FOUND)?;
+        let target = Target::Ring { vcpu, class };
+        if old == target {
+            return Ok(Done::Value(0));
+        }
+        self.reserve(vcpu, class)?;
+        let untaken = self.detach(port)?;
+        *self.port_mut(port)? = Port { target: Some(target), last: None };
+        if untaken {
+            self.raise_port(port)?;
+        }
+        Ok(Done::Value(0))
+    }
+
+    pub(crate) fn event_signal(&mut self, submission: &Submission) -> Result<Done, Status> {
+        let [port] = arguments(submission)?;
+        self.raise_port(narrow(port)?)?;
+        Ok(Done::Value(0))
+    }
+
+    /// Moves every port of `vcpu` to the same class of `to` (VCPU-6). Nothing happens where there is no room.
+    pub(crate) fn move_ports(&mut self, vcpu: u32, to: u32) -> Result<(), Status> {
+        let mut reserved = [0u32; 2];
+        for class in 0..CLASSES {
+            let here = Target::Ring { vcpu, class };
+            let wanted = self.ports.iter().filter(|port| port.target == Some(here)).count();
+            for _ in 0..wanted {
+                if let Err(status) = self.reserve(to, class) {
+                    self.give_back(to, reserved);
+                    return Err(status);
+                }
+                if let Some(count) = usize::try_from(class).ok().and_then(|class| reserved.get_mut(class)) {
+                    *count = count.saturating_add(1);
+                }
+            }
+        }
+        for port in 0..self.config.max_ports {
+            let moved = match self.port(port)?.target {
+                Some(Target::Ring { vcpu: at, class }) if at == vcpu => Target::Ring { vcpu: to, class },
+                Some(Target::Direct { vcpu: at, vector }) if at == vcpu => {
+                    self.actions.push(Action::RouteDirect { port, vcpu: to, vector });
+                    Target::Direct { vcpu: to, vector }
+                }
+                _ => continue,
+            };
+            let untaken = self.detach_quietly(port)?;
+            *self.port_mut(port)? = Port { target: Some(moved), last: None };
+            if untaken {
+                // A target ring that is corrupt loses its events, as it does for every port (EVT-20).
+                let _ = self.raise_port(port);
+            }
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self, vcpu: u32, reserved: [u32; 2]) {
+        for (class, count) in (0..CLASSES).zip(reserved) {
+            for _ in 0..count {
+                if let Some(ring) = self.ring_mut(vcpu, class) {
+                    ring.release(None);
+                }
+            }
+        }
+    }
+
+    /// Releases a port; whether its last entry is untaken.
+    fn detach(&mut self, port: u32) -> Result<bool, Status> {
+        if let Some(Target::Direct { .. }) = self.port(port)?.target {
+            self.actions.push(Action::UnrouteDirect { port });
+        }
+        self.detach_quietly(port)
+    }
+
+    fn detach_quietly(&mut self, port: u32) -> Result<bool, Status> {
+        let old = core::mem::take(self.port_mut(port)?);
+        match old.target.ok_or(Status::NOT_FOUND)? {
+            Target::Ring { vcpu, class } => {
+                Ok(self.ring_mut(vcpu, class).is_some_and(|ring| ring.release(old.last)))
+            }
+            Target::Direct { .. } => Ok(false),
+        }
+    }
+
+    /// Checks vCPU and class and reserves an entry (EVT-3, EVT-4).
+    fn reserve(&mut self, vcpu: u32, class: u32) -> Result<(), Status> {
+        self.check_vcpu(vcpu)?;
+        if class >= CLASSES {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        let ring = self.ring_mut(vcpu, class).ok_or(Status::NOT_FOUND)?;
+        match ring.reserve() {
+            Ok(()) => Ok(()),
+            Err(tenon_rings::Error::Corrupt(corrupt)) => {
+                self.show_ring_state(vcpu, class, corrupt.to_word());
+                Err(Status::BAD_STATE)
+            }
+            Err(_) => Err(Status::NO_CAPACITY),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn raise_port(&mut self, number: u32) -> Result<(), Status> {
+        let Port { target, mut last } = *self.port(number)?;
+        match target.ok_or(Status::NOT_FOUND)? {
+            Target::Direct { vcpu, vector } => {
+                self.actions.push(Action::Direct { port: number, vcpu, vector });
+            }
+            Target::Ring { vcpu, class } => {
+                let ring = self.ring_mut(vcpu, class).ok_or(Status::NOT_FOUND)?;
+                match ring.raise(number, &mut last) {
+                    Ok(Raised::Written { upcall }) => {
+                        self.port_mut(number)?.last = last;
+                        if upcall && self.has(Features::UPCALL) {
+                            self.owe(vcpu);
+                        }
+                    }
+                    Ok(Raised::Masked | Raised::Pending) => {}
+                    Err(tenon_rings::Error::Corrupt(corrupt)) => {
+                        self.show_ring_state(vcpu, class, corrupt.to_word());
+                        return Err(Status::BAD_STATE);
+                    }
+                    Err(_) => return Err(Status::NO_CAPACITY),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn show_ring_state(&mut self, vcpu: u32, class: u32, word: u64) {
+        let offset = if class == 0 { host::EVENT_STATE0 } else { host::EVENT_STATE1 };
+        if let Some(areas) = self.areas_mut(vcpu) {
+            areas.host.store(usize::try_from(offset / 8).unwrap_or(0), word, Site::Status);
+        }
+        tracing::debug!(vcpu, class, state = word, "event ring is corrupt");
+    }
+
+    fn ring_mut(&mut self, vcpu: u32, class: u32) -> Option<&mut Raiser<M::Words>> {
+        let [ordinary, urgent] = &mut self.areas_mut(vcpu)?.rings;
+        Some(if class == 0 { ordinary } else { urgent })
+    }
+
+    fn port(&self, port: u32) -> Result<&Port, Status> {
+        usize::try_from(port).ok().and_then(|index| self.ports.get(index)).ok_or(Status::BAD_ARGUMENT)
+    }
+
+    fn port_mut(&mut self, port: u32) -> Result<&mut Port, Status> {
+        usize::try_from(port).ok().and_then(|index| self.ports.get_mut(index)).ok_or(Status::BAD_ARGUMENT)
+    }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A vCPU's areas; start, stop, upcall (VCPU-1 to VCPU-8).
+
+use crate::action::Action;
+use crate::call::{Done, Lane, arguments, narrow};
+use crate::domain::Domain;
+use crate::memory::Memory;
+use tenon_abi::vcpu::{Sizes, guest, host};
+use tenon_abi::{Status, Submission};
+use tenon_rings::call::CompleterState;
+use tenon_rings::event::{Arm, RaiserState};
+use tenon_rings::{Completer, Raiser, Words};
+
+/// One vCPU as the host sees it.
+pub(crate) struct Vcpu<W> {
+    pub(crate) running: bool,
+    pub(crate) vector: Option<u8>,
+    /// An upcall is owed and was not handed to the attachment (VCPU-8).
+    pub(crate) owed: bool,
+    /// An upcall waits in the list of actions: one is enough.
+    pub(crate) queued: bool,
+    pub(crate) areas: Option<Areas<W>>,
+}
+
+impl<W> Vcpu<W> {
+    pub(crate) const fn new(running: bool) -> Self {
+        Self { running, vector: None, owed: false, queued: false, areas: None }
+    }
+
+    /// Forgets what belonged to the session.
+    pub(crate) fn end_session(&mut self) {
+        *self = Self::new(self.running);
+    }
+}
+
+/// Where the areas of a bound vCPU lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Place {
+    pub(crate) depth: u32,
+    pub(crate) events: [u32; 2],
+    /// Wire address of the guest-written area.
+    pub(crate) guest: u64,
+    /// Wire address of the host-written area, or its offset in the window.
+    pub(crate) host: u64,
+    pub(crate) in_window: bool,
+}
+
+impl Place {
+    pub(crate) const fn sizes(&self) -> Sizes {
+        Sizes { depth: self.depth, events: self.events }
+    }
+}
+
+/// Private positions of a bound vCPU.
+pub(crate) struct Positions {
+    pub(crate) call: CompleterState,
+    pub(crate) emergency: CompleterState,
+    pub(crate) rings: [RaiserState; 2],
+    pub(crate) arm: Arm,
+}
+
+impl Default for Positions {
+    fn default() -> Self {
+        let fresh = CompleterState { fetched: 0, completed: 0, in_flight: [0; 64], corrupt: None };
+        Self {
+            call: fresh,
+            emergency: fresh,
+            rings: [RaiserState::default(), RaiserState::default()],
+            arm: Arm::default(),
+        }
+    }
+}
+
+/// A bound vCPU's areas and rings.
+pub(crate) struct Areas<W> {
+    pub(crate) place: Place,
+    pub(crate) guest: W,
+    pub(crate) host: W,
+    pub(crate) call: Completer<W>,
+    pub(crate) emergency: Completer<W>,
+    pub(crate) rings: [Raiser<W>; 2],
+    pub(crate) arm: Arm,
+}
+
+impl<W: Words> Areas<W> {
+    /// Lays the rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the caller has checked.
+    pub(crate) fn lay_out(
+        place: Place,
+        guest: W,
+        host: W,
+        seed: u32,
+        positions: Positions,
+    ) -> Option<Self> {
+        let sizes = place.sizes();
+        let part = |words: &W, offset: u64, len: u64| {
+            words.slice(usize::try_from(offset / 8).ok()?, usize::try_from(len / 8).ok()?)
+        };
+        let depth = u64::from(sizes.depth);
+        let call = Completer::resume(
+            part(&guest, guest::SUBMISSIONS, depth.checked_mul(64)?)?,
+            part(&host, host::COMPLETIONS, depth.checked_mul(16)?)?,
+            seed,
+            sizes.depth,
+            positions.call,
+        )
+        .ok()?;
+        let emergency = Completer::resume(
+            part(&guest, guest::EMERGENCY, 64)?,
+            part(&host, host::EMERGENCY, 16)?,
+            seed,
+            1,
+            positions.emergency,
+        )
+        .ok()?;
+        let [first, second] = sizes.events;
+        let ring = |class: u32, size: u32, state: RaiserState| {
+            let entries = part(&host, sizes.ring_offset(class), u64::from(size).checked_mul(8)?)?;
+            Raiser::new(guest.clone(), entries, class, seed, size, state).ok()
+        };
+        let [state0, state1] = positions.rings;
+        let rings = [ring(0, first, state0)?, ring(1, second, state1)?];
+        Some(Self { place, guest, host, call, emergency, rings, arm: positions.arm })
+    }
+}
+
+impl<M: Memory> Domain<M> {
+    pub(crate) fn vcpu_start(&mut self, submission: &Submission) -> Result<Done, Status> {
+        let [vcpu, entry, argument] = arguments(submission)?;
+        let vcpu = narrow(vcpu)?;
+        self.check_vcpu(vcpu)?;
+        let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
+        if slot.running {
+            return Err(Status::BAD_STATE);
+        }
+        slot.running = true;
+        self.actions.push(Action::Start { vcpu, entry, argument });
+        Ok(Done::Value(0))
+    }
+
+    pub(crate) fn vcpu_stop(&mut self, from: u32, submission: &Submission) -> Result<Done, Status> {
+        let [vcpu, target] = arguments(submission)?;
+        let (vcpu, target) = (narrow(vcpu)?, narrow(target)?);
+        self.check_vcpu(vcpu)?;
+        self.check_vcpu(target)?;
+        if vcpu == target || self.areas_mut(target).is_none() {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        if self.vcpu_mut(vcpu).is_none_or(|slot| !slot.running) {
+            return Err(Status::BAD_STATE);
+        }
+        self.move_ports(vcpu, target)?;
+        if self.state.console.read.is_some_and(|read| Lane::of(read.queue).0 == vcpu) {
+            self.state.console.read = None;
+        }
+        if let Some(slot) = self.vcpu_mut(vcpu) {
+            *slot = crate::vcpu::Vcpu::new(false);
+        }
+        self.actions.push(Action::Stop { vcpu });
+        if vcpu == from { Ok(Done::Never) } else { Ok(Done::Value(0)) }
+    }
+
+    pub(crate) fn vcpu_upcall(&mut self, submission: &Submission) -> Result<Done, Status> {
+        let [vcpu, vector] = arguments(submission)?;
+        let vcpu = narrow(vcpu)?;
+        self.check_vcpu(vcpu)?;
+        let vector = if vector == 0 { None } else { Some(is_vector(vector)?) };
+        let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
+        if slot.areas.is_none() {
+            return Err(Status::NOT_FOUND);
+        }
+        slot.vector = vector;
+        let owed = core::mem::take(&mut slot.owed);
+        self.actions.push(Action::Route { vcpu, vector });
+        if owed {
+            self.owe(vcpu);
+        }
+        Ok(Done::Value(0))
+    }
+
+    /// Sends a vCPU's upcall, or remembers it until there is a vector (VCPU-8).
+    pub(crate) fn owe(&mut self, vcpu: u32) {
+        let Some(slot) = self.vcpu_mut(vcpu) else { return };
+        match slot.vector {
+            Some(vector) if !slot.queued => {
+                slot.queued = true;
+                self.actions.push(Action::Upcall { vcpu, vector });
+            }
+            Some(_) => {}
+            None => slot.owed = true,
+        }
+    }
+
+    pub(crate) fn check_vcpu(&self, vcpu: u32) -> Result<(), Status> {
+        if vcpu < self.config.max_vcpus { Ok(()) } else { Err(Status::BAD_ARGUMENT) }
+    }
+
+    #[inline]
+    pub(crate) fn vcpu_mut(&mut self, vcpu: u32) -> Option<&mut Vcpu<M::Words>> {
+        self.vcpus.get_mut(usize::try_from(vcpu).ok()?)
+    }
+
+    #[inline]
+    pub(crate) fn areas_mut(&mut self, vcpu: u32) -> Option<&mut Areas<M::Words>> {
+        self.vcpu_mut(vcpu)?.areas.as_mut()
+    }
+
+    #[inline]
+    pub(crate) fn lane(&mut self, vcpu: u32, lane: Lane) -> Option<&mut Completer<M::Words>> {
+        let areas = self.areas_mut(vcpu)?;
+        Some(match lane {
+            Lane::Call => &mut areas.call,
+            Lane::Emergency => &mut areas.emergency,
+        })
+    }
+}
+
+/// An interrupt vector of the guest's (VCPU-8).
+pub(crate) fn is_vector(argument: u64) -> Result<u8, Status> {
+    match u8::try_from(argument) {
+        Ok(vector) if vector >= 32 => Ok(vector),
+        _ => Err(Status::BAD_ARGUMENT),
+    }
+}
