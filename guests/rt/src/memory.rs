@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Pages for the image: a bump allocator over the RAM behind it.
+#![allow(unsafe_code, reason = "hands out raw pages of RAM")]
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of a page.
+pub const PAGE_SIZE: usize = 4096;
+
+/// Firmware that ran before the image may have used the top of RAM: it is left alone.
+const LEFT_TO_FIRMWARE: usize = 2 << 20;
+const FOUR_GIB: u64 = 1 << 32;
+const RAM: u32 = 1;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+static END: AtomicUsize = AtomicUsize::new(0);
+/// Nothing at or above this address was ever handed out, so it is still as zero as the monitor made it.
+static TOUCHED: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" {
+    static tenon_image_end: u8;
+}
+
+/// One entry of PVH's memory map (`hvm_memmap_table_entry`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Entry {
+    addr: u64,
+    size: u64,
+    kind: u32,
+    reserved: u32,
+}
+
+/// Finds the RAM that holds the image and makes what lies behind the image available.
+///
+/// # Safety
+/// `table` points to `entries` entries in mapped memory; only the boot CPU calls, once.
+pub(crate) unsafe fn take_map(table: u64, entries: u32) {
+    let image_end = (&raw const tenon_image_end).addr();
+    for index in 0..entries as usize {
+        // SAFETY: the caller promises that many entries.
+        let entry = unsafe { (table as *const Entry).add(index).read_unaligned() };
+        let end = entry.addr.saturating_add(entry.size).min(FOUR_GIB) as usize;
+        if entry.kind == RAM && (entry.addr as usize) < image_end && image_end < end {
+            NEXT.store(image_end, Ordering::Relaxed);
+            TOUCHED.store(image_end, Ordering::Relaxed);
+            END.store(end, Ordering::Release);
+            return;
+        }
+    }
+}
+
+/// The end of the RAM that holds the image; 0 where the monitor passed no memory map.
+pub fn memory_end() -> u64 {
+    END.load(Ordering::Acquire) as u64
+}
+
+/// `pages` pages of zeros, aligned to `align` bytes (a power of two, at least a page); `None` where RAM is used up.
+pub fn alloc_pages(pages: usize, align: usize) -> Option<*mut u8> {
+    let align = align.max(PAGE_SIZE);
+    let size = pages.checked_mul(PAGE_SIZE)?;
+    let limit = END.load(Ordering::Acquire).saturating_sub(LEFT_TO_FIRMWARE);
+    let mut next = NEXT.load(Ordering::Relaxed);
+    let (start, end) = loop {
+        let start = next.checked_next_multiple_of(align)?;
+        let end = start.checked_add(size)?;
+        if end > limit {
+            return None;
+        }
+        match NEXT.compare_exchange_weak(next, end, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => break (start, end),
+            Err(now) => next = now,
+        }
+    };
+    let touched = TOUCHED.fetch_max(end, Ordering::Relaxed);
+    let page = core::ptr::with_exposed_provenance_mut::<u8>(start);
+    if start < touched {
+        // SAFETY: start..end is RAM behind the image that this call alone took out of the arena.
+        unsafe { page.write_bytes(0, touched.min(end) - start) };
+    }
+    Some(page)
+}
+
+/// A state of the arena to come back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(usize);
+
+/// The arena's present state.
+pub fn mark() -> Mark {
+    Mark(NEXT.load(Ordering::Relaxed))
+}
+
+/// Takes back everything that was allocated since `mark`.
+///
+/// # Safety
+/// Nobody, the host included, uses those pages any more.
+pub unsafe fn release(mark: Mark) {
+    NEXT.store(mark.0, Ordering::Relaxed);
+}

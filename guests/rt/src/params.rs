@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The boot command line: words of the form `key=value`, separated by spaces.
+#![allow(unsafe_code, reason = "reads the command line where the monitor put it")]
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Longest command line that is kept; the rest is cut off.
+pub const MAX_COMMAND_LINE: usize = 1024;
+
+struct Line(UnsafeCell<[u8; MAX_COMMAND_LINE]>);
+
+// SAFETY: written by the boot CPU before it publishes a length in `LENGTH` and starts any other CPU, read-only later.
+unsafe impl Sync for Line {}
+
+static LINE: Line = Line(UnsafeCell::new([0; MAX_COMMAND_LINE]));
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+/// The boot parameters.
+#[derive(Debug)]
+pub struct Params;
+
+impl Params {
+    /// The value of the first word that begins with `key=`; a word without `=` has the empty value.
+    pub fn get(key: &str) -> Option<&'static str> {
+        Self::line().split(' ').find_map(|word| match word.strip_prefix(key)? {
+            "" => Some(""),
+            rest => rest.strip_prefix('='),
+        })
+    }
+
+    /// [`Params::get`] as a decimal number or, after `0x`, a hexadecimal one.
+    pub fn number(key: &str) -> Option<u64> {
+        let text = Self::get(key)?;
+        match text.strip_prefix("0x") {
+            Some(hex) => u64::from_str_radix(hex, 16).ok(),
+            None => text.parse().ok(),
+        }
+    }
+
+    /// The whole command line; empty where it is not UTF-8.
+    pub fn line() -> &'static str {
+        let length = LENGTH.load(Ordering::Acquire);
+        // SAFETY: `LENGTH` is not zero only after `take` has written that many bytes, and nobody writes again.
+        let bytes = unsafe { core::slice::from_raw_parts(LINE.0.get().cast::<u8>().cast_const(), length) };
+        core::str::from_utf8(bytes).unwrap_or("")
+    }
+}
+
+/// Copies the command line at `address` away, so that memory allocated later may overwrite it.
+///
+/// # Safety
+/// `address` is zero or points to a zero-terminated string in mapped memory; only the boot CPU calls, once.
+pub(crate) unsafe fn take(address: u64) {
+    if address == 0 {
+        return;
+    }
+    let from = address as *const u8;
+    let to = LINE.0.get().cast::<u8>();
+    let mut length = 0;
+    while length < MAX_COMMAND_LINE {
+        // SAFETY: the caller promises a terminated string, and no byte before this one was its terminator.
+        let byte = unsafe { from.add(length).read() };
+        if byte == 0 {
+            break;
+        }
+        // SAFETY: `length` is below the size of `LINE`, and nobody reads it before `LENGTH` is published.
+        unsafe { to.add(length).write(byte) };
+        length += 1;
+    }
+    LENGTH.store(length, Ordering::Release);
+}

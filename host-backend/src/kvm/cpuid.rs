@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a guest reads by CPUID: what KVM supports, the right APIC id, and leaves of our own.
+
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2};
+use kvm_ioctls::{Kvm, VcpuFd};
+use std::vec::Vec;
+
+use super::Error;
+
+/// One CPUID leaf of the embedder's own choice (without subleaves).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaf {
+    /// What the guest puts into EAX to read it.
+    pub function: u32,
+    /// EAX.
+    pub eax: u32,
+    /// EBX.
+    pub ebx: u32,
+    /// ECX.
+    pub ecx: u32,
+    /// EDX.
+    pub edx: u32,
+}
+
+/// Everything that KVM supports, with `leaves` in place of what it says at their functions.
+pub fn supported(kvm: &Kvm, leaves: &[Leaf]) -> Result<Vec<kvm_cpuid_entry2>, Error> {
+    let supported = kvm
+        .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+        .map_err(Error::kvm("asking KVM for the CPUID leaves that it supports"))?;
+    let mut entries = supported.as_slice().to_vec();
+    entries.retain(|entry| leaves.iter().all(|leaf| leaf.function != entry.function));
+    entries.extend(leaves.iter().map(|leaf| kvm_cpuid_entry2 {
+        function: leaf.function,
+        eax: leaf.eax,
+        ebx: leaf.ebx,
+        ecx: leaf.ecx,
+        edx: leaf.edx,
+        ..Default::default()
+    }));
+    Ok(entries)
+}
+
+/// Gives vCPU `index` of `count` those entries, with its own APIC id (which is its index).
+pub fn apply(vcpu: &VcpuFd, index: u32, count: u32, entries: &[kvm_cpuid_entry2]) -> Result<(), Error> {
+    const HYPERVISOR: u32 = 1 << 31;
+    let mut entries = entries.to_vec();
+    for entry in &mut entries {
+        match entry.function {
+            1 => {
+                entry.ebx = entry.ebx & 0xffff | (count & 0xff) << 16 | (index & 0xff) << 24;
+                entry.ecx |= HYPERVISOR;
+            }
+            0xb | 0x1f => entry.edx = index,
+            0x8000_001e => entry.eax = index,
+            _ => {}
+        }
+    }
+    let table = CpuId::from_entries(&entries).map_err(|_| Error::BadConfig("too many CPUID leaves"))?;
+    vcpu.set_cpuid2(&table).map_err(Error::kvm("setting a vCPU's CPUID leaves"))
+}

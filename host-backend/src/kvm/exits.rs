@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What leaves the guest, and where it goes.
+
+use super::CpuError;
+
+/// What a vCPU does after one of its exits was handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It goes on.
+    Continue,
+    /// It is parked until [`super::Control::start`].
+    Stop,
+    /// The machine ends with [`Outcome::Ended`].
+    End,
+}
+
+/// Who handles a guest's exits. Called on the vCPU's own thread, so that calls for different vCPUs run at once; it must
+/// not block for long.
+pub trait Exits: Send + Sync {
+    /// The guest wrote `data` to `port`. The serial port and the exit port do not come here.
+    fn pio_out(&self, vcpu: u32, port: u16, data: &[u8]) -> Flow;
+
+    /// The guest wrote `data` where no writable memory is: outside memory, or into the window.
+    fn mmio_write(&self, vcpu: u32, address: u64, data: &[u8]) -> Flow;
+}
+
+/// Ignores every exit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoExits;
+
+impl Exits for NoExits {
+    fn pio_out(&self, _: u32, _: u16, _: &[u8]) -> Flow {
+        Flow::Continue
+    }
+
+    fn mmio_write(&self, _: u32, _: u64, _: &[u8]) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// How a machine's run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The guest wrote this code to the exit port.
+    Exit(u32),
+    /// A handler returned [`Flow::End`], or someone called [`super::Control::end`].
+    Ended,
+    /// The time limit passed.
+    TimedOut,
+    /// A vCPU could not go on.
+    Failed {
+        /// Which one.
+        vcpu: u32,
+        /// Why.
+        why: CpuError,
+    },
+}

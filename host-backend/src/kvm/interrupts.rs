@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Interrupts into the guest: each line is an eventfd that KVM turns into one message-signalled interrupt.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kvm_bindings::{
+    KVM_IRQ_ROUTING_MSI, KvmIrqRouting, kvm_irq_routing_entry, kvm_irq_routing_entry__bindgen_ty_1,
+    kvm_irq_routing_msi,
+};
+use kvm_ioctls::VmFd;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+use super::Error;
+
+/// The inputs below belong to the interrupt controller that the split model leaves to user space.
+const FIRST_INPUT: u32 = 24;
+/// KVM takes at most so many routes.
+const MAX_LINES: u32 = 4096 - FIRST_INPUT;
+
+/// Where a line's interrupt arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Msi {
+    /// The APIC id of the vCPU, which is its index.
+    pub cpu: u32,
+    /// The interrupt vector, 16 to 255.
+    pub vector: u8,
+}
+
+/// Makes lines and routes them.
+#[derive(Debug)]
+pub struct Interrupts {
+    vm: Arc<VmFd>,
+    routes: Mutex<Routes>,
+}
+
+#[derive(Debug, Default)]
+struct Routes {
+    lines: u32,
+    routed: BTreeMap<u32, Msi>,
+}
+
+impl Interrupts {
+    pub(crate) fn new(vm: Arc<VmFd>) -> Self {
+        Self { vm, routes: Mutex::default() }
+    }
+
+    /// A new line. Until it is routed, raising it has no effect.
+    pub fn line(&self) -> Result<Line, Error> {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if routes.lines >= MAX_LINES {
+            return Err(Error::BadConfig("more interrupt lines than KVM has routes"));
+        }
+        let input = FIRST_INPUT.saturating_add(routes.lines);
+        let event = EventFd::new(EFD_NONBLOCK).map_err(Error::io("making an eventfd"))?;
+        self.vm
+            .register_irqfd(&event, input)
+            .map_err(Error::kvm("giving KVM an eventfd for an interrupt"))?;
+        routes.lines = routes.lines.saturating_add(1);
+        Ok(Line { event, input })
+    }
+
+    /// Sends `line`'s interrupts to `to` from now on; `None` drops them.
+    pub fn route(&self, line: &Line, to: Option<Msi>) -> Result<(), Error> {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        match to {
+            Some(msi) => routes.routed.insert(line.input, msi),
+            None => routes.routed.remove(&line.input),
+        };
+        let entries: Vec<_> = routes.routed.iter().map(|(&input, &msi)| entry(input, msi)).collect();
+        let table = KvmIrqRouting::from_entries(&entries)
+            .map_err(|_| Error::BadConfig("more interrupt lines than KVM has routes"))?;
+        self.vm.set_gsi_routing(&table).map_err(Error::kvm("routing an interrupt"))
+    }
+}
+
+fn entry(input: u32, msi: Msi) -> kvm_irq_routing_entry {
+    const MSI_WINDOW: u32 = 0xfee0_0000;
+    let msi = kvm_irq_routing_msi {
+        address_lo: MSI_WINDOW | (msi.cpu & 0xff) << 12,
+        address_hi: 0,
+        data: u32::from(msi.vector), // edge triggered, fixed delivery
+        ..Default::default()
+    };
+    kvm_irq_routing_entry {
+        gsi: input,
+        type_: KVM_IRQ_ROUTING_MSI,
+        u: kvm_irq_routing_entry__bindgen_ty_1 { msi },
+        ..Default::default()
+    }
+}
+
+/// An interrupt line. Whoever holds its eventfd (a device in another process, vhost) may raise it.
+#[derive(Debug)]
+pub struct Line {
+    event: EventFd,
+    input: u32,
+}
+
+impl Line {
+    /// Raises the interrupt once.
+    pub fn raise(&self) {
+        // The counter overflows only after 2^64 - 2 unseen writes, and KVM's end takes each at once.
+        let _ = self.event.write(1);
+    }
+
+    /// The eventfd that raises it.
+    pub fn event(&self) -> &EventFd {
+        &self.event
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A ready machine on Linux's KVM for x86-64: what an embedder without an exit loop of their own takes.
+//!
+//! It needs nothing but what every KVM has: an in-kernel interrupt controller, port I/O exits, MSI by irqfd, read-only
+//! memory. No register of a vCPU is read or written while it runs. [`Machine`] owns the pieces; [`boot`] and [`cpuid`]
+//! also serve embedders who keep their own machine.
+
+pub mod boot;
+mod control;
+pub mod cpuid;
+mod error;
+mod exits;
+mod interrupts;
+mod machine;
+pub mod memory;
+mod registers;
+mod serial;
+mod vcpu;
+
+pub use control::{Control, CpuBusy};
+pub use error::{CpuError, Error};
+pub use exits::{Exits, Flow, NoExits, Outcome};
+pub use interrupts::{Interrupts, Line, Msi};
+pub use machine::{Config, Machine, WindowConfig};

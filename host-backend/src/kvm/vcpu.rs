@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One vCPU's thread: runs the guest, hands out its exits.
+#![allow(unsafe_code, reason = "shares one byte of kvm_run with those who stop the vCPU")]
+
+use std::format;
+use std::string::ToString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+
+use kvm_ioctls::{VcpuExit, VcpuFd};
+
+use super::registers::Fresh;
+use super::serial::Serial;
+use super::{Control, CpuError, Exits, Flow, Outcome};
+
+/// A 32-bit write here ends the machine with that code.
+const EXIT_PORT: u16 = 0xf4;
+
+/// A vCPU and what its thread needs.
+pub(crate) struct Vcpu {
+    pub(crate) index: u32,
+    pub(crate) fd: VcpuFd,
+    pub(crate) fresh: Fresh,
+    pub(crate) control: Control,
+    pub(crate) exits: Arc<dyn Exits>,
+    pub(crate) serial: Arc<Serial>,
+}
+
+/// Why the guest was left.
+enum Left {
+    /// The vCPU parks.
+    Stop,
+    /// The machine ends.
+    End(Outcome),
+}
+
+impl Vcpu {
+    /// The thread's whole life: parked, running, parked, …, until the machine ends.
+    pub(crate) fn live(mut self) {
+        let immediate_exit = (&raw mut self.fd.get_kvm_run().immediate_exit).cast::<AtomicU8>().cast_const();
+        // SAFETY: the byte lies in the mapping that `self.fd` owns, which lives until `Drop` below has called `unregister`; an
+        // `AtomicU8` has the layout of that byte, and all who write it while others may do so through one.
+        unsafe { self.control.register(self.index, immediate_exit) };
+        while let Some(entry) = self.control.park(self.index) {
+            let left = match self.fresh.start(&self.fd, entry) {
+                // SAFETY: as above.
+                Ok(()) => self.run(unsafe { &*immediate_exit }),
+                Err(why) => self.failed(CpuError::Run(why.to_string())),
+            };
+            match left {
+                Left::Stop => self.complete(),
+                Left::End(outcome) => self.control.end(outcome),
+            }
+        }
+    }
+
+    fn run(&mut self, immediate_exit: &AtomicU8) -> Left {
+        loop {
+            let flow = match self.fd.run() {
+                Ok(VcpuExit::IoOut(EXIT_PORT, data)) => {
+                    let mut code = [0; 4];
+                    code.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+                    return Left::End(Outcome::Exit(u32::from_le_bytes(code)));
+                }
+                Ok(VcpuExit::IoOut(port, data)) if Serial::owns(port) => {
+                    self.serial.write(port, data);
+                    Flow::Continue
+                }
+                Ok(VcpuExit::IoOut(port, data)) => self.exits.pio_out(self.index, port, data),
+                Ok(VcpuExit::MmioWrite(address, data)) => self.exits.mmio_write(self.index, address, data),
+                Ok(VcpuExit::IoIn(port, data)) => {
+                    Serial::read(port, data);
+                    Flow::Continue
+                }
+                Ok(VcpuExit::MmioRead(_, data)) => {
+                    data.fill(0xff);
+                    Flow::Continue
+                }
+                Ok(VcpuExit::Intr | VcpuExit::Hlt | VcpuExit::IrqWindowOpen | VcpuExit::IoapicEoi(_)) => {
+                    Flow::Continue
+                }
+                Ok(VcpuExit::Shutdown) => {
+                    let rip = self.rip();
+                    return self.failed(CpuError::Shutdown { rip });
+                }
+                Ok(VcpuExit::InternalError) => return self.internal_error(),
+                Ok(VcpuExit::FailEntry(reason, _)) => {
+                    let rip = self.rip();
+                    return self.failed(CpuError::FailEntry { reason, rip });
+                }
+                Ok(other) => {
+                    let what = format!("{other:?}");
+                    let rip = self.rip();
+                    return self.failed(CpuError::Unknown { what, rip });
+                }
+                Err(why) if matches!(why.errno(), libc::EINTR | libc::EAGAIN) => {
+                    // Whoever wants something says what before setting this byte: cleared first, then looked.
+                    immediate_exit.store(0, Ordering::SeqCst);
+                    Flow::Continue
+                }
+                Err(why) => return self.failed(CpuError::Run(why.to_string())),
+            };
+            match flow {
+                Flow::Continue if self.control.must_leave(self.index) => return Left::Stop,
+                Flow::Continue => {}
+                Flow::Stop => return Left::Stop,
+                Flow::End => return Left::End(Outcome::Ended),
+            }
+        }
+    }
+
+    /// Lets KVM finish the exit that was handled last: it would otherwise do so on the vCPU's next run, with registers
+    /// that are no longer its own.
+    fn complete(&mut self) {
+        self.fd.set_kvm_immediate_exit(1);
+        let _ = self.fd.run();
+        self.fd.set_kvm_immediate_exit(0);
+    }
+
+    fn internal_error(&mut self) -> Left {
+        // SAFETY: the exit reason was KVM_EXIT_INTERNAL_ERROR, so that KVM filled this member of the union.
+        let suberror = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.internal.suberror };
+        let rip = self.rip();
+        self.failed(CpuError::Internal { suberror, rip })
+    }
+
+    /// Only for a vCPU that will not run again; 0 where it cannot be read.
+    fn rip(&self) -> u64 {
+        self.fd.get_regs().map_or(0, |registers| registers.rip)
+    }
+
+    fn failed(&self, why: CpuError) -> Left {
+        Left::End(Outcome::Failed { vcpu: self.index, why })
+    }
+}
+
+impl Drop for Vcpu {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let why = CpuError::Run("the handler of its exits panicked".to_string());
+            self.control.end(Outcome::Failed { vcpu: self.index, why });
+        }
+        self.control.unregister(self.index);
+    }
+}
