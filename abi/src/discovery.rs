@@ -62,7 +62,12 @@ numbers! {
 
 /// Feature bits as data.
 pub const FEATURES: &[Number] = &[
-    Number { name: "WINDOW", value: 1 << 0, clause: "NEG-6", doc: "the host supplies its control pages in the window" },
+    Number {
+        name: "WINDOW",
+        value: 1 << 0,
+        clause: "NEG-6",
+        doc: "the host supplies its control pages in the window",
+    },
     Number { name: "EVENTS", value: 1 << 1, clause: "EVT-1", doc: "ports and event rings" },
     Number { name: "DIRECT", value: 1 << 2, clause: "EVT-22", doc: "direct ports" },
     Number { name: "UPCALL", value: 1 << 3, clause: "VCPU-8", doc: "upcalls can be injected" },
@@ -73,13 +78,32 @@ pub const FEATURES: &[Number] = &[
 
 /// Conduit flags as data.
 pub const CONDUIT_FLAGS: &[Number] = &[
-    Number { name: "SYNCHRONOUS", value: 1 << 0, clause: "DISC-10", doc: "what a kick completes is in memory when the trap returns" },
-    Number { name: "PRIVILEGED", value: 1 << 1, clause: "DISC-11", doc: "the host can tell kicks and binds of user mode and refuses them" },
+    Number {
+        name: "SYNCHRONOUS",
+        value: 1 << 0,
+        clause: "DISC-10",
+        doc: "what a kick completes is in memory when the trap returns",
+    },
+    Number {
+        name: "PRIVILEGED",
+        value: 1 << 1,
+        clause: "DISC-11",
+        doc: "the host can tell kicks and binds of user mode and refuses them",
+    },
 ];
 
 /// Feature bits of a host or a session (NEG-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::KnownLayout,
+    zerocopy::Immutable,
+)]
 #[repr(transparent)]
 pub struct Features(u64);
 
@@ -103,8 +127,17 @@ bitflags::bitflags! {
 }
 
 /// Conduit capabilities (DISC-6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::KnownLayout,
+    zerocopy::Immutable,
+)]
 #[repr(transparent)]
 pub struct ConduitFlags(u16);
 

@@ -1,2 +1,50 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest side of Tenon: link it into any kernel; no allocator, no std.
+//! The guest side of Tenon, for any kernel: no allocator, no std, usable before interrupts and a heap exist.
+//!
+//! A kernel implements [`Platform`], finds the window ([`discovery`]), and goes from state to state:
+//! [`Found`] → [`Session`] → [`Vcpu`]. Nothing that the host does can make this crate panic, loop or touch memory outside of
+//! what the kernel handed over (GEN-8).
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`platform`] | what a kernel provides: the one unsafe trait |
+//! | [`conduit`] | doorbells: port I/O, MMIO |
+//! | [`memory`] | pages and buffers that the host may see |
+//! | [`discovery`] | is Tenon here? |
+//! | [`session`] | negotiate, bind, reset |
+//! | [`vcpu`] | a bound vCPU; start, stop, upcall |
+//! | [`call`] | calls and batches |
+//! | [`event`] | ports, taking, masking |
+//! | [`console`] | output as `core::fmt::Write`, input by call |
+//! | [`lifecycle`] | exit, restart, crash record |
+#![no_std]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+pub mod call;
+pub mod conduit;
+pub mod console;
+pub mod discovery;
+mod error;
+pub mod event;
+pub mod lifecycle;
+pub mod memory;
+pub mod platform;
+pub mod session;
+pub mod vcpu;
+
+pub use call::{Batch, Request};
+pub use conduit::Conduit;
+pub use discovery::Found;
+pub use error::Error;
+pub use event::Gate;
+pub use memory::{Buffer, Pages};
+pub use platform::Platform;
+pub use session::{Session, Wish};
+pub use vcpu::Vcpu;

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Calls and batches (CALL-1 to CALL-22).
+
+use crate::conduit::Conduit;
+use crate::error::Error;
+use crate::platform::Platform;
+use crate::vcpu::Vcpu;
+use tenon_abi::vcpu::call_queue;
+use tenon_abi::{Op, Status, Submission};
+use tenon_rings::call::Outcome;
+use tenon_rings::{Submitter, Ticket, Words};
+
+impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
+    /// One call without payload: submits, kicks, waits. The result is the operation's value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with the host's status; [`Error::Full`], [`Error::Busy`]; [`Error::Pending`] when the platform's patience ends, with the
+    /// request given up; [`Error::Corrupt`].
+    #[inline]
+    pub fn call<const N: usize>(&self, op: Op, args: [u64; N]) -> Result<u64, Error> {
+        let mut all = [0; 6];
+        for (to, from) in all.iter_mut().zip(args) {
+            *to = from;
+        }
+        self.call_with(Submission::new(op, all))
+    }
+
+    /// One call with whatever the submission says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    #[inline]
+    pub fn call_with(&self, submission: Submission) -> Result<u64, Error> {
+        // Submit, kick and first look under one guard: the usual call ends here.
+        let ticket = self.with_calls(|calls| {
+            let ticket = calls.submit(submission)?;
+            self.platform.conduit().kick(call_queue(self.number));
+            Ok(calls.poll(ticket)?)
+        })?;
+        match ticket {
+            Ok(outcome) => into_value(outcome),
+            Err(ticket) => self.wait(ticket),
+        }
+    }
+
+    /// Submits and kicks without waiting: for what completes late.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`], [`Error::Busy`], [`Error::Corrupt`].
+    pub fn request(&self, submission: Submission) -> Result<Request<'_, '_, P, D>, Error> {
+        let ticket = self.with_calls(|calls| Ok(calls.submit(submission)?))?;
+        self.platform.conduit().kick(call_queue(self.number));
+        Ok(Request { vcpu: self, ticket: Some(ticket) })
+    }
+
+    /// A batch: many submissions, one kick (CALL-14).
+    pub const fn batch<const N: usize>(&self) -> Batch<'_, '_, P, D, N> {
+        Batch { vcpu: self, tickets: [const { None }; N], len: 0 }
+    }
+
+    /// Requests whose results were not taken.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.with_calls(|calls| Ok(calls.in_flight())).unwrap_or(D)
+    }
+
+    /// Requests that were given up and are not completed: their ids, and their buffers, are out of use (CALL-17).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::Corrupt`].
+    pub fn quarantined(&self) -> Result<usize, Error> {
+        self.with_calls(|calls| {
+            for _ in 0..D {
+                if !calls.reap()? {
+                    break;
+                }
+            }
+            Ok(calls.quarantined())
+        })
+    }
+
+    /// Runs with the queue in hand and upcalls kept away.
+    #[inline]
+    pub(crate) fn with_calls<T>(
+        &self,
+        run: impl FnOnce(&mut Submitter<tenon_rings::Mapping, D>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let token = self.platform.enter();
+        let result = match self.calls.try_borrow_mut() {
+            Ok(mut calls) => run(&mut calls),
+            Err(_) => Err(Error::Busy),
+        };
+        self.platform.leave(token);
+        result
+    }
+
+    fn wait(&self, mut ticket: Ticket) -> Result<u64, Error> {
+        for _ in 0..self.platform.patience() {
+            self.platform.relax();
+            match self.with_calls(|calls| Ok(calls.poll(ticket)?))? {
+                Ok(outcome) => return into_value(outcome),
+                Err(back) => ticket = back,
+            }
+        }
+        self.with_calls(|calls| {
+            calls.abandon(ticket);
+            Err(Error::Pending)
+        })
+    }
+}
+
+/// A request in flight. Dropped, it is given up: its id stays out of use until the host completes it (CALL-17).
+#[derive(Debug)]
+#[must_use = "a request that is dropped is given up"]
+pub struct Request<'v, 'p, P: Platform, const D: usize> {
+    vcpu: &'v Vcpu<'p, P, D>,
+    ticket: Option<Ticket>,
+}
+
+impl<P: Platform, const D: usize> Request<'_, '_, P, D> {
+    /// The result, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pending`] while it is not; [`Error::Refused`], [`Error::Busy`], [`Error::Corrupt`].
+    pub fn poll(&mut self) -> Result<u64, Error> {
+        let Some(ticket) = self.ticket.take() else { return Err(Error::Pending) };
+        let mut held = Some(ticket);
+        let result = self.vcpu.with_calls(|calls| match held.take() {
+            Some(ticket) => Ok(calls.poll(ticket)?),
+            None => Err(Error::Busy),
+        });
+        match result {
+            Ok(Ok(outcome)) => into_value(outcome),
+            Ok(Err(ticket)) => {
+                self.ticket = Some(ticket);
+                Err(Error::Pending)
+            }
+            Err(error) => {
+                self.ticket = held;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits as long as the platform's patience lasts. The request stays in flight when that ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::poll`].
+    pub fn wait(&mut self) -> Result<u64, Error> {
+        for _ in 0..self.vcpu.platform.patience() {
+            match self.poll() {
+                Err(Error::Pending) if self.ticket.is_some() => self.vcpu.platform.relax(),
+                result => return result,
+            }
+        }
+        Err(Error::Pending)
+    }
+
+    /// The id on the wire, while in flight: what CANCEL takes.
+    #[must_use]
+    pub fn id(&self) -> Option<u16> {
+        self.ticket.as_ref().map(Ticket::id)
+    }
+
+    /// Asks the host to cancel; whether it could. The request then ends with CANCELLED (CALL-22).
+    ///
+    /// # Errors
+    ///
+    /// As [`Vcpu::call`].
+    pub fn cancel(&self) -> Result<bool, Error> {
+        match self.id() {
+            Some(id) => self.vcpu.call(Op::CANCEL, [u64::from(id)]).map(|value| value == 1),
+            None => Ok(false),
+        }
+    }
+}
+
+impl<P: Platform, const D: usize> Drop for Request<'_, '_, P, D> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut held = Some(ticket);
+            // Where the queue is in use, or corrupt, the id stays out of use until reset: safe, and rare.
+            let _ = self.vcpu.with_calls(|calls| {
+                if let Some(ticket) = held.take() {
+                    calls.abandon(ticket);
+                }
+                Ok(())
+            });
+        }
+    }
+}
+
+/// Submissions that are kicked together. `N` is the most that it holds.
+#[derive(Debug)]
+pub struct Batch<'v, 'p, P: Platform, const D: usize, const N: usize> {
+    vcpu: &'v Vcpu<'p, P, D>,
+    tickets: [Option<Ticket>; N],
+    len: usize,
+}
+
+impl<P: Platform, const D: usize, const N: usize> Batch<'_, '_, P, D, N> {
+    /// Adds a submission: published at once, without a kick.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] when the batch or the queue is; [`Error::Busy`], [`Error::Corrupt`].
+    #[inline]
+    pub fn push(&mut self, submission: Submission) -> Result<(), Error> {
+        let place = self.tickets.get_mut(self.len).ok_or(Error::Full)?;
+        *place = Some(self.vcpu.with_calls(|calls| Ok(calls.submit(submission)?))?);
+        self.len = self.len.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Kicks once and waits for all results, in the order of submission.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pending`], [`Error::Busy`], [`Error::Corrupt`]: what was not taken by then is given up.
+    #[inline]
+    pub fn commit(mut self) -> Result<[Result<u64, Status>; N], Error> {
+        self.vcpu.platform.conduit().kick(call_queue(self.vcpu.number));
+        let mut results = [Err(Status::INDETERMINATE); N];
+        let token = self.vcpu.platform.enter();
+        let outcome = match self.vcpu.calls.try_borrow_mut() {
+            Ok(mut calls) => collect(self.vcpu.platform, &mut calls, &mut self.tickets, &mut results),
+            Err(_) => Err(Error::Busy),
+        };
+        self.vcpu.platform.leave(token);
+        outcome.map(|()| results)
+    }
+}
+
+impl<P: Platform, const D: usize, const N: usize> Drop for Batch<'_, '_, P, D, N> {
+    fn drop(&mut self) {
+        for ticket in self.tickets.iter_mut().filter_map(Option::take) {
+            drop(Request { vcpu: self.vcpu, ticket: Some(ticket) });
+        }
+    }
+}
+
+fn collect<P: Platform, W: Words, const D: usize>(
+    platform: &P,
+    calls: &mut Submitter<W, D>,
+    tickets: &mut [Option<Ticket>],
+    results: &mut [Result<u64, Status>],
+) -> Result<(), Error> {
+    for (place, result) in tickets.iter_mut().zip(results) {
+        let Some(ticket) = place.take() else { continue };
+        *result = match wait(platform, calls, ticket) {
+            Ok(value) => Ok(value),
+            Err(Error::Refused(status)) => Err(status),
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(())
+}
+
+/// Waits with the queue in hand; a request that is not answered is given up.
+#[inline]
+pub(crate) fn wait<P: Platform, W: Words, const D: usize>(
+    platform: &P,
+    calls: &mut Submitter<W, D>,
+    mut ticket: Ticket,
+) -> Result<u64, Error> {
+    for _ in 0..platform.patience() {
+        match calls.poll(ticket)? {
+            Ok(outcome) => return into_value(outcome),
+            Err(back) => ticket = back,
+        }
+        platform.relax();
+    }
+    calls.abandon(ticket);
+    Err(Error::Pending)
+}
+
+#[inline]
+fn into_value(outcome: Outcome) -> Result<u64, Error> {
+    match outcome.status {
+        Status::OK => Ok(outcome.value),
+        status => Err(Error::Refused(status)),
+    }
+}

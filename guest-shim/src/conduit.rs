@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Doorbells (DISC-6 to DISC-8). Each is one plain aligned 32-bit store or `out` (ORD-1).
+#![allow(unsafe_code, reason = "a doorbell is a store or an instruction that the language does not have")]
+
+use tenon_abi::{ConduitKind, Record};
+
+/// A way to trap to the host.
+pub trait Conduit {
+    /// Kicks a queue. All stores before it are visible to the host when the trap arrives.
+    fn kick(&self, queue: u32);
+    /// Hands a frame number over.
+    fn bind(&self, frame: u32);
+}
+
+/// `out` to x86 ports. The processor's stores are ordered before it: no fence (ORD table).
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+pub struct PortIo {
+    kick: u16,
+    stride: u16,
+    bind: u16,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl PortIo {
+    /// The ports of a record, or `None` if its conduit is another or its ports are none.
+    ///
+    /// # Safety
+    ///
+    /// The record is the host's own, and the kernel lets the shim use the ports that it names.
+    #[must_use]
+    pub unsafe fn of(record: &Record) -> Option<Self> {
+        if record.conduit.get() != ConduitKind::PORT_IO.0 {
+            return None;
+        }
+        Some(Self {
+            kick: u16::try_from(record.kick_base.get()).ok()?,
+            stride: u16::try_from(record.kick_stride.get()).ok()?,
+            bind: u16::try_from(record.bind_base.get()).ok()?,
+        })
+    }
+
+    #[inline(always)]
+    fn out(port: u16, value: u32) {
+        // SAFETY: the port was named by the host for this, by the contract of `of`. No `nomem`: stores before the
+        // doorbell must not move behind it.
+        unsafe {
+            core::arch::asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags))
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Conduit for PortIo {
+    #[inline(always)]
+    fn kick(&self, queue: u32) {
+        let step =
+            if self.stride == 0 { 0 } else { u16::try_from(queue).unwrap_or(0).wrapping_mul(self.stride) };
+        Self::out(self.kick.wrapping_add(step), queue);
+    }
+
+    #[inline(always)]
+    fn bind(&self, frame: u32) {
+        Self::out(self.bind, frame);
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The console (CON-1 to CON-5).
+
+use crate::call::Request;
+use crate::error::Error;
+use crate::memory::Buffer;
+use crate::platform::Platform;
+use crate::vcpu::Vcpu;
+use core::fmt;
+use tenon_abi::call::INLINE_MAX;
+use tenon_abi::{Op, Submission};
+
+impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
+    /// Writes bytes by value: 48 for each call, until all are taken or the host takes no more. The result is the number taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vcpu::call`], if nothing was taken.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
+        let mut done = 0usize;
+        for chunk in bytes.chunks(INLINE_MAX) {
+            let submission = Submission::with_inline(Op::CONSOLE_WRITE, chunk).ok_or(Error::TooLong)?;
+            match self.call_with(submission) {
+                Ok(taken) => {
+                    // The host's number: never more than was given.
+                    let taken = usize::try_from(taken).unwrap_or(usize::MAX).min(chunk.len());
+                    done = done.saturating_add(taken);
+                    if taken < chunk.len() {
+                        break;
+                    }
+                }
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes the first `len` bytes of a buffer by one call. The result is the number taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vcpu::call`]; [`Error::TooLong`] if the buffer is shorter.
+    pub fn write_buffer(&self, buffer: &Buffer, len: usize) -> Result<usize, Error> {
+        if len > buffer.len() {
+            return Err(Error::TooLong);
+        }
+        let len = u64::try_from(len).map_err(|_| Error::TooLong)?;
+        let taken = self.call(Op::CONSOLE_WRITE, [buffer.address(), len])?;
+        Ok(usize::try_from(taken.min(len)).unwrap_or(0))
+    }
+
+    /// Asks for input: the request completes when there is some (CON-4). The buffer belongs to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`], [`Error::Busy`], [`Error::Corrupt`].
+    pub fn read(&self, buffer: Buffer) -> Result<Read<'_, '_, P, D>, Error> {
+        let len = u64::try_from(buffer.len()).map_err(|_| Error::TooLong)?;
+        let request = self.request(Submission::new(Op::CONSOLE_READ, [buffer.address(), len, 0, 0, 0, 0]))?;
+        Ok(Read { request, buffer })
+    }
+
+    /// The console as a sink for `write!`. What the host does not take is lost.
+    pub const fn console(&self) -> Console<'_, '_, P, D> {
+        Console { vcpu: self }
+    }
+}
+
+/// A read in flight. Dropped, its buffer is gone for good: the host may still write to it (CALL-17).
+#[derive(Debug)]
+#[must_use = "a read that is dropped takes its buffer with it"]
+pub struct Read<'v, 'p, P: Platform, const D: usize> {
+    request: Request<'v, 'p, P, D>,
+    buffer: Buffer,
+}
+
+impl<'v, 'p, P: Platform, const D: usize> Read<'v, 'p, P, D> {
+    /// The buffer and the number of bytes in it, if the input is there.
+    ///
+    /// # Errors
+    ///
+    /// The read itself while it is in flight, with [`Error::Pending`] or why the queue could not be looked at; the buffer when the host refused.
+    #[allow(clippy::result_large_err, reason = "the request comes back, and there is no allocator to box it")]
+    pub fn wait(mut self) -> Result<(Buffer, usize), (Error, Result<Self, Buffer>)> {
+        match self.request.wait() {
+            Ok(len) => {
+                let len = usize::try_from(len).unwrap_or(usize::MAX).min(self.buffer.len());
+                Ok((self.buffer, len))
+            }
+            Err(error @ Error::Refused(_)) => Err((error, Err(self.buffer))),
+            Err(error) => Err((error, Ok(self))),
+        }
+    }
+
+    /// Asks the host to cancel; whether it could.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vcpu::call`].
+    pub fn cancel(&self) -> Result<bool, Error> {
+        self.request.cancel()
+    }
+}
+
+/// The console as a sink for `write!`.
+#[derive(Clone, Copy, Debug)]
+pub struct Console<'v, 'p, P, const D: usize> {
+    vcpu: &'v Vcpu<'p, P, D>,
+}
+
+impl<P: Platform, const D: usize> fmt::Write for Console<'_, '_, P, D> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.vcpu.write(text.as_bytes()).map(|_| ()).map_err(|_| fmt::Error)
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Ports: binding, taking, masking (EVT-1 to EVT-22).
+
+use crate::error::Error;
+use crate::platform::Platform;
+use crate::vcpu::Vcpu;
+use core::sync::atomic::{AtomicU32, Ordering};
+use tenon_abi::Op;
+use tenon_abi::event::HINTED_PORTS;
+use tenon_abi::vcpu::Sizes;
+use tenon_rings::{Mapping, Taker, Words};
+
+/// Events taken under one guard.
+const BATCH: usize = 32;
+/// Words of the private masks.
+const MASK_WORDS: usize = 16;
+
+/// The event side of a vCPU.
+#[derive(Debug)]
+pub(crate) struct Events {
+    /// Urgent first, as they are looked at (EVT-16).
+    rings: [Taker<Mapping>; 2],
+    masked: [u64; MASK_WORDS],
+    /// Taken while masked: handled after unmasking (EVT-14).
+    remembered: [u64; MASK_WORDS],
+}
+
+impl Events {
+    pub(crate) fn new(
+        guest: Mapping,
+        host: Mapping,
+        sizes: Sizes,
+        seed: u32,
+        max_ports: u32,
+    ) -> Result<Self, Error> {
+        let ring = |class: u32, size: u32| {
+            let first = usize::try_from(sizes.ring_offset(class) / 8).map_err(|_| Error::BadMemory)?;
+            let len = usize::try_from(size).map_err(|_| Error::BadMemory)?;
+            let entries = host.slice(first, len).ok_or(Error::BadMemory)?;
+            Taker::new(guest, entries, class, seed, size, max_ports).map_err(Error::from)
+        };
+        let [ordinary, urgent] = sizes.events;
+        Ok(Self {
+            rings: [ring(1, urgent)?, ring(0, ordinary)?],
+            masked: [0; MASK_WORDS],
+            remembered: [0; MASK_WORDS],
+        })
+    }
+
+    /// Takes one batch: ports to handle now. What is masked is remembered.
+    fn take(&mut self, out: &mut [u32; BATCH]) -> Result<usize, Error> {
+        let mut kept = 0usize;
+        let mut ports = [0; BATCH];
+        for ring in &mut self.rings {
+            let Some(room) = ports.get_mut(..BATCH.saturating_sub(kept)) else { break };
+            let count = ring.take(room)?;
+            for &port in room.get(..count).unwrap_or_default() {
+                match place(port) {
+                    Some((word, bit)) if get(&self.masked, word) & bit != 0 => {
+                        set(&mut self.remembered, word, bit)
+                    }
+                    _ => {
+                        if let Some(to) = out.get_mut(kept) {
+                            *to = port;
+                            kept = kept.wrapping_add(1);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(kept)
+    }
+}
+
+impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
+    /// Binds a port to a vCPU's ring (EVT-3).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn bind_port(&self, port: u32, vcpu: u32, class: u32) -> Result<(), Error> {
+        self.call(Op::EVENT_BIND, [port, vcpu, class].map(u64::from)).map(|_| ())
+    }
+
+    /// Binds a port to an interrupt of its own (EVT-22).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn bind_direct(&self, port: u32, vcpu: u32, vector: u8) -> Result<(), Error> {
+        self.call(Op::EVENT_BIND_DIRECT, [port, vcpu, u32::from(vector)].map(u64::from)).map(|_| ())
+    }
+
+    /// Releases a port (EVT-5).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn unbind_port(&self, port: u32) -> Result<(), Error> {
+        self.call(Op::EVENT_UNBIND, [u64::from(port)]).map(|_| ())
+    }
+
+    /// Moves a port to another ring (EVT-17). Unmask it first: a mask belongs to the vCPU that it was set on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn move_port(&self, port: u32, vcpu: u32, class: u32) -> Result<(), Error> {
+        self.call(Op::EVENT_MOVE, [port, vcpu, class].map(u64::from)).map(|_| ())
+    }
+
+    /// Raises a port of one's own (EVT-6).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn signal(&self, port: u32) -> Result<(), Error> {
+        self.call(Op::EVENT_SIGNAL, [u64::from(port)]).map(|_| ())
+    }
+
+    /// Takes a bounded number of events, urgent ones first, and runs `handler` for each with upcalls let in again. Returns the number handled;
+    /// zero when nothing was there. Call it until then, or until [`Self::arm`] says that the vCPU may halt.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`], [`Error::Corrupt`].
+    pub fn take_events(&self, mut handler: impl FnMut(u32)) -> Result<usize, Error> {
+        let mut ports = [0; BATCH];
+        let count = self.with_events(|events| events.take(&mut ports))?;
+        for &port in ports.get(..count).unwrap_or_default() {
+            handler(port);
+        }
+        Ok(count)
+    }
+
+    /// Arms both rings (EVT-12). `true`: nothing is there, the vCPU may halt, atomically with the enabling of interrupts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`].
+    pub fn arm(&self) -> Result<bool, Error> {
+        self.with_events(|events| {
+            let [urgent, ordinary] = &mut events.rings;
+            // Both are armed, whatever the first one says.
+            let urgent = urgent.arm();
+            Ok(ordinary.arm() && urgent)
+        })
+    }
+
+    /// Asks for no upcalls until [`Self::arm`]: for a kernel that polls.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`].
+    pub fn disarm(&self) -> Result<(), Error> {
+        self.with_events(|events| {
+            events.rings.iter_mut().for_each(Taker::disarm);
+            Ok(())
+        })
+    }
+
+    /// Masks a port below 1024 that is bound to this vCPU: no trap (EVT-14, EVT-15).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadMemory`] for ports from 1024 on, which have no mask; [`Error::Busy`].
+    pub fn mask(&self, port: u32) -> Result<(), Error> {
+        let (word, bit) = place(port).ok_or(Error::BadMemory)?;
+        self.with_events(|events| {
+            set(&mut events.masked, word, bit);
+            let others = get(&events.masked, word);
+            let [ring, _] = &mut events.rings;
+            ring.hint_masked(port, others);
+            Ok(())
+        })
+    }
+
+    /// Unmasks a port: no trap. The caller then looks at the port's state once, as if it had been raised: the host may have dropped
+    /// events meanwhile (EVT-15). `true`: an event was taken while it was masked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadMemory`] for ports from 1024 on; [`Error::Busy`].
+    pub fn unmask(&self, port: u32) -> Result<bool, Error> {
+        let (word, bit) = place(port).ok_or(Error::BadMemory)?;
+        self.with_events(|events| {
+            clear(&mut events.masked, word, bit);
+            let others = get(&events.masked, word);
+            let [ring, _] = &mut events.rings;
+            ring.hint_unmasked(port, others);
+            let was = get(&events.remembered, word) & bit != 0;
+            clear(&mut events.remembered, word, bit);
+            Ok(was)
+        })
+    }
+
+    fn with_events<T>(&self, run: impl FnOnce(&mut Events) -> Result<T, Error>) -> Result<T, Error> {
+        let token = self.platform.enter();
+        let result = match self.events.try_borrow_mut() {
+            Ok(mut events) => run(&mut events),
+            Err(_) => Err(Error::Busy),
+        };
+        self.platform.leave(token);
+        result
+    }
+}
+
+/// Runs each port's handler on one vCPU at a time (EVT-18). One for the kernel, shared by all vCPUs; `N` ports.
+#[derive(Debug)]
+pub struct Gate<const N: usize> {
+    counts: [AtomicU32; N],
+}
+
+impl<const N: usize> Default for Gate<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Gate<N> {
+    /// A gate through which nobody has gone.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { counts: [const { AtomicU32::new(0) }; N] }
+    }
+
+    /// Runs `handler` for an event of `port`. While it runs elsewhere this returns at once, and whoever runs it runs it again: an event is never
+    /// lost, and the handler never runs twice at the same time. `false`: left to the other. Ports from `N` on are not handled: `false`.
+    pub fn run(&self, port: u32, mut handler: impl FnMut()) -> bool {
+        let count = usize::try_from(port).ok().and_then(|index| self.counts.get(index));
+        let Some(count) = count else { return false };
+        if count.fetch_add(1, Ordering::AcqRel) != 0 {
+            return false;
+        }
+        let mut seen = 1;
+        loop {
+            handler();
+            // Each further round answers an event that came meanwhile: the storm contract bounds them (EVT-10).
+            match count.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+/// Word and bit of a port in the private masks.
+fn place(port: u32) -> Option<(usize, u64)> {
+    if port >= HINTED_PORTS {
+        return None;
+    }
+    Some((usize::try_from(port >> 6).ok()?, 1u64.wrapping_shl(port & 63)))
+}
+
+fn get(words: &[u64; MASK_WORDS], word: usize) -> u64 {
+    words.get(word).copied().unwrap_or(0)
+}
+
+fn set(words: &mut [u64; MASK_WORDS], word: usize, bit: u64) {
+    if let Some(word) = words.get_mut(word) {
+        *word |= bit;
+    }
+}
+
+fn clear(words: &mut [u64; MASK_WORDS], word: usize, bit: u64) {
+    if let Some(word) = words.get_mut(word) {
+        *word &= !bit;
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memory that the kernel lets the host see.
+#![allow(unsafe_code, reason = "pages come from the kernel as addresses")]
+
+use crate::error::Error;
+use tenon_abi::{Address, Granule};
+use tenon_rings::{Mapping, Site, Words};
+
+/// Pages of the kernel's that the host may see: where they are mapped, and where they lie in region 0.
+#[derive(Debug)]
+pub struct Pages {
+    mapping: Mapping,
+    address: u64,
+}
+
+impl Pages {
+    /// `len` bytes at `base`, which lie at `offset` of region 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadMemory`] if `base` is null or not aligned to 8, or the offset cannot be expressed.
+    ///
+    /// # Safety
+    ///
+    /// The memory is mapped, readable and writable for as long as the session lives, belongs to nobody else, and lies at that offset of
+    /// region 0. No Rust reference to it exists.
+    pub unsafe fn new(base: *mut u8, len: usize, offset: u64) -> Result<Self, Error> {
+        // SAFETY: the caller's contract.
+        let mapping = unsafe { Mapping::new(base, len) }.ok_or(Error::BadMemory)?;
+        let address = Address::new(0, offset).ok_or(Error::BadMemory)?;
+        Ok(Self { mapping, address: address.0 })
+    }
+
+    /// Splits `len` bytes off the front, rounded up to the granule.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadMemory`] if they are not there.
+    pub fn split(&mut self, len: u64, granule: Granule) -> Result<Self, Error> {
+        let len = granule.round_up(len).ok_or(Error::BadMemory)?;
+        let words = usize::try_from(len / 8).map_err(|_| Error::BadMemory)?;
+        let front = self.mapping.slice(0, words).ok_or(Error::BadMemory)?;
+        let rest = self.mapping.len().checked_sub(words).ok_or(Error::BadMemory)?;
+        let back = self.mapping.slice(words, rest).ok_or(Error::BadMemory)?;
+        let front = Self { mapping: front, address: self.address };
+        (self.mapping, self.address) = (back, self.address.wrapping_add(len));
+        Ok(front)
+    }
+
+    /// The wire address.
+    #[must_use]
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// The words, for whoever looks at the wire itself.
+    #[must_use]
+    pub const fn mapping(&self) -> Mapping {
+        self.mapping
+    }
+
+    /// The number to hand to `bind` (DISC-8).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadMemory`] if the pages are not aligned to the granule or lie too high for 32 bits.
+    pub fn frame(&self, granule: Granule) -> Result<u32, Error> {
+        if self.address & granule.size().wrapping_sub(1) != 0 {
+            return Err(Error::BadMemory);
+        }
+        u32::try_from(self.address.wrapping_shr(u32::from(granule.shift()))).map_err(|_| Error::BadMemory)
+    }
+
+    /// Writes zeroes over everything (SES-2).
+    pub fn clear(&self) {
+        for index in 0..self.mapping.len() {
+            self.mapping.store(index, 0, Site::Status);
+        }
+    }
+}
+
+/// Payload that one request owns: it comes back with the result, and is given up with the request (CALL-17).
+#[derive(Debug)]
+pub struct Buffer {
+    pages: Pages,
+}
+
+impl Buffer {
+    /// A buffer of these pages, all of them.
+    #[must_use]
+    pub const fn new(pages: Pages) -> Self {
+        Self { pages }
+    }
+
+    /// The wire address.
+    #[must_use]
+    pub const fn address(&self) -> u64 {
+        self.pages.address
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.pages.mapping.byte_len()
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies bytes out; `false`, with nothing copied, if they are not all inside.
+    #[must_use]
+    pub fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        self.pages.mapping.read(offset, out)
+    }
+
+    /// Copies bytes in; `false`, with nothing copied, if they do not fit.
+    #[must_use]
+    pub fn write(&self, offset: usize, data: &[u8]) -> bool {
+        self.pages.mapping.write(offset, data)
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A bound vCPU; start, stop, upcall (VCPU-1 to VCPU-8).
+
+use crate::error::Error;
+use crate::event::Events;
+use crate::platform::Platform;
+use core::cell::RefCell;
+use tenon_abi::vcpu::{Sizes, emergency_queue, guest, host};
+use tenon_abi::{Op, Submission};
+use tenon_rings::{Mapping, Site, Submitter, Words};
+
+/// A bound vCPU: its call queue, emergency lane and event rings. `D` is the queue's depth.
+///
+/// It belongs to the CPU that runs the vCPU; it is not `Sync`. Interrupt handlers on that CPU may use it too: the guard of
+/// [`Platform::enter`] keeps them out while a queue is in use, and whoever comes in nevertheless (an NMI) gets [`Error::Busy`].
+#[derive(Debug)]
+pub struct Vcpu<'p, P, const D: usize = 64> {
+    pub(crate) platform: &'p P,
+    pub(crate) number: u32,
+    pub(crate) calls: RefCell<Submitter<Mapping, D>>,
+    pub(crate) emergency: RefCell<Submitter<Mapping, 1>>,
+    pub(crate) events: RefCell<Events>,
+    pub(crate) guest: Mapping,
+    pub(crate) host: Mapping,
+}
+
+/// Half the circle of positions: "not for a long while".
+const FAR: u32 = u32::MAX >> 1;
+
+impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
+    pub(crate) fn new(
+        platform: &'p P,
+        number: u32,
+        sizes: Sizes,
+        seed: u32,
+        guest: Mapping,
+        host: Mapping,
+        max_ports: u32,
+    ) -> Result<Self, Error> {
+        let part = |words: &Mapping, offset: u64, len: u64| {
+            let first = usize::try_from(offset / 8).ok()?;
+            words.slice(first, usize::try_from(len / 8).ok()?)
+        };
+        let depth = u64::from(sizes.depth);
+        let submissions = part(&guest, guest::SUBMISSIONS, depth.wrapping_mul(64)).ok_or(Error::BadMemory)?;
+        let completions = part(&host, host::COMPLETIONS, depth.wrapping_mul(16)).ok_or(Error::BadMemory)?;
+        let slot = part(&guest, guest::EMERGENCY, 64).ok_or(Error::BadMemory)?;
+        let answer = part(&host, host::EMERGENCY, 16).ok_or(Error::BadMemory)?;
+        let this = Self {
+            platform,
+            number,
+            calls: RefCell::new(Submitter::new(submissions, completions, seed)?),
+            emergency: RefCell::new(Submitter::new(slot, answer, seed)?),
+            events: RefCell::new(Events::new(guest, host, sizes, seed, max_ports)?),
+            guest,
+            host,
+        };
+        // Calls are waited for in memory: no upcall for completions until somebody asks (CALL-16).
+        this.arm_completions_at(FAR);
+        Ok(this)
+    }
+
+    /// The vCPU's number.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Sets, or with `None` removes, the interrupt vector of this vCPU's upcall (VCPU-8).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn set_upcall(&self, vector: Option<u8>) -> Result<(), Error> {
+        self.call(Op::VCPU_UPCALL, [u64::from(self.number), u64::from(vector.unwrap_or(0))]).map(|_| ())
+    }
+
+    /// Starts another vCPU (VCPU-5).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn start(&self, vcpu: u32, entry: u64, argument: u64) -> Result<(), Error> {
+        self.call(Op::VCPU_START, [u64::from(vcpu), entry, argument]).map(|_| ())
+    }
+
+    /// Stops a vCPU and moves its ports to `target` (VCPU-6). A vCPU that stops itself does not come back unless it is refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn stop(&self, vcpu: u32, target: u32) -> Result<(), Error> {
+        self.call(Op::VCPU_STOP, [u64::from(vcpu), u64::from(target)]).map(|_| ())
+    }
+
+    /// Asks for an upcall when the next completion is written (CALL-16). `true`: none is there, the vCPU may halt.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`].
+    pub fn arm_completions(&self) -> Result<bool, Error> {
+        self.with_calls(|calls| {
+            self.arm_completions_at(calls.reaped());
+            self.guest.fence(Site::ArmFence);
+            Ok(!calls.is_ready())
+        })
+    }
+
+    /// A state word of the host's about this vCPU (CALL-15, EVT-20); `offset` is one of [`tenon_abi::vcpu::host`].
+    #[must_use]
+    pub fn state_word(&self, offset: u64) -> tenon_abi::status::StateWord {
+        let index = usize::try_from(offset / 8).unwrap_or(usize::MAX);
+        tenon_abi::status::StateWord::from_word(self.host.load(index, Site::Status))
+    }
+
+    /// A submission on the emergency lane and its kick; waits for the result (CALL-23).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub fn emergency(&self, submission: Submission) -> Result<u64, Error> {
+        let mut lane = self.emergency.try_borrow_mut().map_err(|_| Error::Busy)?;
+        // One that was given up before is done by now, or the lane is full.
+        lane.reap()?;
+        let ticket = lane.submit(submission)?;
+        crate::conduit::Conduit::kick(self.platform.conduit(), emergency_queue(self.number));
+        crate::call::wait(self.platform, &mut *lane, ticket)
+    }
+
+    fn arm_completions_at(&self, position: u32) {
+        let index = usize::try_from(guest::COMPLETIONS_ARMED / 8).unwrap_or(usize::MAX);
+        self.guest.store(index, u64::from(position), Site::ArmedPublish);
+    }
+}
