@@ -38,6 +38,12 @@ impl Mapping {
         Some(Self { base, words: len / 8 })
     }
 
+    /// Where the memory is mapped.
+    #[must_use]
+    pub const fn base(&self) -> *mut u8 {
+        self.base.as_ptr().cast()
+    }
+
     /// The length in bytes.
     #[must_use]
     pub const fn byte_len(&self) -> usize {

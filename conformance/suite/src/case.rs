@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A case, its verdict, and what it may ask for.
+
+use crate::env::Env;
+use core::fmt;
+use tenon_abi::{Features, Record};
+
+/// One case.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// `chapter.name`, unique.
+    pub name: &'static str,
+    /// The clauses that it holds the host, or the shim, to.
+    pub clauses: &'static [&'static str],
+    /// What must have been offered for it to run.
+    pub needs: Needs,
+    /// It ends the machine: the runner expects this outcome.
+    pub ends: Option<Ends>,
+    /// The case.
+    pub run: fn(&Ctx) -> Outcome,
+}
+
+/// How a case ends the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// By EXIT with this code.
+    Exit(u32),
+    /// By RESTART.
+    Restart,
+}
+
+/// What a case needs, from the record alone: a skip's reason is derived from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// Features that the host must offer.
+    pub features: Features,
+    /// vCPUs that the host must offer.
+    pub vcpus: u32,
+    /// Offered granules: all of these bits.
+    pub granules: u32,
+}
+
+impl Needs {
+    /// Nothing but a host.
+    pub const NONE: Self = Self { features: Features::empty(), vcpus: 1, granules: 0 };
+    /// Event rings.
+    pub const EVENTS: Self = Self { features: Features::EVENTS, ..Self::NONE };
+    /// Event rings and upcalls.
+    pub const UPCALL: Self = Self { features: Features::EVENTS.union(Features::UPCALL), ..Self::NONE };
+    /// Two vCPUs with events.
+    pub const SMP: Self = Self { features: Features::EVENTS.union(Features::SMP), vcpus: 2, granules: 0 };
+    /// The console.
+    pub const CONSOLE: Self = Self { features: Features::CONSOLE, ..Self::NONE };
+    /// Lifecycle.
+    pub const LIFECYCLE: Self = Self { features: Features::LIFECYCLE, ..Self::NONE };
+    /// Direct ports.
+    pub const DIRECT: Self =
+        Self { features: Features::EVENTS.union(Features::DIRECT).union(Features::UPCALL), ..Self::NONE };
+
+    /// Why a host with this record cannot be asked, if so.
+    #[must_use]
+    pub fn unmet(&self, record: &Record) -> Option<&'static str> {
+        let offered = Features::from_bits_truncate(record.features.get());
+        let missing = self.features.difference(offered);
+        // The first missing feature names the reason.
+        for (feature, reason) in [
+            (Features::WINDOW, "WINDOW is not offered"),
+            (Features::EVENTS, "EVENTS is not offered"),
+            (Features::DIRECT, "DIRECT is not offered"),
+            (Features::UPCALL, "UPCALL is not offered"),
+            (Features::SMP, "SMP is not offered"),
+            (Features::CONSOLE, "CONSOLE is not offered"),
+            (Features::LIFECYCLE, "LIFECYCLE is not offered"),
+        ] {
+            if missing.contains(feature) {
+                return Some(reason);
+            }
+        }
+        if record.max_vcpus.get() < self.vcpus {
+            return Some("max_vcpus is too small");
+        }
+        if record.granules.get() & self.granules != self.granules {
+            return Some("a granule is not offered");
+        }
+        None
+    }
+}
+
+/// Why a case did not pass.
+#[derive(Clone, Copy, Debug)]
+pub enum Fail {
+    /// The subject broke a clause: what was expected, with up to two observed values.
+    Failed(&'static str, u64, u64),
+    /// A capability that cannot be read from the record is not there: not a fault.
+    Skip(&'static str),
+    /// Legal but doubtful.
+    Warn(&'static str),
+    /// The environment could not do its part: nobody's verdict.
+    Error(&'static str),
+}
+
+/// A case's result.
+pub type Outcome = Result<(), Fail>;
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(what, 0, 0) => f.write_str(what),
+            Self::Failed(what, a, b) => write!(f, "{what}: {a:#x}, {b:#x}"),
+            Self::Skip(what) | Self::Warn(what) | Self::Error(what) => f.write_str(what),
+        }
+    }
+}
+
+/// What a case is given.
+#[derive(Clone, Copy)]
+pub struct Ctx {
+    /// The environment.
+    pub env: &'static dyn Env,
+    /// The seed of random cases: printed with each report.
+    pub seed: u64,
+}
+
+/// Fails with `what` unless `holds`.
+///
+/// # Errors
+///
+/// [`Fail::Failed`].
+pub fn check(holds: bool, what: &'static str) -> Outcome {
+    if holds { Ok(()) } else { Err(Fail::Failed(what, 0, 0)) }
+}
+
+/// Fails with `what` and both values unless they are equal.
+///
+/// # Errors
+///
+/// [`Fail::Failed`].
+pub fn equal(found: u64, expected: u64, what: &'static str) -> Outcome {
+    if found == expected { Ok(()) } else { Err(Fail::Failed(what, found, expected)) }
+}
