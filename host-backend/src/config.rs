@@ -25,13 +25,7 @@ impl Conduit {
     #[must_use]
     pub const fn call(synchronous: bool) -> Self {
         let flags = if synchronous { ConduitFlags::SYNCHRONOUS } else { ConduitFlags::empty() };
-        Self {
-            kind: ConduitKind::CALL.0,
-            flags: flags.bits(),
-            kick_base: 0,
-            kick_stride: 0,
-            bind_base: 0,
-        }
+        Self { kind: ConduitKind::CALL.0, flags: flags.bits(), kick_base: 0, kick_stride: 0, bind_base: 0 }
     }
 
     /// One x86 port for all kicks, one for bind.

@@ -15,9 +15,9 @@ use crate::vcpu::{Areas, Place, Positions};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::Reason;
+use tenon_rings::Corrupt;
 use tenon_rings::call::CompleterState;
 use tenon_rings::event::{Arm, RaiserState};
-use tenon_rings::Corrupt;
 
 /// A domain's private state. Together with the guest's memory and the window it is all there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

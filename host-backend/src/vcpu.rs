@@ -84,13 +84,7 @@ pub(crate) struct Areas<W> {
 
 impl<W: Words> Areas<W> {
     /// Lays the rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the caller has checked.
-    pub(crate) fn lay_out(
-        place: Place,
-        guest: W,
-        host: W,
-        seed: u32,
-        positions: Positions,
-    ) -> Option<Self> {
+    pub(crate) fn lay_out(place: Place, guest: W, host: W, seed: u32, positions: Positions) -> Option<Self> {
         let sizes = place.sizes();
         let part = |words: &W, offset: u64, len: u64| {
             words.slice(usize::try_from(offset / 8).ok()?, usize::try_from(len / 8).ok()?)

@@ -44,10 +44,8 @@ impl Places {
 /// Checks that the entries and the control words are there (EVT-2).
 fn check_sizes<W: Words>(guest: &W, entries: &W, size: u32) -> Result<(), Error> {
     let len = usize::try_from(size).map_err(|_| Error::BadSize)?;
-    let fits = size.is_power_of_two()
-        && size <= MAX_ENTRIES
-        && len <= entries.len()
-        && GUEST_WORDS <= guest.len();
+    let fits =
+        size.is_power_of_two() && size <= MAX_ENTRIES && len <= entries.len() && GUEST_WORDS <= guest.len();
     if fits { Ok(()) } else { Err(Error::BadSize) }
 }
 
