@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, EVT-8, EVT-9, EVT-11, EVT-12 and
+//! EVT-15, and each that a model can witness is needed. GEN-2 is held by the memory under all models.
+//!
+//! A model runs the rings' own code under loom, which tries every interleaving and every value that a load may see. `holds`
+//! runs it as it is. The other tests of a model weaken one site, an access to Relaxed or a fence to nothing, and demand that loom finds
+//! the failure. All positions start one before the wrap of 32 bits.
+//!
+//! Every run is exhaustive. Where a call gives two sizes, the second is that of `--release`.
+#![allow(missing_docs, reason = "a test")]
+
+mod control;
+mod event;
+mod memory;
+mod queue;
+mod run;
+mod table;
+
+use tenon_rings::Site;
+
+/// Tests of models: each is run as it is, and with each of its witnessed sites weakened.
+macro_rules! models {
+    ($( $model:ident($weak:ident) $body:block sees { $( $test:ident: $site:ident, )* } )*) => {
+        $( mod $model {
+            use super::*;
+
+            fn model($weak: Option<Site>) $body
+
+            #[test]
+            fn holds() {
+                run::holds(|| model(None));
+            }
+
+            $( #[test]
+            fn $test() {
+                run::fails(|| model(Some(Site::$site)));
+            } )*
+        } )*
+
+        /// Each model with the sites that it witnesses.
+        const WITNESSES: &[(&str, &[Site])] = &[$( (stringify!($model), &[$( Site::$site, )*]), )*];
+    };
+}
+
+/// The dev profile's size, or that of `--release`.
+const fn size(dev: u64, release: u64) -> u64 {
+    if cfg!(debug_assertions) { dev } else { release }
+}
+
+models! {
+    exchange_depth_1(weak) { queue::exchange::<1>(weak, size(2, 3), size(4, 6)) } sees {
+        submission_publish: SubmissionPublish,
+        submission_take: SubmissionTake,
+        completion_publish: CompletionPublish,
+        completion_take: CompletionTake,
+    }
+    exchange_depth_2(weak) { queue::exchange::<2>(weak, 3, size(5, 6)) } sees {
+        submission_publish: SubmissionPublish,
+        submission_take: SubmissionTake,
+        completion_publish: CompletionPublish,
+        completion_take: CompletionTake,
+    }
+    halt_for_completions(weak) { queue::halt::<2>(weak) } sees {
+        arm_fence: ArmFence,
+        wake_fence: WakeFence,
+        completion_publish: CompletionPublish,
+        completion_take: CompletionTake,
+    }
+    acknowledge_events(weak) { event::acknowledge(weak, size(2, 3), size(2, 3)) } sees {
+        taken_fence: TakenFence,
+        raise_fence: RaiseFence,
+    }
+    halt_for_events(weak) { event::halt(weak, 2) } sees {
+        taken_fence: TakenFence,
+        raise_fence: RaiseFence,
+        arm_fence: ArmFence,
+        wake_fence: WakeFence,
+    }
+    mask_and_unmask(weak) { event::mask(weak, false) } sees {
+        taken_fence: TakenFence,
+        raise_fence: RaiseFence,
+        hint_fence: HintFence,
+    }
+    unmask(weak) { event::mask(weak, true) } sees {
+        taken_fence: TakenFence,
+        raise_fence: RaiseFence,
+        hint_fence: HintFence,
+    }
+    migrate_with_entry(weak) { event::migrate(weak) } sees {
+        taken_fence: TakenFence,
+        raise_fence: RaiseFence,
+    }
+    answer_control(weak) { control::answer(weak) } sees {
+        control_publish: ControlPublish,
+        control_take: ControlTake,
+    }
+}
+
+/// The sites without a witness: the table says why, and this that it is so.
+#[test]
+fn no_model_sees_the_rest() {
+    for site in [Site::EntryPublish, Site::EntryTake, Site::TakenPublish, Site::TakenRead] {
+        run::holds(move || event::acknowledge(Some(site), 3, 3));
+        run::holds(move || event::halt(Some(site), 1));
+        run::holds(move || event::mask(Some(site), false));
+        run::holds(move || event::migrate(Some(site)));
+    }
+}
