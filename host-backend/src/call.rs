@@ -104,7 +104,7 @@ impl<M: Memory> Domain<M> {
             Op::EVENT_BIND_DIRECT => self.event_bind_direct(submission),
             Op::REGION_QUERY => self.region_query(submission),
             Op::VCPU_START => self.vcpu_start(submission),
-            Op::VCPU_STOP => self.vcpu_stop(vcpu, submission),
+            Op::VCPU_STOP => self.vcpu_stop(queue, fetched.id, submission),
             Op::VCPU_UPCALL => self.vcpu_upcall(submission),
             Op::CONSOLE_WRITE => self.console_write(submission),
             Op::CONSOLE_READ => self.console_read(queue, fetched.id, submission),

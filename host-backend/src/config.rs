@@ -64,6 +64,8 @@ pub struct Config {
     pub max_ports: u32,
     /// Largest payload of one call in bytes.
     pub max_payload: u32,
+    /// Largest entry and argument of VCPU_START: what the platform's start state can carry (VCPU-5).
+    pub max_start: u64,
     /// Where session seeds are drawn from; give every domain another one.
     pub seed: u64,
 }
@@ -85,6 +87,7 @@ impl Config {
             max_events: 4096,
             max_ports: 1024,
             max_payload: 65_536,
+            max_start: u64::MAX,
             seed,
         }
     }

@@ -36,6 +36,7 @@ const STATE_VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedVcpu {
     running: bool,
+    stopping: Option<(u32, u16)>,
     vector: Option<u8>,
     owed: bool,
     areas: Option<SavedAreas>,
@@ -73,6 +74,7 @@ impl<M: Memory> Domain<M> {
     pub fn save(&self) -> State {
         let vcpus = self.vcpus.iter().map(|vcpu| SavedVcpu {
             running: vcpu.running,
+            stopping: vcpu.stopping,
             vector: vcpu.vector,
             owed: vcpu.owed,
             areas: vcpu.areas.as_ref().map(|areas| SavedAreas {
@@ -116,7 +118,7 @@ impl<M: Memory> Domain<M> {
             let bound = areas.is_some();
             if let Some(slot) = domain.vcpu_mut(vcpu) {
                 (slot.running, slot.vector, slot.owed) = (saved.running, saved.vector, saved.owed);
-                slot.areas = areas;
+                (slot.stopping, slot.areas) = (saved.stopping, areas);
             }
             if bound {
                 domain.owe(vcpu);

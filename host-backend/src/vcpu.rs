@@ -14,6 +14,8 @@ use tenon_rings::{Completer, Raiser, Words};
 /// One vCPU as the host sees it.
 pub(crate) struct Vcpu<W> {
     pub(crate) running: bool,
+    /// The queue and the id that asked it to stop, until it has (VCPU-6).
+    pub(crate) stopping: Option<(u32, u16)>,
     pub(crate) vector: Option<u8>,
     /// An upcall is owed and was not handed to the attachment (VCPU-8).
     pub(crate) owed: bool,
@@ -24,12 +26,12 @@ pub(crate) struct Vcpu<W> {
 
 impl<W> Vcpu<W> {
     pub(crate) const fn new(running: bool) -> Self {
-        Self { running, vector: None, owed: false, queued: false, areas: None }
+        Self { running, stopping: None, vector: None, owed: false, queued: false, areas: None }
     }
 
     /// Forgets what belonged to the session.
     pub(crate) fn end_session(&mut self) {
-        *self = Self::new(self.running);
+        *self = Self { stopping: self.stopping, ..Self::new(self.running) };
     }
 }
 
@@ -122,16 +124,20 @@ impl<M: Memory> Domain<M> {
         let [vcpu, entry, argument] = arguments(submission)?;
         let vcpu = narrow(vcpu)?;
         self.check_vcpu(vcpu)?;
+        let max_start = self.config.max_start;
         let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
         if slot.running {
             return Err(Status::BAD_STATE);
+        }
+        if entry.max(argument) > max_start {
+            return Err(Status::BAD_ARGUMENT);
         }
         slot.running = true;
         self.actions.push(Action::Start { vcpu, entry, argument });
         Ok(Done::Value(0))
     }
 
-    pub(crate) fn vcpu_stop(&mut self, from: u32, submission: &Submission) -> Result<Done, Status> {
+    pub(crate) fn vcpu_stop(&mut self, queue: u32, id: u16, submission: &Submission) -> Result<Done, Status> {
         let [vcpu, target] = arguments(submission)?;
         let (vcpu, target) = (narrow(vcpu)?, narrow(target)?);
         self.check_vcpu(vcpu)?;
@@ -139,7 +145,7 @@ impl<M: Memory> Domain<M> {
         if vcpu == target || self.areas_mut(target).is_none() {
             return Err(Status::BAD_ARGUMENT);
         }
-        if self.vcpu_mut(vcpu).is_none_or(|slot| !slot.running) {
+        if self.vcpu_mut(vcpu).is_none_or(|slot| !slot.running || slot.stopping.is_some()) {
             return Err(Status::BAD_STATE);
         }
         self.move_ports(vcpu, target)?;
@@ -147,10 +153,20 @@ impl<M: Memory> Domain<M> {
             self.state.console.read = None;
         }
         if let Some(slot) = self.vcpu_mut(vcpu) {
-            *slot = crate::vcpu::Vcpu::new(false);
+            *slot = Vcpu { stopping: Some((queue, id)), ..Vcpu::new(true) };
         }
         self.actions.push(Action::Stop { vcpu });
-        if vcpu == from { Ok(Done::Never) } else { Ok(Done::Value(0)) }
+        Ok(Done::Later)
+    }
+
+    /// The vCPU of an [`Action::Stop`] executes nothing more: completes the request that asked for it (VCPU-6).
+    pub fn stopped(&mut self, vcpu: u32) {
+        let Some(slot) = self.vcpu_mut(vcpu) else { return };
+        if let Some((queue, id)) = slot.stopping.take() {
+            slot.running = false;
+            // A vCPU that stopped itself has no queue any more, and a session that ended has no requests: nobody is told.
+            self.complete_later(queue, id, Status::OK, 0);
+        }
     }
 
     pub(crate) fn vcpu_upcall(&mut self, submission: &Submission) -> Result<Done, Status> {
