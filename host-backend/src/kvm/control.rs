@@ -105,6 +105,11 @@ impl Control {
         self.cpu(vcpu).is_some_and(|cpu| *locked(&cpu.state) == State::Parked)
     }
 
+    /// Whether the machine's run has ended, or is about to.
+    pub fn is_ending(&self) -> bool {
+        self.0.ending.load(Ordering::SeqCst)
+    }
+
     /// Ends the machine's run; only the first outcome counts.
     pub fn end(&self, outcome: Outcome) {
         locked(&self.0.outcome).get_or_insert(outcome);

@@ -31,6 +31,9 @@ pub enum Error {
         /// What the system answered.
         why: io::Error,
     },
+    /// The domain cannot be offered as described.
+    #[error("the domain cannot be made: {0}")]
+    Domain(crate::Error),
     /// A vCPU's thread did not stop.
     #[error("vCPU {0} did not stop: its thread was left behind")]
     Stuck(u32),

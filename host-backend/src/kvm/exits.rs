@@ -43,6 +43,8 @@ impl Exits for NoExits {
 pub enum Outcome {
     /// The guest wrote this code to the exit port.
     Exit(u32),
+    /// The guest asked for a fresh boot of the same image (LIFE-3).
+    Restart,
     /// A handler returned [`Flow::End`], or someone called [`super::Control::end`].
     Ended,
     /// The time limit passed.

@@ -5,6 +5,7 @@
 //! memory. No register of a vCPU is read or written while it runs. [`Machine`] owns the pieces; [`boot`] and [`cpuid`]
 //! also serve embedders who keep their own machine.
 
+mod attachment;
 pub mod boot;
 mod control;
 pub mod cpuid;
@@ -13,12 +14,18 @@ mod exits;
 mod interrupts;
 mod machine;
 pub mod memory;
+mod region;
 mod registers;
 mod serial;
 mod vcpu;
+mod vmm;
+mod worker;
 
+pub use attachment::{BIND_PORT, CPUID_BASE, Console, Handle, KICK_PORT, WINDOW_ADDRESS};
 pub use control::{Control, CpuBusy};
 pub use error::{CpuError, Error};
 pub use exits::{Exits, Flow, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line, Msi};
 pub use machine::{Config, Machine, WindowConfig};
+pub use region::VmMemory;
+pub use vmm::{Vmm, VmmConfig};

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ready machine: an image, a domain, a console.
+
+use std::boxed::Box;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use std::vec::Vec;
+
+use vmm_sys_util::eventfd::EventFd;
+
+use super::attachment::{Attachment, BIND_PORT, CPUID_BASE, Console, Handle, KICK_PORT, WINDOW_ADDRESS};
+use super::cpuid::Leaf;
+use super::worker::{Job, work};
+use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
+use crate::config::{Conduit, Config};
+use crate::domain::Domain;
+use tenon_abi::ConduitFlags;
+use tenon_abi::discovery::CPUID_SIGNATURE;
+
+/// What a guest is given.
+pub struct VmmConfig {
+    /// Bytes of memory: a multiple of 2 MiB.
+    pub memory: usize,
+    /// vCPUs, 1 to 255.
+    pub vcpus: u32,
+    /// Where session seeds are drawn from: give every guest another one.
+    pub seed: u64,
+    /// The run is ended after this time.
+    pub limit: Duration,
+    /// Takes what the guest writes to its Tenon console.
+    pub console: Console,
+    /// Takes what the guest writes to its serial port.
+    pub serial: Box<dyn Write + Send>,
+    /// Queues whose doorbell does not leave the guest: KVM signals an eventfd and the worker serves them. With any, the conduit is not SYNCHRONOUS.
+    pub hot_queues: Vec<u32>,
+}
+
+impl Default for VmmConfig {
+    /// 32 MiB, one vCPU, a minute; console and serial port go to stdout.
+    fn default() -> Self {
+        Self {
+            memory: 32 << 20,
+            vcpus: 1,
+            seed: 0,
+            limit: Duration::from_secs(60),
+            console: Box::new(|bytes| {
+                // Nobody can be told that stdout is closed.
+                let _ = io::stdout().write_all(bytes);
+                Vec::new()
+            }),
+            serial: Box::new(io::stdout()),
+            hot_queues: Vec::new(),
+        }
+    }
+}
+
+/// Size of the window: the record and the areas of 255 vCPUs of the usual size.
+const WINDOW_SIZE: usize = 4 << 20;
+
+/// A guest that has not run yet.
+pub struct Vmm {
+    machine: Machine,
+    attachment: Arc<Attachment>,
+    jobs: Receiver<Job>,
+    quit: std::sync::mpsc::Sender<Job>,
+    hot: Vec<(u32, EventFd)>,
+    serial: Box<dyn Write + Send>,
+    limit: Duration,
+}
+
+impl Vmm {
+    /// Builds the machine and its domain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] says what is missing, and what to do.
+    pub fn new(config: VmmConfig) -> Result<Self, Error> {
+        let window = WindowConfig { address: WINDOW_ADDRESS, size: WINDOW_SIZE };
+        let machine = Machine::new(&MachineConfig {
+            memory: config.memory,
+            cpus: config.vcpus,
+            window: Some(window),
+            cpuid: leaves(&window),
+        })?;
+        let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
+        let memory = VmMemory::new(machine.memory(), region)?;
+        let mut conduit = Conduit::port_io(KICK_PORT, BIND_PORT);
+        if !config.hot_queues.is_empty() {
+            conduit.flags &= !ConduitFlags::SYNCHRONOUS.bits();
+        }
+        let mut offer = Config::new(conduit, config.vcpus, config.seed);
+        offer.window_len = u64::try_from(WINDOW_SIZE).unwrap_or(0);
+        (offer.max_events, offer.max_ports) = (65_536, 4096);
+        offer.max_start = u64::from(u32::MAX);
+        let domain = Domain::new(offer, memory).map_err(Error::Domain)?;
+        let (quit, jobs) = channel();
+        let attachment = Attachment::new(
+            domain,
+            machine.control(),
+            Arc::clone(machine.interrupts()),
+            config.console,
+            quit.clone(),
+        )?;
+        let mut hot = Vec::new();
+        for queue in config.hot_queues {
+            // Blocking: a thread waits for it.
+            let event = EventFd::new(0).map_err(Error::io("making an eventfd"))?;
+            machine.add_doorbell(KICK_PORT, queue, &event)?;
+            hot.push((queue, event));
+        }
+        let attachment = Arc::new(attachment);
+        Ok(Self { machine, attachment, jobs, quit, hot, serial: config.serial, limit: config.limit })
+    }
+
+    /// For devices and other threads, now and while the guest runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.attachment))
+    }
+
+    /// Loads a PVH image with its command line and runs it to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the image cannot be loaded or a thread cannot be started.
+    pub fn run(self, image: &[u8], command_line: &str) -> Result<Outcome, Error> {
+        self.machine.load(image, command_line)?;
+        let attachment = Arc::clone(&self.attachment);
+        let mut ends = Vec::new();
+        for (queue, event) in &self.hot {
+            ends.push(event.try_clone().map_err(Error::io("sharing an eventfd"))?);
+            let (queue, control) = (*queue, self.attachment.control().clone());
+            let event = event.try_clone().map_err(Error::io("sharing an eventfd"))?;
+            let attachment = Arc::clone(&self.attachment);
+            thread::spawn(move || {
+                while event.read().is_ok() && !control.is_ending() {
+                    attachment.serve(queue);
+                }
+            });
+        }
+        let worker = thread::spawn(move || work(&attachment, &self.jobs));
+        let outcome = self.machine.run(self.attachment, self.serial, self.limit);
+        for event in ends {
+            // The machine is ending: whoever wakes sees it and leaves.
+            let _ = event.write(1);
+        }
+        let _ = self.quit.send(Job::Quit);
+        let _ = worker.join();
+        outcome
+    }
+}
+
+/// Tenon's CPUID leaves (DISC-4).
+fn leaves(window: &WindowConfig) -> Vec<Leaf> {
+    let [ebx, ecx, edx] = CPUID_SIGNATURE;
+    let last = CPUID_BASE.saturating_add(1);
+    let pages = |bytes: u64| u32::try_from(bytes >> 12).unwrap_or(0);
+    let size = u64::try_from(window.size).unwrap_or(0);
+    std::vec![
+        Leaf { function: CPUID_BASE, eax: last, ebx, ecx, edx },
+        Leaf { function: last, eax: pages(window.address), ebx: pages(size), ecx: 0, edx: 0 },
+    ]
+}
