@@ -40,6 +40,16 @@ impl PortIo {
         })
     }
 
+    /// Doorbells at these ports.
+    ///
+    /// # Safety
+    ///
+    /// They are the host's doorbells, and the kernel lets the shim use them.
+    #[must_use]
+    pub const unsafe fn new(kick: u16, stride: u16, bind: u16) -> Self {
+        Self { kick, stride, bind }
+    }
+
     #[inline(always)]
     fn out(port: u16, value: u32) {
         // SAFETY: the port was named by the host for this, by the contract of `of`. No `nomem`: stores before the

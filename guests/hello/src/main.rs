@@ -1,14 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The smallest bootable guest: one line on the serial port.
+//! The smallest guest of Tenon's: finds its host, says hello on the console, and ends the domain.
 #![no_std]
 #![no_main]
 
-use tenon_guest_rt::{is_native, serial_write};
+mod platform;
+
+use platform::Hello;
+use tenon_guest::discovery::cpuid;
+use tenon_guest::{Error, Found, Session, Vcpu, Wish};
+use tenon_guest_rt::is_native;
 
 tenon_guest_rt::entry!(main);
 tenon_guest_rt::panic_terse!();
 
 fn main() -> u32 {
-    serial_write(if is_native() { b"hello from CPL3\n" } else { b"hello from CPL0\n" });
-    0
+    match greet() {
+        Err(Error::NotPresent) => 1,
+        Err(_) => 2,
+        Ok(never) => never,
+    }
+}
+
+fn greet() -> Result<u32, Error> {
+    let found = Found::at(platform::window(cpuid()?)?)?;
+    let platform = Hello::of(&found)?;
+    let session = Session::open(&platform, found, platform::pages(1 << 16)?, Wish::default())?;
+    let vcpu: Vcpu<'_, _> = session.bind(0, platform::pages(1 << 14)?, [256, 256])?;
+    vcpu.write(if is_native() { b"hello from CPL3\n" } else { b"hello from CPL0\n" })?;
+    // Comes back only if the host did not end the domain.
+    Err(vcpu.exit(0))
 }

@@ -29,7 +29,7 @@ pub use faults::{Fault, try_store_u32, user_mode_out};
 pub use interrupts::{
     irq_disable, irq_enable, irq_restore, irq_save, irqs_enabled, set_upcall_handler, wait_for_interrupt,
 };
-pub use memory::{alloc_pages, mark, memory_end, release};
+pub use memory::{Mark, alloc_pages, mark, memory_end, release};
 pub use params::Params;
 pub use serial::{Serial, serial_write};
 

@@ -81,9 +81,9 @@ pub fn alloc_pages(pages: usize, align: usize) -> Option<*mut u8> {
     Some(page)
 }
 
-/// A state of the arena to come back to.
+/// A state of the arena to come back to: the first address that is free.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark(usize);
+pub struct Mark(pub usize);
 
 /// The arena's present state.
 pub fn mark() -> Mark {
