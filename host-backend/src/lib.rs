@@ -46,6 +46,8 @@ pub mod event;
 #[cfg(all(feature = "kvm", target_os = "linux", target_arch = "x86_64"))]
 pub mod kvm;
 pub mod lifecycle;
+#[cfg(feature = "std")]
+pub mod loopback;
 pub mod memory;
 pub mod region;
 pub mod state;

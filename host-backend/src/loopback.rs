@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guest and host in one process: the doorbell is a function call.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`arena`] | memory of the process as a guest's memory and window |
+//! | [`host`] | a domain behind a lock: served within the call, or by a thread |
+//! | `bell` | what guests rang and the thread has not looked at |
+
+pub mod arena;
+mod bell;
+pub mod host;
+
+pub use arena::{Arena, Piece};
+pub use host::{Act, Loopback, Timing};
+
+use std::io;
+
+/// Why a loopback host could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The process has no memory of that length.
+    #[error("no {0} bytes of memory for a guest")]
+    NoMemory(usize),
+    /// The domain refused its configuration or its memory.
+    #[error(transparent)]
+    Domain(#[from] crate::Error),
+    /// The serving thread could not be started.
+    #[error("no thread to serve a guest: {0}")]
+    Thread(#[source] io::Error),
+}

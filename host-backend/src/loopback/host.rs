@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A domain behind a lock: served within the call, or by a thread.
+
+use super::Error;
+use super::bell::Bell;
+use crate::action::Action;
+use crate::config::Config;
+use crate::domain::Domain;
+use crate::memory::Memory;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Submissions that are served before the lock is given to others (CALL-19).
+const BUDGET: u32 = 256;
+
+/// When a doorbell is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Within the call that rings it (`ConduitFlags::SYNCHRONOUS`).
+    Synchronous,
+    /// By a thread, some time later; kicks are merged and carry no value.
+    Asynchronous,
+}
+
+/// Does one action. It is called with the domain locked and in the order of actions: it must ring no doorbell of this host's.
+pub type Act<M> = Box<dyn FnMut(&mut Domain<M>, Action) + Send>;
+
+/// The host side of one guest in this process.
+///
+/// Its thread, where it has one, ends before [`Drop`] does.
+pub struct Loopback<M: Memory> {
+    shared: Arc<Shared<M>>,
+    server: Option<JoinHandle<()>>,
+}
+
+struct Shared<M: Memory> {
+    host: Mutex<Host<M>>,
+    bell: Bell,
+}
+
+struct Host<M: Memory> {
+    domain: Domain<M>,
+    act: Act<M>,
+}
+
+impl<M> Loopback<M>
+where
+    M: Memory + Send + 'static,
+    M::Words: Send,
+{
+    /// A host that waits for its guest. The conduit of `config` should say what `timing` does: see [`crate::Conduit::call`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Domain`] or [`Error::Thread`].
+    pub fn new(config: Config, memory: M, timing: Timing, act: Act<M>) -> Result<Self, Error> {
+        let domain = Domain::new(config, memory)?;
+        let shared = Arc::new(Shared { host: Mutex::new(Host { domain, act }), bell: Bell::default() });
+        let server = match timing {
+            Timing::Synchronous => None,
+            Timing::Asynchronous => {
+                let shared = Arc::clone(&shared);
+                let thread = thread::Builder::new().name("tenon-host".into());
+                Some(thread.spawn(move || shared.serve_rings()).map_err(Error::Thread)?)
+            }
+        };
+        Ok(Self { shared, server })
+    }
+
+    /// Rings the doorbell of a queue (DISC-7).
+    #[inline]
+    pub fn kick(&self, queue: u32) {
+        if self.server.is_some() {
+            self.shared.bell.kick();
+        } else {
+            while self.shared.with(|domain| domain.serve(queue, BUDGET)).again {}
+        }
+    }
+
+    /// Hands over a frame number (DISC-8).
+    pub fn bind(&self, frame: u32) {
+        if self.server.is_some() {
+            self.shared.bell.bind(frame);
+        } else {
+            self.shared.with(|domain| domain.control(frame));
+        }
+    }
+
+    /// Enters the domain for something that no doorbell announces (an event of a device, console input, a stopped vCPU), and does what that asks for.
+    pub fn with<R>(&self, enter: impl FnOnce(&mut Domain<M>) -> R) -> R {
+        self.shared.with(enter)
+    }
+}
+
+impl<M: Memory> Shared<M> {
+    fn lock(&self) -> MutexGuard<'_, Host<M>> {
+        // An action that panicked left the domain between two entries, which is a good state.
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    fn with<R>(&self, enter: impl FnOnce(&mut Domain<M>) -> R) -> R {
+        let mut host = self.lock();
+        let Host { domain, act } = &mut *host;
+        let result = enter(domain);
+        while let Some(action) = domain.next_action() {
+            act(domain, action);
+        }
+        result
+    }
+
+    fn serve_rings(&self) {
+        let queues = self.lock().domain.config().max_vcpus.saturating_mul(2);
+        while let Some(rung) = self.bell.answer() {
+            // Late on purpose: whoever rings in the meantime is served in one go.
+            thread::yield_now();
+            for frame in rung.frames {
+                self.with(|domain| domain.control(frame));
+            }
+            let mut again = rung.kicked;
+            while again && !self.bell.is_closed() {
+                again = false;
+                for queue in 0..queues {
+                    again |= self.with(|domain| domain.serve(queue, BUDGET)).again;
+                }
+            }
+        }
+    }
+}
+
+impl<M: Memory> Drop for Loopback<M> {
+    fn drop(&mut self) {
+        self.shared.bell.close();
+        if let Some(server) = self.server.take() {
+            // A panic of the embedder's actions was reported by its thread.
+            let _ = server.join();
+        }
+    }
+}
