@@ -22,15 +22,29 @@ pub struct WindowAt {
 /// [`Error::NotPresent`] if there are none.
 #[cfg(target_arch = "x86_64")]
 pub fn cpuid() -> Result<WindowAt, Error> {
+    cpuid_by(|leaf| {
+        let leaf = core::arch::x86_64::__cpuid(leaf);
+        [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]
+    })
+}
+
+/// As [`cpuid`], for a kernel that has a way of its own to read EAX, EBX, ECX and EDX of a leaf: one that runs in user mode, where a
+/// hypervisor may show the processor's leaves instead of its own.
+///
+/// # Errors
+///
+/// [`Error::NotPresent`] if there are none.
+#[cfg(target_arch = "x86_64")]
+pub fn cpuid_by(read: impl Fn(u32) -> [u32; 4]) -> Result<WindowAt, Error> {
     use tenon_abi::discovery::{CPUID_FIRST, CPUID_SIGNATURE, CPUID_STEP, CPUID_TRIES};
     for step in 0..CPUID_TRIES {
         let base = CPUID_FIRST.wrapping_add(step.wrapping_mul(CPUID_STEP));
-        let leaf = core::arch::x86_64::__cpuid(base);
-        if [leaf.ebx, leaf.ecx, leaf.edx] == CPUID_SIGNATURE && leaf.eax > base {
-            let window = core::arch::x86_64::__cpuid(base.wrapping_add(1));
+        let [last, ebx, ecx, edx] = read(base);
+        if [ebx, ecx, edx] == CPUID_SIGNATURE && last > base {
+            let [address, len, _, _] = read(base.wrapping_add(1));
             return Ok(WindowAt {
-                address: u64::from(window.eax).wrapping_shl(12),
-                len: u64::from(window.ebx).wrapping_shl(12),
+                address: u64::from(address).wrapping_shl(12),
+                len: u64::from(len).wrapping_shl(12),
             });
         }
     }

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use tenon_conformance::env::{Env, Handler};
 use tenon_conformance::raw;
 use tenon_guest::conduit::{Conduit, PortIo};
-use tenon_guest::discovery::{WindowAt, cpuid};
+use tenon_guest::discovery::{WindowAt, cpuid_by};
 use tenon_guest_rt as rt;
 use tenon_rings::Mapping;
 
@@ -31,7 +31,7 @@ const PATIENCE: u32 = 100_000;
 
 /// Finds the host.
 pub(crate) fn discover() -> Option<&'static dyn Env> {
-    let WindowAt { address, len } = cpuid().ok()?;
+    let WindowAt { address, len } = cpuid_by(rt::cpuid).ok()?;
     WINDOW_ADDRESS.store(address, Ordering::Relaxed);
     WINDOW_LEN.store(len, Ordering::Relaxed);
     CLEAN.store(rt::mark().0, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 mod platform;
 
 use platform::Hello;
-use tenon_guest::discovery::cpuid;
+use tenon_guest::discovery::cpuid_by;
 use tenon_guest::{Error, Found, Session, Vcpu, Wish};
 use tenon_guest_rt::is_native;
 
@@ -22,7 +22,7 @@ fn main() -> u32 {
 }
 
 fn greet() -> Result<u32, Error> {
-    let found = Found::at(platform::window(cpuid()?)?)?;
+    let found = Found::at(platform::window(cpuid_by(tenon_guest_rt::cpuid)?)?)?;
     let platform = Hello::of(&found)?;
     let session = Session::open(&platform, found, platform::pages(1 << 16)?, Wish::default())?;
     let vcpu: Vcpu<'_, _> = session.bind(0, platform::pages(1 << 14)?, [256, 256])?;

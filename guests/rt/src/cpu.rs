@@ -141,3 +141,20 @@ pub(crate) fn run_secondary(index: usize) {
         main(index);
     }
 }
+
+unsafe extern "C" {
+    fn tenon_cpuid(leaf: u32, registers: *mut [u32; 4]);
+}
+
+/// EAX, EBX, ECX, EDX of a CPUID leaf as the kernel level sees them. In native mode a trap stub asks: a hypervisor may let user
+/// mode see the processor's own leaves instead of the guest's.
+pub fn cpuid(leaf: u32) -> [u32; 4] {
+    if crate::boot::is_native() {
+        let mut registers = [0; 4];
+        // SAFETY: the stub writes four registers there and keeps all others that the calling convention keeps.
+        unsafe { tenon_cpuid(leaf, &raw mut registers) };
+        return registers;
+    }
+    let leaf = core::arch::x86_64::__cpuid(leaf);
+    [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]
+}

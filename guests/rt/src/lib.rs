@@ -24,7 +24,7 @@ mod mem;
 mod tables;
 
 pub use boot::{exit, is_native};
-pub use cpu::{MAX_CPUS, cpu_index, prepare_secondary, secondary_entry, ticks};
+pub use cpu::{MAX_CPUS, cpu_index, cpuid, prepare_secondary, secondary_entry, ticks};
 pub use faults::{Fault, try_store_u32, user_mode_out};
 pub use interrupts::{
     irq_disable, irq_enable, irq_restore, irq_save, irqs_enabled, set_upcall_handler, wait_for_interrupt,

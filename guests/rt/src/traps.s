@@ -79,13 +79,18 @@ tenon_fault:
     add rsp, 16
     iretq
 
-// Native mode asks for its halt by an invalid opcode at a known place.
+// Native mode asks for its halt, and for CPUID, by an invalid opcode at a known place.
 tenon_invalid_opcode:
     cmp qword ptr [rsp], offset tenon_halt_site
     je 2f
+    cmp qword ptr [rsp], offset tenon_cpuid_site
+    je 4f
     push 0
     push 6
     jmp tenon_fault
+4:  add qword ptr [rsp], 2
+    cpuid
+    iretq
 2:  add qword ptr [rsp], 2          // behind the opcode
     cmp dword ptr gs:[{pending}], 0
     jne 3f
@@ -99,6 +104,21 @@ tenon_invalid_opcode:
 tenon_halt:
 tenon_halt_site:
     ud2
+    ret
+
+// Called at CPL3 with a leaf and where its four registers go.
+.globl tenon_cpuid
+tenon_cpuid:
+    push rbx
+    mov eax, edi
+    xor ecx, ecx
+tenon_cpuid_site:
+    ud2
+    mov [rsi], eax
+    mov [rsi + 4], ebx
+    mov [rsi + 8], ecx
+    mov [rsi + 12], edx
+    pop rbx
     ret
 
 // Interrupts while the image runs at CPL0: the handler is called right here.
