@@ -48,13 +48,13 @@ const fn size(dev: u64, release: u64) -> u64 {
 }
 
 models! {
-    exchange_depth_1(weak) { queue::exchange::<1>(weak, size(2, 3), size(4, 6)) } sees {
+    exchange_depth_1(weak) { queue::exchange::<1>(weak, size(2, 3), size(4, 7)) } sees {
         submission_publish: SubmissionPublish,
         submission_take: SubmissionTake,
         completion_publish: CompletionPublish,
         completion_take: CompletionTake,
     }
-    exchange_depth_2(weak) { queue::exchange::<2>(weak, 3, size(5, 6)) } sees {
+    exchange_depth_2(weak) { queue::exchange::<2>(weak, size(3, 4), size(5, 7)) } sees {
         submission_publish: SubmissionPublish,
         submission_take: SubmissionTake,
         completion_publish: CompletionPublish,

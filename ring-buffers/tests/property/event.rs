@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! EVT-4 to EVT-17: arbitrary histories of ports on two rings. No event is lost, no ring overflows, entries stay in order.
+
+use crate::{memory, seed_for};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
+use tenon_rings::event::RaiserState;
+use tenon_rings::{Error, Raised, Raiser, Taker};
+
+const PORTS: [u32; 6] = [0, 1, 2, 63, 64, 1030];
+const AREA_WORDS: usize = 48;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Bind(usize, usize),
+    Release(usize),
+    Raise(usize),
+    Move(usize),
+    Mask(usize),
+    Unmask(usize),
+    Take(usize, usize),
+    Arm(usize),
+    Disarm(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let port = || 0..PORTS.len();
+    prop_oneof![
+        2 => (port(), 0usize..2).prop_map(|(port, ring)| Step::Bind(port, ring)),
+        1 => port().prop_map(Step::Release),
+        6 => port().prop_map(Step::Raise),
+        1 => port().prop_map(Step::Move),
+        1 => port().prop_map(Step::Mask),
+        1 => port().prop_map(Step::Unmask),
+        3 => (0usize..2, 0usize..4).prop_map(|(ring, most)| Step::Take(ring, most)),
+        1 => (0usize..2).prop_map(Step::Arm),
+        1 => (0usize..2).prop_map(Step::Disarm),
+    ]
+}
+
+/// One ring, both ends, beside what is known of it.
+struct Ring<'a> {
+    raiser: Raiser<&'a [AtomicU64]>,
+    taker: Taker<&'a [AtomicU64]>,
+    size: usize,
+    /// Ports of the untaken entries, and whether each is still bound by the same binding.
+    entries: VecDeque<(usize, bool)>,
+    bound: usize,
+    hints: [bool; PORTS.len()],
+    /// Number of entries taken.
+    taken: usize,
+    /// Where the guest armed, as such a number, while an upcall is owed for it; and where, when the last one was sent.
+    armed: Option<usize>,
+    answered: Option<usize>,
+}
+
+impl Ring<'_> {
+    fn departed(&self) -> usize {
+        self.entries.iter().filter(|(_, live)| !live).count()
+    }
+
+    fn holds(&self, port: usize) -> bool {
+        self.entries.contains(&(port, true))
+    }
+
+    /// Reserves; whether it was granted.
+    fn reserve(&mut self) -> bool {
+        match self.raiser.reserve() {
+            Ok(()) => {
+                self.bound += 1;
+                assert!(self.bound + self.departed() <= self.size, "more promised than there is");
+                true
+            }
+            Err(error) => {
+                assert_eq!(error, Error::Full);
+                // Exact but for departed entries with others between them: those count until the last is taken.
+                let between = self.entries.iter().rposition(|(_, live)| !live).map_or(0, |at| at + 1);
+                assert!(self.bound + between >= self.size, "refused though there was room");
+                false
+            }
+        }
+    }
+
+    /// The bits of other ports in the word of `port`'s hint.
+    fn others(&self, port: usize) -> u64 {
+        let same = |n: &usize| *n != port && PORTS[*n] / 64 == PORTS[port] / 64;
+        (0..PORTS.len()).filter(same).map(|n| u64::from(self.hints[n]) << (PORTS[n] % 64)).sum()
+    }
+}
+
+/// What host and guest know of a port.
+#[derive(Default)]
+struct Port {
+    ring: Option<usize>,
+    last: Option<u64>,
+    /// What it announces, and what the guest has seen of that.
+    state: u64,
+    seen: u64,
+}
+
+fn raise(ring: &mut Ring<'_>, ports: &mut [Port], port: usize) {
+    let raised = ring.raiser.raise(PORTS[port], &mut ports[port].last).expect("an honest guest");
+    let expected = if ring.hints[port] {
+        Raised::Masked
+    } else if ring.holds(port) {
+        Raised::Pending
+    } else {
+        ring.entries.push_back((port, true));
+        let upcall = ring.armed.is_some();
+        ring.answered = ring.armed.take().or(ring.answered);
+        Raised::Written { upcall }
+    };
+    assert_eq!(raised, expected);
+    assert!(ring.entries.len() <= ring.size, "an overflow");
+}
+
+fn take(ring: &mut Ring<'_>, ports: &mut [Port], most: usize) {
+    let mut out = [0; 8];
+    let count = ring.taker.take(&mut out[..most]).expect("an honest host");
+    assert_eq!(count, most.min(ring.entries.len()));
+    ring.taken += count;
+    for taken in &out[..count] {
+        let (port, _) = ring.entries.pop_front().unwrap();
+        assert_eq!(PORTS[port], *taken, "out of order");
+        ports[port].seen = ports[port].state;
+    }
+}
+
+/// Releases a port from its ring, which says whether its last entry was untaken.
+fn release(ring: &mut Ring<'_>, ports: &mut [Port], port: usize) -> bool {
+    let untaken = ring.raiser.release(ports[port].last.take());
+    assert_eq!(untaken, ring.holds(port));
+    for entry in &mut ring.entries {
+        entry.1 &= entry.0 != port;
+    }
+    ring.bound -= 1;
+    untaken
+}
+
+fn perform(rings: &mut [Ring<'_>; 2], ports: &mut [Port], step: &Step) {
+    match *step {
+        Step::Bind(port, ring) if ports[port].ring.is_none() => {
+            if rings[ring].reserve() {
+                ports[port].ring = Some(ring);
+                ports[port].seen = ports[port].state;
+            }
+        }
+        Step::Release(port) => {
+            if let Some(ring) = ports[port].ring.take() {
+                release(&mut rings[ring], ports, port);
+            }
+        }
+        Step::Raise(port) => {
+            if let Some(ring) = ports[port].ring {
+                ports[port].state += 1;
+                raise(&mut rings[ring], ports, port);
+            }
+        }
+        Step::Move(port) => {
+            let Some(old) = ports[port].ring else { return };
+            let new = 1 - old;
+            if rings[new].reserve() {
+                let untaken = release(&mut rings[old], ports, port);
+                ports[port].ring = Some(new);
+                // The hint of the new vCPU holds now; a guest that set it there looks when it clears it.
+                if untaken {
+                    raise(&mut rings[new], ports, port);
+                }
+            }
+        }
+        Step::Mask(port) if PORTS[port] < 1024 => {
+            for ring in rings {
+                let others = ring.others(port);
+                ring.taker.hint_masked(PORTS[port], others);
+                ring.hints[port] = true;
+            }
+        }
+        Step::Unmask(port) => {
+            for ring in rings {
+                let others = ring.others(port);
+                ring.taker.hint_unmasked(PORTS[port], others);
+                ring.hints[port] = false;
+            }
+            ports[port].seen = ports[port].state;
+        }
+        Step::Take(ring, most) => take(&mut rings[ring], ports, most),
+        Step::Arm(ring) => {
+            let ring = &mut rings[ring];
+            assert_eq!(ring.taker.arm(), ring.entries.is_empty());
+            // The same position again, after an upcall for it: its entry is there, and the guest has just seen that.
+            ring.armed = Some(ring.taken).filter(|_| ring.answered != Some(ring.taken));
+        }
+        Step::Disarm(ring) => {
+            rings[ring].taker.disarm();
+            rings[ring].armed = None;
+        }
+        Step::Bind(..) | Step::Mask(_) => {}
+    }
+}
+
+fn run(sizes: [usize; 2], start: u64, steps: &[Step]) {
+    let areas = [memory(AREA_WORDS), memory(AREA_WORDS)];
+    let entries = sizes.map(memory);
+    let mut rings = [0, 1].map(|n: usize| {
+        let class = u32::try_from(n).unwrap();
+        let size = u32::try_from(sizes[n]).unwrap();
+        let position = u32::try_from(start & 0xffff_ffff).unwrap();
+        let seed = seed_for(u32::MAX - 20, position);
+        let (guest, entries) = (&areas[n][..], &entries[n][..]);
+        let state = RaiserState { written: start, taken: start, ..RaiserState::default() };
+        let max_ports = 1031;
+        let taken = if class == 0 { 8 } else { 16 };
+        crate::scribble(guest, taken, u64::from(position));
+        let raiser = Raiser::new(guest, entries, class, seed, size, state).unwrap();
+        let mut taker = Taker::starting_at(guest, entries, class, seed, size, max_ports, position).unwrap();
+        taker.disarm();
+        let hints = [false; PORTS.len()];
+        Ring {
+            raiser,
+            taker,
+            size: sizes[n],
+            entries: VecDeque::new(),
+            bound: 0,
+            hints,
+            taken: 0,
+            armed: None,
+            answered: None,
+        }
+    });
+    let mut ports: Vec<Port> = PORTS.iter().map(|_| Port::default()).collect();
+
+    for step in steps {
+        perform(&mut rings, &mut ports, step);
+        for (n, port) in ports.iter().enumerate() {
+            let Some(ring) = port.ring else { continue };
+            let known = port.seen == port.state || rings[ring].hints[n] || rings[ring].holds(n);
+            assert!(known, "the event of port {} was lost", PORTS[n]);
+        }
+    }
+    for ring in &mut rings {
+        take(ring, &mut ports, 8);
+        assert!(ring.entries.is_empty(), "an entry was lost");
+        assert!(ring.taker.arm(), "an entry came twice");
+        assert_eq!(ring.raiser.reserve().is_ok(), ring.bound < ring.size, "room that nobody has");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn any_history_is_that_of_a_list(
+        sizes in prop::array::uniform2(prop::sample::select(vec![1usize, 2, 4, 8])),
+        start in prop_oneof![Just(0u64), (1u64 << 32) - 20..1 << 32, (5u64 << 32) - 20..5 << 32],
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        run(sizes, start, &steps);
+    }
+}
+
+/// EVT-4: a port that comes and goes with an entry in the ring, while the guest stays one entry behind, does not use it up.
+#[test]
+fn departed_entries_are_forgotten_while_the_guest_lags() {
+    let mut steps = vec![];
+    for _ in 0..20 {
+        steps.extend([Step::Bind(0, 0), Step::Raise(0), Step::Release(0), Step::Bind(1, 0), Step::Raise(1)]);
+        steps.extend([Step::Take(0, 1), Step::Release(1), Step::Take(0, 0)]);
+        steps.extend([Step::Bind(0, 0), Step::Raise(0), Step::Take(0, 1), Step::Release(0)]);
+    }
+    run([4, 1], 0, &steps);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rings against models that are correct at a glance, and against peers that write anything anywhere.
+#![allow(missing_docs, reason = "a test")]
+
+mod arm;
+mod event;
+mod mapping;
+mod queue;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Cleared memory.
+fn memory(words: usize) -> Vec<AtomicU64> {
+    (0..words).map(|_| AtomicU64::new(0)).collect()
+}
+
+/// What a peer does when it does as it likes.
+fn scribble(memory: &[AtomicU64], word: usize, value: u64) {
+    memory[word].store(value, Ordering::Relaxed);
+}
+
+/// The seed that gives `position` the turn `turn`.
+fn seed_for(turn: u32, position: u32) -> u32 {
+    turn.wrapping_sub(position).wrapping_sub(1)
+}
