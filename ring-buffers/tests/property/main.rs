@@ -4,6 +4,8 @@
 
 mod arm;
 mod event;
+mod hostile_event;
+mod hostile_queue;
 mod mapping;
 mod queue;
 
