@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 use std::{env, fs};
 
-const IMAGES: [&str; 3] = ["conformance", "hello", "selftest"];
+const IMAGES: [&str; 4] = ["conformance", "hello", "bare", "selftest"];
 /// Where rustup has it; else the hosted target serves, with the same result but for the linker's command line.
 const BARE_TARGET: &str = "x86_64-unknown-none";
 const HOSTED_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What the images are built from, seen from this package.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "../Cargo.toml",
     "../Cargo.lock",
     "../rt",
     "../hello",
+    "../bare",
     "../conformance",
     "../selftest",
     "../../abi",

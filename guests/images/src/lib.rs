@@ -23,12 +23,16 @@ pub const CONFORMANCE: Image = Image {
     path: env!("TENON_IMAGE_CONFORMANCE"),
 };
 
-/// Prints one line and ends.
+/// Says hello on Tenon's console and ends the domain.
 pub const HELLO: Image = Image {
     name: "hello",
     bytes: include_bytes!(env!("TENON_IMAGE_HELLO")),
     path: env!("TENON_IMAGE_HELLO"),
 };
+
+/// `hello` without Tenon, for the measure of its size.
+pub const BARE: Image =
+    Image { name: "bare", bytes: include_bytes!(env!("TENON_IMAGE_BARE")), path: env!("TENON_IMAGE_BARE") };
 
 /// Exercises the images' own run time; needs the machine of `tenon-host`'s test `kvm_boot`.
 pub const SELFTEST: Image = Image {
@@ -38,4 +42,4 @@ pub const SELFTEST: Image = Image {
 };
 
 /// All images.
-pub const ALL: [Image; 3] = [CONFORMANCE, HELLO, SELFTEST];
+pub const ALL: [Image; 4] = [CONFORMANCE, HELLO, BARE, SELFTEST];
