@@ -164,7 +164,8 @@ impl Attachment {
             }
             Action::Start { vcpu, entry, argument } => {
                 // Both were checked against the configuration's `max_start`.
-                let (entry, argument) = (u32::try_from(entry).unwrap_or(0), u32::try_from(argument).unwrap_or(0));
+                let (entry, argument) =
+                    (u32::try_from(entry).unwrap_or(0), u32::try_from(argument).unwrap_or(0));
                 if let Err(why) = self.control.start(vcpu, entry, argument) {
                     tracing::warn!(vcpu, %why, "cannot start");
                 }

@@ -3,8 +3,8 @@
 
 use std::boxed::Box;
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 use std::vec::Vec;
