@@ -69,6 +69,7 @@ pub const NUMBERS: &[Group] = &[
     Group { name: "ConduitKind", numbers: discovery::ConduitKind::NUMBERS },
     Group { name: "ConduitFlags", numbers: discovery::CONDUIT_FLAGS },
     Group { name: "ControlOp", numbers: control::ControlOp::NUMBERS },
+    Group { name: "SessionState", numbers: control::SessionState::NUMBERS },
     Group { name: "Op", numbers: call::Op::NUMBERS },
     Group { name: "SubmissionFlags", numbers: call::FLAGS },
     Group { name: "Status", numbers: status::Status::NUMBERS },
