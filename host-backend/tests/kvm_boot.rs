@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tenon_guest_images::{HELLO, SELFTEST};
+use tenon_guest_images::{BARE, SELFTEST};
 use tenon_host::kvm::{
     Config, Control, CpuError, Error, Exits, Flow, Line, Machine, Msi, NoExits, Outcome, WindowConfig,
 };
@@ -61,11 +61,11 @@ fn run(test: &str, image: &[u8], command_line: &str) -> Option<(Outcome, String)
 fn hello_boots_at_both_levels() {
     for (mode, level) in LEVELS {
         for serial in ["", "serial=burst"] {
-            let Some(ended) = run("hello_boots_at_both_levels", HELLO.bytes, &format!("{serial} {mode}"))
+            let Some(ended) = run("hello_boots_at_both_levels", BARE.bytes, &format!("{serial} {mode}"))
             else {
                 return;
             };
-            assert_eq!(ended, (Outcome::Exit(0), format!("hello from {level}\n")));
+            assert_eq!(ended, (Outcome::Left(0), format!("hello from {level}\n")));
         }
     }
 }
@@ -75,11 +75,11 @@ fn unexpected_faults_and_panics_are_reported() {
     let name = "unexpected_faults_and_panics_are_reported";
     for (mode, _) in LEVELS {
         let Some((outcome, text)) = run(name, SELFTEST.bytes, &format!("test=fault {mode}")) else { return };
-        assert_eq!(outcome, Outcome::Exit(3));
+        assert_eq!(outcome, Outcome::Left(3));
         assert!(text.starts_with("fault vector=0xd error=0x0 rip=0x10"), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
         let Some((outcome, text)) = run(name, SELFTEST.bytes, &format!("test=panic {mode}")) else { return };
-        assert_eq!(outcome, Outcome::Exit(4));
+        assert_eq!(outcome, Outcome::Left(4));
         assert!(text.starts_with("panic: ") && text.contains("on request"), "{text}");
     }
 }
@@ -164,7 +164,7 @@ fn the_run_time_keeps_its_promises_at_both_levels() {
             machine.run(Arc::clone(&tester) as Arc<dyn Exits>, Box::new(text.clone()), LIMIT).unwrap();
         tester.enough.store(true, Ordering::SeqCst);
         let text = text.get();
-        assert_eq!(outcome, Outcome::Exit(0), "{text}");
+        assert_eq!(outcome, Outcome::Left(0), "{text}");
         assert_eq!(text.lines().filter(|line| line.starts_with("ok ")).count(), 9, "{text}");
         assert_eq!(tester.window_writes.load(Ordering::SeqCst), 1);
         println!("{mode:>12}: {:?}", start.elapsed());
@@ -219,7 +219,7 @@ fn a_vcpu_is_stopped_from_outside_and_the_machine_ended() {
 #[test]
 fn what_cannot_boot_is_named() {
     let Some(machine) = machine("what_cannot_boot_is_named", &Config::default()) else { return };
-    for bad in [&b""[..], b"not an image", &HELLO.bytes[..100], &HELLO.bytes[..0x200]] {
+    for bad in [&b""[..], b"not an image", &BARE.bytes[..100], &BARE.bytes[..0x200]] {
         let why = machine.load(bad, "").unwrap_err();
         assert!(matches!(why, Error::BadImage(_)), "{why}");
     }

@@ -46,6 +46,11 @@ impl Handle {
         result
     }
 
+    /// Ends the run.
+    pub fn end(&self) {
+        self.0.control.end(Outcome::Ended);
+    }
+
     /// Gives the guest console input; the number of bytes taken.
     pub fn input(&self, bytes: &[u8]) -> usize {
         let mut state = self.0.lock();

@@ -41,8 +41,10 @@ impl Exits for NoExits {
 /// How a machine's run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The guest wrote this code to the exit port.
+    /// The guest ended its domain with this code (LIFE-2).
     Exit(u32),
+    /// The guest left by the exit port, which is not Tenon's, with this code.
+    Left(u32),
     /// The guest asked for a fresh boot of the same image (LIFE-3).
     Restart,
     /// A handler returned [`Flow::End`], or someone called [`super::Control::end`].

@@ -61,7 +61,7 @@ impl Vcpu {
                 Ok(VcpuExit::IoOut(EXIT_PORT, data)) => {
                     let mut code = [0; 4];
                     code.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
-                    return Left::End(Outcome::Exit(u32::from_le_bytes(code)));
+                    return Left::End(Outcome::Left(u32::from_le_bytes(code)));
                 }
                 Ok(VcpuExit::IoOut(port, data)) if Serial::owns(port) => {
                     self.serial.write(port, data);

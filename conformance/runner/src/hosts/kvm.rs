@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rows `kvm` and `kvm-native`: the bootable image on the KVM machine.
+
+use super::Host;
+
+/// The processor level that the guest's kernel runs at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As kernels do.
+    Kernel,
+    /// In user mode, with interrupts masked in software.
+    User,
+}
+
+/// The KVM host.
+///
+/// # Errors
+///
+/// Why it is not available here, in one line.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub fn host(level: Level) -> Result<Box<dyn Host>, String> {
+    let host = machine::KvmHost::new(level);
+    host.probe()?;
+    Ok(Box::new(host))
+}
+
+/// There is no KVM machine for this platform.
+///
+/// # Errors
+///
+/// Always: it says so.
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+pub fn host(_: Level) -> Result<Box<dyn Host>, String> {
+    Err("the KVM machine is for x86-64 Linux".to_owned())
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod machine {
+    use super::Level;
+    use crate::console;
+    use crate::hosts::{End, Event, Host, Machine};
+    use std::io::{self, Write};
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
+    use tenon_guest_images::CONFORMANCE;
+    use tenon_host::kvm::{Error, Handle, Outcome, Vmm, VmmConfig};
+
+    /// vCPUs of a machine: what the cases need, and one more.
+    const CPUS: u32 = 3;
+    /// A machine ends by itself after this time, should its judge have forgotten it.
+    const LIMIT: Duration = Duration::from_secs(600);
+
+    pub(super) struct KvmHost {
+        level: Level,
+    }
+
+    impl KvmHost {
+        pub(super) const fn new(level: Level) -> Self {
+            Self { level }
+        }
+
+        /// Whether a machine can be made at all.
+        pub(super) fn probe(&self) -> Result<(), String> {
+            Vmm::new(VmmConfig::default()).map(drop).map_err(|error| error.to_string())
+        }
+    }
+
+    impl Host for KvmHost {
+        fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
+            let mode = if self.level == Level::User { " mode=native" } else { "" };
+            let command_line = format!("{command_line} serial=burst{mode}");
+            let (sender, receiver) = channel();
+            let vmm = Vmm::new(VmmConfig {
+                vcpus: CPUS,
+                seed: crate::hosts::seed(&command_line),
+                limit: LIMIT,
+                console: Box::new(|output| console::echo(output).to_vec()),
+                serial: Box::new(Serial(sender.clone())),
+                ..VmmConfig::default()
+            })
+            .map_err(|error| error.to_string())?;
+            let handle = vmm.handle();
+            let runner = thread::spawn(move || {
+                let result = vmm.run(CONFORMANCE.bytes, &command_line);
+                // Whoever listened may have gone.
+                let _ = sender.send(Event::Ended(end(result)));
+            });
+            Ok(Box::new(Running { handle, receiver, runner: Some(runner) }))
+        }
+    }
+
+    fn end(result: Result<Outcome, Error>) -> End {
+        match result {
+            Ok(Outcome::Exit(code)) => End::Exit(code),
+            Ok(Outcome::Restart) => End::Restart,
+            Ok(Outcome::Left(0)) => End::Other("came to its end".to_owned()),
+            Ok(Outcome::Left(code)) => End::Other(format!("left by its exit port with code {code}")),
+            Ok(Outcome::Failed { vcpu, why }) => End::Other(format!("lost vCPU {vcpu}: {why}")),
+            Ok(outcome) => End::Other(format!("ended: {outcome:?}")),
+            Err(error) => End::Other(format!("could not run: {error}")),
+        }
+    }
+
+    /// The serial port's end.
+    struct Serial(Sender<Event>);
+
+    impl Write for Serial {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Whoever listened may have gone; the guest need not know.
+            let _ = self.0.send(Event::Bytes(bytes.to_vec()));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Running {
+        handle: Handle,
+        receiver: Receiver<Event>,
+        runner: Option<JoinHandle<()>>,
+    }
+
+    impl Machine for Running {
+        fn next(&mut self, patience: Duration) -> Option<Event> {
+            match self.receiver.recv_timeout(patience) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    // Only after its last event: nothing comes any more.
+                    thread::sleep(patience);
+                    None
+                }
+            }
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.handle.end();
+            if let Some(runner) = self.runner.take() {
+                // Ends within the machine's own patience; a panic in it was reported already.
+                let _ = runner.join();
+            }
+        }
+    }
+}
