@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loopback machines: this process is the machine. Its standard output is the serial port, and on standard error the host says how it ended.
 
+use crate::console;
+use crate::faults::memory::FaultyMemory;
+use crate::faults::{self, Fault, Line, Past};
 use crate::guest::cpu::Cpus;
 use crate::guest::memory::GuestMemory;
-use crate::guest::{CPUS, Guest};
+use crate::guest::{CPUS, Doorbells, Guest};
 use std::collections::HashMap;
-use std::io::Write;
+use std::error::Error;
+use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::{panic, process, thread};
 use tenon_conformance::Selection;
 use tenon_host::loopback::{Act, Loopback, Timing};
 use tenon_host::{Action, Conduit, Config, Domain, Memory};
@@ -14,10 +19,12 @@ use tenon_host::{Action, Conduit, Config, Domain, Memory};
 /// What the host's last line on standard error starts with.
 pub const END: &str = "~END ";
 
-/// Runs the suite in this process with boot parameters of the form `key=value`.
+/// Runs the suite in this process, on the host of this name, with boot parameters of the form `key=value`.
 #[must_use]
-pub fn run(timing: Timing, command_line: &str) -> ExitCode {
-    match boot(timing, command_line) {
+pub fn run(host: &str, command_line: &str, fault: Option<&str>) -> ExitCode {
+    end_with_the_runner();
+    panic_at_once();
+    match boot(host, command_line, fault) {
         Ok(guest) => {
             tenon_conformance::run(guest, Selection::of(guest), std::env::consts::ARCH);
             ExitCode::SUCCESS
@@ -29,7 +36,12 @@ pub fn run(timing: Timing, command_line: &str) -> ExitCode {
     }
 }
 
-fn boot(timing: Timing, command_line: &str) -> Result<&'static Guest, Box<dyn std::error::Error>> {
+fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static Guest, Box<dyn Error>> {
+    let timing = match name {
+        "loopback" => Timing::Synchronous,
+        "loopback-async" => Timing::Asynchronous,
+        _ => return Err(format!("there is no loopback host `{name}`").into()),
+    };
     let params: HashMap<_, _> = command_line
         .split_whitespace()
         .map(|word| word.split_once('=').unwrap_or((word, "")))
@@ -37,14 +49,23 @@ fn boot(timing: Timing, command_line: &str) -> Result<&'static Guest, Box<dyn st
         .collect();
     let seed = params.get("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
     let config = Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed);
-    let memory: &'static _ = Box::leak(Box::new(GuestMemory::new(usize::try_from(config.window_len)?)?));
+    let mut memory = GuestMemory::new(usize::try_from(config.window_len)?)?;
     let cpus: &'static Cpus = Box::leak(Box::default());
-    let host: &'static _ = Box::leak(Box::new(Loopback::new(config, *memory, timing, act(cpus))?));
-    Ok(Box::leak(Box::new(Guest::new(host, memory, cpus, params))))
+    let host: &'static dyn Doorbells = match fault {
+        None => Box::leak(Box::new(Loopback::new(config, memory, timing, act(cpus))?)),
+        Some(fault) => {
+            let fault = faults::by_name(fault)?;
+            if matches!(fault.line, Line::WritableWindow) {
+                memory = memory.with_writable_window();
+            }
+            broken(config, memory, timing, fault, cpus)?
+        }
+    };
+    Ok(Box::leak(Box::new(Guest::new(host, Box::leak(Box::new(memory)), cpus, params))))
 }
 
 /// What a loopback machine does for its host.
-pub fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
+fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
     Box::new(move |domain: &mut Domain<M>, action| match action {
         Action::Upcall { vcpu, vector } | Action::Direct { vcpu, vector, .. } => cpus.inject(vcpu, vector),
         Action::Start { vcpu, entry, argument } => cpus.start(vcpu, entry, argument),
@@ -55,7 +76,8 @@ pub fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
             }
         }
         Action::Output => {
-            domain.take_output();
+            let output = domain.take_output();
+            domain.input(console::echo(&output));
         }
         Action::Exit { code } => end(&format!("exit={code}")),
         Action::Restart => end("restart"),
@@ -63,9 +85,75 @@ pub fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
     })
 }
 
+/// A host with a fault.
+fn broken(
+    config: Config,
+    memory: GuestMemory,
+    timing: Timing,
+    fault: &'static Fault,
+    cpus: &'static Cpus,
+) -> Result<&'static dyn Doorbells, Box<dyn Error>> {
+    let past: &'static Past = Box::leak(Box::default());
+    let mut sound = act(cpus);
+    let act: Act<FaultyMemory> = Box::new(move |domain, action| {
+        let action = match fault.line {
+            Line::Act(line) => line(domain, action),
+            _ => Some(action),
+        };
+        if let Some(action) = action {
+            sound(domain, action);
+        }
+    });
+    let timing = if matches!(fault.line, Line::LateService) { Timing::Asynchronous } else { timing };
+    let host = Loopback::new(config, FaultyMemory::new(memory, fault, past), timing, act)?;
+    past.begin();
+    Ok(Box::leak(Box::new(Broken { host, fault })))
+}
+
+struct Broken {
+    host: Loopback<FaultyMemory>,
+    fault: &'static Fault,
+}
+
+impl Doorbells for Broken {
+    fn kick(&self, queue: u32) {
+        match self.fault.line {
+            Line::Kick(line) => self.host.with(|domain| line(domain, queue)),
+            _ => self.host.kick(queue),
+        }
+    }
+
+    fn bind(&self, frame: u32) {
+        self.host.bind(frame);
+    }
+
+    fn stopped(&self, cpu: u32) {
+        Doorbells::stopped(&self.host, cpu);
+    }
+}
+
 /// Ends the machine: neither guest nor host executes anything more.
 fn end(how: &str) -> ! {
     // Whoever runs the machine reads this line or has gone.
     let _ = writeln!(std::io::stderr(), "{END}{how}");
-    std::process::exit(0)
+    process::exit(0)
+}
+
+/// No machine outlives its runner, however that ends: its standard input is closed then.
+fn end_with_the_runner() {
+    let watch = || {
+        let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
+        process::exit(0)
+    };
+    // Without the thread the judge's limits bound the machine as well, as long as there is a judge.
+    let _ = thread::Builder::new().name("runner-watch".into()).spawn(watch);
+}
+
+/// A panic on any thread ends the machine: a guest does not go on without one of its CPUs.
+fn panic_at_once() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        process::exit(101)
+    }));
 }

@@ -3,8 +3,28 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`guest`] | a process as a guest environment |
+//! | [`cli`] | the command line |
+//! | [`hosts`] | hosts that a guest can be booted on |
+//! | [`play`] | boots, listens, stops, boots again |
+//! | [`judge`] | from bytes and ends to verdicts |
+//! | [`verdict`] | what is known about a case |
+//! | [`report`] | the report, for people and for programs |
+//! | [`clauses`] | the clauses of the spec |
+//! | [`progress`] | progress on standard error |
+//! | [`console`] | the console of a machine under test |
 //! | [`child`] | the loopback machines |
+//! | [`guest`] | a process as a guest environment |
+//! | [`faults`] | broken hosts, to see that cases catch them |
 
 pub mod child;
+pub mod clauses;
+pub mod console;
+pub mod cli;
+pub mod faults;
 pub mod guest;
+pub mod hosts;
+pub mod judge;
+pub mod play;
+pub mod progress;
+pub mod report;
+pub mod verdict;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line.
+
+use crate::child;
+use crate::faults;
+use crate::hosts::{self, Host, loopback::Loopback};
+use crate::judge::{Judge, Limits};
+use crate::play::{Wish, play};
+use crate::progress::Progress;
+use crate::report::{Format, Report, Row};
+use clap::Parser;
+use std::collections::hash_map::RandomState;
+use std::fmt::Write as _;
+use std::hash::BuildHasher;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Boots guests on hosts and says which clauses of the spec both kept.
+///
+/// Exit code: 0 when nothing failed, 1 when a case failed or could not be judged, 2 when the run could not be made.
+#[derive(Debug, Parser)]
+#[command(name = "tenon-conformance", version)]
+struct Args {
+    /// Play this host; may be given several times. Without it: all that are there.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+    /// Run the cases whose names contain this.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// List cases with the clauses that they cite, and run nothing.
+    #[arg(long)]
+    list: bool,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Seed of random cases and sessions, hexadecimal; drawn where it is not given, and part of every report.
+    #[arg(long, value_name = "HEX", value_parser = hex)]
+    seed: Option<u64>,
+    /// Give everything this many times as long.
+    #[arg(long, value_name = "X", default_value = "1", value_parser = limits)]
+    timeout_scale: Limits,
+    /// List the faults that a loopback host can be given, and run nothing.
+    #[arg(long)]
+    list_faults: bool,
+    /// Play the loopback host with this fault: cases are expected to fail.
+    #[arg(long, value_name = "NAME")]
+    fault: Option<String>,
+    /// Be the machine of this loopback host.
+    #[arg(long, hide = true, value_name = "HOST")]
+    child: Option<String>,
+    /// The machine's boot command line.
+    #[arg(long, hide = true, default_value = "")]
+    command_line: String,
+}
+
+fn hex(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16).map_err(|_| "it is not a hexadecimal number of at most 16 digits".to_owned())
+}
+
+fn limits(text: &str) -> Result<Limits, String> {
+    let scale = text.parse().ok().and_then(Limits::scaled);
+    scale.ok_or_else(|| "it is not a positive number".to_owned())
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Some(host) = &args.child {
+        return child::run(host, &args.command_line, args.fault.as_deref());
+    }
+    match run(args) {
+        Ok(code) => code,
+        Err(reason) => {
+            eprintln!("tenon-conformance: {reason}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode, String> {
+    if args.list_faults {
+        return Ok(print(&faults::list(args.format)));
+    }
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(std::process::id()));
+    let wish = Wish { filter: args.filter, seed, limits: args.timeout_scale };
+    if wish.cases().is_empty() {
+        let filter = wish.filter.unwrap_or_default();
+        return Err(format!("no case's name contains `{filter}`; `--list` shows them all"));
+    }
+    if args.list {
+        return Ok(print(&list(&wish, args.format)));
+    }
+    let mut rows = Vec::new();
+    for (name, host) in chosen(&args.host, args.fault.as_deref())? {
+        rows.push(row(name, host, &wish, !args.host.is_empty())?);
+    }
+    let report = Report { seed, rows };
+    let good = report.is_good();
+    let printed = print(&report.text(args.format));
+    Ok(if good { printed } else { ExitCode::FAILURE })
+}
+
+type Chosen = (String, Result<Box<dyn Host>, String>);
+
+/// The hosts to play, with the reason where one is absent. A host that was named has to be there.
+fn chosen(names: &[String], fault: Option<&str>) -> Result<Vec<Chosen>, String> {
+    if let Some(fault) = fault {
+        faults::by_name(fault)?;
+        if names.iter().any(|name| name != "loopback") {
+            return Err("a fault is one of the loopback host's: no other `--host` goes with `--fault`".to_owned());
+        }
+        let host: Box<dyn Host> = Box::new(Loopback::new("loopback", Some(fault))?);
+        return Ok(vec![(format!("loopback with {fault}"), Ok(host))]);
+    }
+    if names.is_empty() {
+        return Ok(hosts::NAMES.iter().map(|name| ((*name).to_owned(), hosts::by_name(name))).collect());
+    }
+    let found = |name: &String| match hosts::by_name(name) {
+        Ok(host) => Ok((name.clone(), Ok(host))),
+        Err(reason) => Err(format!("host {name}: {reason}")),
+    };
+    names.iter().map(found).collect()
+}
+
+/// Plays one host. One that cannot boot is an error where it was named, and else a row with the reason.
+fn row(
+    name: String,
+    host: Result<Box<dyn Host>, String>,
+    wish: &Wish,
+    is_named: bool,
+) -> Result<Row, String> {
+    let progress = Progress::new(&name, wish.cases().len());
+    let played = host.and_then(|mut host| {
+        let mut watch = |judge: &Judge| progress.show(judge);
+        play(&mut *host, wish, &mut watch)
+    });
+    progress.finish();
+    match played {
+        Ok(played) => Ok(Row { host: name, arch: played.arch, reason: None, cases: played.results }),
+        Err(reason) if is_named => Err(format!("host {name}: {reason}")),
+        Err(reason) => Ok(Row { host: name, arch: None, reason: Some(reason), cases: Vec::new() }),
+    }
+}
+
+fn list(wish: &Wish, format: Format) -> String {
+    let cases = wish.cases();
+    if format == Format::Json {
+        let cases: Vec<_> = cases
+            .iter()
+            .map(|case| serde_json::json!({ "name": case.name, "clauses": case.clauses }))
+            .collect();
+        return format!("{}\n", serde_json::Value::from(cases));
+    }
+    let width = cases.iter().map(|case| case.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for case in cases {
+        // A string takes whatever it is given.
+        let _ = writeln!(text, "{:width$}  {}", case.name, case.clauses.join(" "));
+    }
+    text
+}
+
+/// Prints to standard output. A reader that is gone is no error of ours.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}

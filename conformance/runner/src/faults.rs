@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Broken hosts, to see that cases catch them: wrappers around the loopback host, each wrong in one line.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `table` | the faults |
+//! | [`memory`] | the host's memory, with a fault in what the host loads, stores and reads |
+//! | `access` | what a fault is told about one access |
+
+mod access;
+pub mod memory;
+mod table;
+
+pub use access::{Access, Past};
+pub use table::ALL;
+
+use crate::report::Format;
+use memory::FaultyMemory;
+use std::fmt::Write;
+use tenon_host::{Action, Domain};
+
+/// One fault.
+pub struct Fault {
+    /// Its name.
+    pub name: &'static str,
+    /// What the host does wrong.
+    pub what: &'static str,
+    /// The clause that it breaks.
+    pub clause: &'static str,
+    /// The wrong line.
+    pub line: Line,
+}
+
+/// Where a fault sits. What it does not change is done as a sound host does it.
+pub enum Line {
+    /// In what the host sees when it loads a word: the loaded value becomes the result.
+    Load(fn(&Access<'_>, u64) -> u64),
+    /// In a store of the host's: instead of it.
+    Store(fn(&Access<'_>, u64)),
+    /// In a control request as the host reads it, 16 words, with the session's word in the record.
+    Request(fn(&mut [u64; 16], u64)),
+    /// In the length of a region, in bytes.
+    Length(fn(u64) -> u64),
+    /// In an action: what is done instead, if anything.
+    Act(fn(&mut Domain<FaultyMemory>, Action) -> Option<Action>),
+    /// In a kick: what a doorbell does instead.
+    Kick(fn(&mut Domain<FaultyMemory>, u32)),
+    /// The guest can write the window.
+    WritableWindow,
+    /// The host promises to be synchronous and is not.
+    LateService,
+}
+
+/// The fault of this name.
+///
+/// # Errors
+///
+/// A line that says where the names are.
+pub fn by_name(name: &str) -> Result<&'static Fault, String> {
+    let found = ALL.iter().find(|fault| fault.name == name);
+    found.ok_or_else(|| format!("there is no fault `{name}`; `--list-faults` shows them all"))
+}
+
+/// All faults, a line each, or as JSON.
+#[must_use]
+pub fn list(format: Format) -> String {
+    if format == Format::Json {
+        let faults = ALL.iter().map(|fault| {
+            serde_json::json!({ "name": fault.name, "what": fault.what, "clause": fault.clause })
+        });
+        return format!("{}\n", serde_json::Value::from_iter(faults));
+    }
+    let width = ALL.iter().map(|fault| fault.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for Fault { name, what, clause, .. } in ALL {
+        // A string takes whatever it is given.
+        let _ = writeln!(text, "{name:width$}  {clause:8}  {what}");
+    }
+    text
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Hosts that a guest can be booted on.
+//!
+//! | module | rows |
+//! | --- | --- |
+//! | [`loopback`] | `loopback`, `loopback-async`: a child process of the same executable |
+//! | [`kvm`] | `kvm`, `kvm-native` |
+
+pub mod kvm;
+pub mod loopback;
+
+use std::fmt;
+use std::time::Duration;
+use tenon_conformance::case::Ends;
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By EXIT with this code.
+    Exit(u32),
+    /// By RESTART.
+    Restart,
+    /// Otherwise, told in a few words that follow "the machine".
+    Other(String),
+}
+
+impl End {
+    /// Whether that is the end that a case announced.
+    #[must_use]
+    pub fn is(&self, ends: Ends) -> bool {
+        match (self, ends) {
+            (Self::Exit(code), Ends::Exit(expected)) => *code == expected,
+            (Self::Restart, Ends::Restart) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "the machine ended by EXIT with code {code}"),
+            Self::Restart => f.write_str("the machine ended by RESTART"),
+            Self::Other(how) => write!(f, "the machine {how}"),
+        }
+    }
+}
+
+/// What a running machine does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It sent these bytes to its serial port.
+    Bytes(Vec<u8>),
+    /// It ended; nothing comes after that.
+    Ended(End),
+}
+
+/// A host: boots machines, one at a time.
+pub trait Host {
+    /// Boots a machine with this command line.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no machine, in one line.
+    fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String>;
+}
+
+/// A running machine. Dropping it stops it: no process and no thread of it is left.
+pub trait Machine {
+    /// Waits for what it does next, at most for `patience`; `None` when that is nothing.
+    fn next(&mut self, patience: Duration) -> Option<Event>;
+}
+
+/// Names of all hosts, in the order of the report; what a run without `--host` plays.
+pub const NAMES: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
+
+/// A host by its name.
+///
+/// # Errors
+///
+/// Why it is not available here, in one line.
+pub fn by_name(name: &str) -> Result<Box<dyn Host>, String> {
+    match name {
+        "loopback" | "loopback-async" => Ok(Box::new(loopback::Loopback::new(name, None)?)),
+        "kvm" => kvm::host(kvm::Level::Kernel),
+        "kvm-native" => kvm::host(kvm::Level::User),
+        _ => Err(format!("there is no host `{name}`; there are {}", NAMES.join(", "))),
+    }
+}
+
+/// The seed in a command line, as sessions and random cases take it.
+#[must_use]
+pub fn seed(command_line: &str) -> u64 {
+    let word = command_line.split_whitespace().find_map(|word| word.strip_prefix("seed="));
+    word.and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1)
+}

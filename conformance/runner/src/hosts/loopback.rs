@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loopback rows: a child process of the same executable is the machine, so that hangs and crashes are survived.
+
+use super::{End, Event, Host, Machine};
+use crate::child::END;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Bytes of standard error that are kept: the last ones.
+const KEPT: usize = 8192;
+
+/// Boots child processes.
+pub struct Loopback {
+    executable: PathBuf,
+    name: String,
+    fault: Option<String>,
+}
+
+impl Loopback {
+    /// The row of this name, with a broken host where a fault is given.
+    ///
+    /// # Errors
+    ///
+    /// Where this process does not know its own executable.
+    pub fn new(name: &str, fault: Option<&str>) -> Result<Self, String> {
+        let executable =
+            std::env::current_exe().map_err(|error| format!("the executable does not know itself: {error}"))?;
+        Ok(Self::of(executable, name, fault))
+    }
+
+    /// As [`Self::new`], with the executable of the runner.
+    #[must_use]
+    pub fn of(executable: PathBuf, name: &str, fault: Option<&str>) -> Self {
+        Self { executable, name: name.to_owned(), fault: fault.map(str::to_owned) }
+    }
+}
+
+impl Host for Loopback {
+    fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
+        let mut command = Command::new(&self.executable);
+        command.args(["--child", &self.name, "--command-line", command_line]);
+        if let Some(fault) = &self.fault {
+            command.args(["--fault", fault]);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("`{}` cannot be run: {error}", self.executable.display()))?;
+        let (sender, receiver) = channel();
+        let serial = child.stdout.take().map(|from| read(from, sender.clone(), Chunk::Serial));
+        let errors = child.stderr.take().map(|from| read(from, sender, Chunk::Errors));
+        let readers = [serial, errors].into_iter().flatten().collect();
+        Ok(Box::new(Process { child, readers, receiver, errors: Vec::new(), ended: false }))
+    }
+}
+
+enum Chunk {
+    Serial(Vec<u8>),
+    Errors(Vec<u8>),
+}
+
+/// Sends what can be read until that ends.
+fn read(
+    mut from: impl Read + Send + 'static,
+    to: Sender<Chunk>,
+    chunk: fn(Vec<u8>) -> Chunk,
+) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(len @ 1..) = from.read(&mut buffer) {
+            if to.send(chunk(buffer[..len].to_vec())).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// A child process as a machine.
+struct Process {
+    child: Child,
+    readers: Vec<JoinHandle<()>>,
+    receiver: Receiver<Chunk>,
+    errors: Vec<u8>,
+    ended: bool,
+}
+
+impl Machine for Process {
+    fn next(&mut self, patience: Duration) -> Option<Event> {
+        if self.ended {
+            return None;
+        }
+        match self.receiver.recv_timeout(patience) {
+            Ok(Chunk::Serial(bytes)) => Some(Event::Bytes(bytes)),
+            Ok(Chunk::Errors(bytes)) => {
+                self.errors.extend_from_slice(&bytes);
+                let excess = self.errors.len().saturating_sub(KEPT);
+                self.errors.drain(..excess);
+                None
+            }
+            Err(RecvTimeoutError::Timeout) => None,
+            // Both pipes are closed: the process has ended, or is about to.
+            Err(RecvTimeoutError::Disconnected) => {
+                self.ended = true;
+                Some(Event::Ended(match self.child.wait() {
+                    Ok(status) => end(status, &String::from_utf8_lossy(&self.errors)),
+                    Err(error) => End::Other(format!("cannot be waited for: {error}")),
+                }))
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+    }
+}
+
+/// What the host of the child said last, and else how the process ended.
+fn end(status: ExitStatus, errors: &str) -> End {
+    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let announced = last.strip_prefix(END).filter(|_| status.success());
+    match announced.and_then(|how| how.strip_prefix("exit=")).and_then(|code| code.parse().ok()) {
+        Some(code) => End::Exit(code),
+        None if announced == Some("restart") => End::Restart,
+        None if status.success() => End::Other("came to its end".to_owned()),
+        None => End::Other(format!("crashed ({status}): {}", explain(errors, last))),
+    }
+}
+
+/// The line of a panic and the one behind it, which says why; without a panic the last line.
+fn explain(errors: &str, last: &str) -> String {
+    let mut lines = errors.lines().skip_while(|line| !line.contains("panicked at"));
+    match (lines.next(), lines.next()) {
+        (Some(place), Some(why)) => format!("{} {why}", place.trim()),
+        _ => last.to_owned(),
+    }
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The judge: from the bytes that machines sent, and how they ended, to a verdict for each case. Knows no host and no clock.
+//!
+//! The guest is not trusted to be orderly: it may be silent, cut its lines, flip bits, report twice or reboot for ever. Every case that is
+//! asked for gets exactly one result, whatever comes; a pass needs an intact report.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use crate::hosts::End;
+use crate::verdict::{CaseResult, Verdict};
+use line::Lines;
+use std::time::Duration;
+use tenon_conformance::Case;
+use tenon_conformance::case::Ends;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// One case; also a boot up to its first case.
+    pub case: Duration,
+    /// Everything on one host.
+    pub host: Duration,
+}
+
+impl Limits {
+    /// 5 s a case, 60 s a host, times `scale`. `None` where that is no duration.
+    #[must_use]
+    pub fn scaled(scale: f64) -> Option<Self> {
+        let positive = |seconds: f64| Duration::try_from_secs_f64(seconds * scale).ok().filter(|d| !d.is_zero());
+        Some(Self { case: positive(5.0)?, host: positive(60.0)? })
+    }
+}
+
+/// This many boots in a row without a sign of life, and the host is given up.
+const MUTE_BOOTS_MAX: u32 = 2;
+
+/// Judges one host.
+pub struct Judge {
+    cases: Vec<&'static Case>,
+    /// Results of the first cases, in order: all that come before the one that is next.
+    results: Vec<CaseResult>,
+    /// Results for which there was no case.
+    strays: Vec<CaseResult>,
+    limits: Limits,
+    boot: Boot,
+    mute_boots: u32,
+    arch: Option<String>,
+}
+
+/// One boot of the machine.
+#[derive(Default)]
+struct Boot {
+    lines: Lines,
+    /// Sequence number of the next line.
+    sequence: u32,
+    hello: bool,
+    /// Nothing that comes still counts: the guest said that it is done, or has to be stopped.
+    over: bool,
+    /// Results that were there when it began.
+    results: usize,
+    running: Option<Running>,
+    /// The last sign of progress.
+    since: Duration,
+}
+
+/// A case between its beginning and its verdict. It is the one behind the last result.
+struct Running {
+    /// Why its verdict cannot be believed.
+    breach: Option<&'static str>,
+    /// It said that it is about to end the machine.
+    ending: bool,
+}
+
+impl Judge {
+    /// A judge of these cases, which the machine is asked to run in this order.
+    #[must_use]
+    pub fn new(cases: Vec<&'static Case>, limits: Limits) -> Self {
+        Self {
+            cases,
+            results: Vec::new(),
+            strays: Vec::new(),
+            limits,
+            boot: Boot::default(),
+            mute_boots: 0,
+            arch: None,
+        }
+    }
+
+    /// The case to boot for; `None` when every case has its result.
+    #[must_use]
+    pub fn next(&self) -> Option<&'static Case> {
+        self.cases.get(self.results.len()).copied()
+    }
+
+    /// The case that runs, if one does.
+    #[must_use]
+    pub fn running(&self) -> Option<&'static Case> {
+        self.boot.running.as_ref().and(self.next())
+    }
+
+    /// Results so far.
+    #[must_use]
+    pub fn results(&self) -> &[CaseResult] {
+        &self.results
+    }
+
+    /// The machine's architecture, when it has said so.
+    #[must_use]
+    pub fn arch(&self) -> Option<&str> {
+        self.arch.as_deref()
+    }
+
+    /// A machine was booted for [`Self::next`].
+    pub fn booted(&mut self, now: Duration) {
+        self.boot = Boot { since: now, results: self.results.len(), ..Boot::default() };
+    }
+
+    /// Whether the machine has nothing more to say and is to be stopped.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.boot.over
+    }
+
+    /// When [`Self::overdue`] is to be called if nothing comes.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.boot.since.saturating_add(self.limits.case)
+    }
+
+    /// The deadline passed: the machine is to be stopped.
+    pub fn overdue(&mut self) {
+        let limit = self.limits.case.as_secs_f64();
+        let detail = match &self.boot.running {
+            Some(Running { ending: true, .. }) => format!("the machine did not end within {limit} s"),
+            Some(_) => format!("no verdict within {limit} s"),
+            None => format!("the machine was silent for {limit} s where this case should have begun"),
+        };
+        self.blame(Verdict::Fail, detail, micros(self.limits.case));
+        self.boot.over = true;
+        self.count_mute();
+    }
+
+    /// The machine sent these bytes.
+    pub fn bytes(&mut self, now: Duration, bytes: &[u8]) {
+        for &byte in bytes {
+            if self.boot.over {
+                return;
+            }
+            if let Some((sequence, payload)) = self.boot.lines.push(byte) {
+                self.line(now, sequence, &payload);
+            }
+        }
+    }
+
+    /// The machine ended, by itself or because it was stopped.
+    pub fn ended(&mut self, now: Duration, end: &End) {
+        if self.boot.over {
+            return;
+        }
+        let micros = micros(now.saturating_sub(self.boot.since));
+        let expected = self.next().and_then(|case| case.ends);
+        match (&self.boot.running, expected) {
+            (Some(Running { breach: Some(breach), .. }), _) => self.blame(Verdict::Error, *breach, micros),
+            (Some(Running { ending: true, .. }), Some(expected)) if end.is(expected) => {
+                self.conclude(Verdict::Pass, "", micros);
+            }
+            (Some(Running { ending: true, .. }), Some(expected)) => {
+                let detail = format!("{end}; it should have ended by {}", Words(expected));
+                self.blame(Verdict::Fail, detail, micros);
+            }
+            (Some(_), _) => self.blame(Verdict::Fail, format!("{end}, without a verdict"), micros),
+            (None, _) => self.blame(Verdict::Fail, format!("{end}, before this case began"), micros),
+        }
+        self.count_mute();
+        self.boot.over = true;
+    }
+
+    /// The machine was stopped because [`Self::is_over`] said so.
+    pub fn stopped(&mut self) {
+        // Each boot brings one result at least: so there are never more boots than cases.
+        if self.results.len() == self.boot.results {
+            self.conclude(Verdict::Error, "the machine did not run this case", 0);
+        }
+    }
+
+    /// The time for this host is used up.
+    pub fn out_of_time(&mut self) {
+        let why = format!("no verdict: the host's {} s are used up", self.limits.host.as_secs_f64());
+        if self.boot.running.is_some() {
+            self.conclude(Verdict::Fail, why.as_str(), 0);
+        }
+        self.give_up(&why);
+    }
+
+    /// No more boots: what has no result gets this error.
+    pub fn give_up(&mut self, why: &str) {
+        while self.next().is_some() {
+            self.conclude(Verdict::Error, why, 0);
+        }
+    }
+
+    /// Every case's result, in order, and after them what else the machine reported.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<CaseResult> {
+        self.give_up("not run");
+        self.results.append(&mut self.strays);
+        self.results
+    }
+
+    fn count_mute(&mut self) {
+        self.mute_boots = if self.boot.hello { 0 } else { self.mute_boots.saturating_add(1) };
+        if self.mute_boots >= MUTE_BOOTS_MAX {
+            self.give_up("not run: the machine does not come up");
+        }
+    }
+
+    /// Gives the case behind the last result its own.
+    fn conclude(&mut self, verdict: Verdict, detail: impl Into<String>, micros: u64) {
+        self.boot.running = None;
+        if let Some(case) = self.next() {
+            self.results.push(CaseResult::new(case, verdict, detail, micros));
+        }
+    }
+
+    /// As [`Self::conclude`], for a machine that did not go on: behind the last case it is the last one's fault.
+    fn blame(&mut self, verdict: Verdict, detail: impl Into<String>, micros: u64) {
+        if self.next().is_some() {
+            self.conclude(verdict, detail, micros);
+        } else if let Some(last) = self.results.last_mut().filter(|last| !last.verdict.is_bad()) {
+            (last.verdict, last.detail) = (Verdict::Error, format!("afterwards: {}", detail.into()));
+        }
+    }
+
+    fn line(&mut self, now: Duration, sequence: u32, payload: &str) {
+        let breach = match sequence {
+            _ if sequence == self.boot.sequence => None,
+            _ if sequence > self.boot.sequence => Some("lines of its report were lost"),
+            _ => Some("lines of its report came twice or out of order"),
+        };
+        self.boot.sequence = sequence.wrapping_add(1) & 0x00ff_ffff;
+        if let (Some(running), Some(breach)) = (&mut self.boot.running, breach) {
+            running.breach.get_or_insert(breach);
+        }
+        let (word, rest) = payload.split_once(' ').unwrap_or((payload, ""));
+        match word {
+            "hello" => self.hello(rest),
+            "begin" => self.begin(rest),
+            "ends" => self.ends(rest),
+            "verdict" => self.verdict(rest),
+            "done" => self.done(),
+            // A later version of the protocol may say more.
+            _ => return,
+        }
+        self.boot.since = now;
+    }
+
+    fn hello(&mut self, rest: &str) {
+        if self.boot.hello {
+            self.conclude(Verdict::Fail, "the machine booted anew by itself", 0);
+            self.boot.over = true;
+            return;
+        }
+        self.boot.hello = true;
+        let mut words = rest.split(' ');
+        let version = words.next().unwrap_or_default();
+        if version != "1" {
+            self.give_up(&format!("the image reports in version `{version}`, which is unknown here"));
+            self.boot.over = true;
+        }
+        if let Some(arch) = words.find_map(|word| word.strip_prefix("arch=")) {
+            self.arch = Some(arch.to_owned());
+        }
+    }
+
+    fn begin(&mut self, name: &str) {
+        if self.boot.running.is_some() {
+            self.conclude(Verdict::Error, "another case began before it had a verdict", 0);
+        }
+        if self.reach(name, "it began a second time") {
+            self.boot.running = Some(Running { breach: None, ending: false });
+        }
+    }
+
+    /// Makes `name` the case behind the last result; what was left out on the way has lost its report. `false` if it is no case that can
+    /// come now, which is noted with `again` where it had its turn.
+    fn reach(&mut self, name: &str, again: &str) -> bool {
+        let Some(index) = self.cases.iter().position(|case| case.name == name) else {
+            self.strays.push(CaseResult {
+                name: name.to_owned(),
+                clauses: Vec::new(),
+                verdict: Verdict::Error,
+                detail: "nobody asked for this case".to_owned(),
+                micros: 0,
+            });
+            return false;
+        };
+        if let Some(result) = self.results.get_mut(index) {
+            (result.verdict, result.detail) = (Verdict::Error, again.to_owned());
+            return false;
+        }
+        while self.results.len() < index {
+            self.conclude(Verdict::Error, "its report was lost", 0);
+        }
+        true
+    }
+
+    fn ends(&mut self, rest: &str) {
+        let Some(case) = self.running() else { return };
+        let announced = rest.split_once(' ');
+        let agreed = case.ends.is_some_and(|ends| announced == Some((case.name, &Words(ends).to_string())));
+        if let Some(running) = &mut self.boot.running {
+            running.ending = agreed;
+            if !agreed {
+                running.breach.get_or_insert("it announced an end that is not its own");
+            }
+        }
+    }
+
+    fn verdict(&mut self, rest: &str) {
+        let mut words = rest.splitn(4, ' ');
+        let name = words.next().unwrap_or_default();
+        let verdict = words.next().and_then(Verdict::from_word);
+        let micros = words.next().and_then(|micros| micros.parse().ok());
+        let detail = words.next().unwrap_or_default();
+        let case = match self.running() {
+            Some(case) if case.name == name => case,
+            _ => {
+                if self.reach(name, "it had two verdicts") {
+                    self.conclude(Verdict::Error, "a verdict came, but the case had not begun", 0);
+                }
+                return;
+            }
+        };
+        let breach = self.boot.running.as_ref().and_then(|running| running.breach);
+        match (breach, verdict, micros) {
+            (Some(breach), _, micros) => self.conclude(Verdict::Error, breach, micros.unwrap_or(0)),
+            (None, Some(Verdict::Pass), Some(micros)) if case.ends.is_some() => {
+                self.conclude(Verdict::Fail, "the machine goes on, where the case should have ended it", micros);
+            }
+            (None, Some(verdict), Some(micros)) => self.conclude(verdict, detail, micros),
+            _ => self.conclude(Verdict::Error, "its verdict is unreadable", 0),
+        }
+    }
+
+    fn done(&mut self) {
+        if self.boot.running.is_some() {
+            self.conclude(Verdict::Error, "the machine was done before it had a verdict", 0);
+        }
+        self.boot.over = true;
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The end of a case in the words of the report protocol.
+struct Words(Ends);
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Ends::Exit(code) => write!(f, "exit={code}"),
+            Ends::Restart => f.write_str("restart"),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Framed lines among whatever else a machine prints.
+
+use tenon_conformance::report::{PREFIX, parse};
+
+/// Noise beyond this length is forgotten while its line lasts.
+const NOISE_MAX: usize = 4096;
+
+/// Collects bytes into lines.
+#[derive(Default)]
+pub(super) struct Lines {
+    line: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes one byte; a framed line that is intact comes out with its newline.
+    pub(super) fn push(&mut self, byte: u8) -> Option<(u32, String)> {
+        if byte != b'\n' {
+            if self.line.len() >= NOISE_MAX {
+                self.line.clear();
+            }
+            self.line.push(byte);
+            return None;
+        }
+        let line = std::mem::take(&mut self.line);
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        // Noise without a newline may stand before it.
+        let framed = parse(line).or_else(|| {
+            let start = line.windows(PREFIX.len()).rposition(|window| window == PREFIX)?;
+            parse(line.get(start..)?)
+        });
+        framed.map(|(sequence, payload)| (sequence, payload.to_owned()))
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Plays one host: boots, listens, stops, and boots again until every case has its result.
+
+use crate::hosts::{Event, Host};
+use crate::judge::{Judge, Limits};
+use crate::verdict::CaseResult;
+use std::time::{Duration, Instant};
+use tenon_conformance::Case;
+
+/// The longest wait without a look at the clock.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a run asks for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Parts of names: a case runs if its name contains it.
+    pub filter: Option<String>,
+    /// Seed of random cases and of sessions.
+    pub seed: u64,
+    /// How long things may take.
+    pub limits: Limits,
+}
+
+impl Wish {
+    /// The cases that are asked for, in order.
+    #[must_use]
+    pub fn cases(&self) -> Vec<&'static Case> {
+        let takes = |case: &&Case| self.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()));
+        tenon_conformance::all().filter(takes).collect()
+    }
+
+    fn command_line(&self, from: &Case) -> String {
+        let filter = self.filter.as_ref().map(|filter| format!(" filter={filter}")).unwrap_or_default();
+        format!("seed={:x} from={}{filter} {}", self.seed, from.name, crate::console::PARAMETER)
+    }
+}
+
+/// What came of a host.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The architecture that the guest reported.
+    pub arch: Option<String>,
+    /// A result for each case.
+    pub results: Vec<CaseResult>,
+}
+
+/// Plays a host. `watch` is told about the case that runs, whenever that may have changed.
+///
+/// # Errors
+///
+/// Why there is no machine, when the first one cannot be booted.
+pub fn play(
+    host: &mut dyn Host,
+    wish: &Wish,
+    watch: &mut dyn FnMut(&Judge),
+) -> Result<Played, String> {
+    let start = Instant::now();
+    let mut judge = Judge::new(wish.cases(), wish.limits);
+    while let Some(case) = judge.next() {
+        let mut machine = match host.boot(&wish.command_line(case)) {
+            Ok(machine) => machine,
+            Err(reason) if judge.results().is_empty() => return Err(reason),
+            Err(reason) => {
+                judge.give_up(&format!("not run: {reason}"));
+                break;
+            }
+        };
+        judge.booted(start.elapsed());
+        while !judge.is_over() {
+            watch(&judge);
+            let left = judge.deadline().min(wish.limits.host).saturating_sub(start.elapsed());
+            match machine.next(left.min(PAUSE)) {
+                Some(Event::Bytes(bytes)) => judge.bytes(start.elapsed(), &bytes),
+                Some(Event::Ended(end)) => judge.ended(start.elapsed(), &end),
+                None if start.elapsed() >= judge.deadline() => judge.overdue(),
+                None if start.elapsed() >= wish.limits.host => break,
+                None => {}
+            }
+        }
+        judge.stopped();
+        if start.elapsed() >= wish.limits.host {
+            judge.out_of_time();
+        }
+    }
+    watch(&judge);
+    Ok(Played { arch: judge.arch().map(str::to_owned), results: judge.finish() })
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Progress on standard error, where a person looks at it.
+
+use crate::judge::Judge;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One host's progress.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Begins a host with so many cases. Nothing is drawn where standard error is no terminal.
+    #[must_use]
+    pub fn new(host: &str, cases: usize) -> Self {
+        let bar = ProgressBar::new(cases as u64);
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {pos}/{len} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(host.to_owned());
+        Self { bar }
+    }
+
+    /// Shows how far the judge is.
+    pub fn show(&self, judge: &Judge) {
+        self.bar.set_position(judge.results().len() as u64);
+        self.bar.set_message(judge.running().map_or("", |case| case.name));
+    }
+
+    /// Removes it from the screen.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The report for programs: one JSON object.
+
+use super::{Report, Row};
+use crate::clauses;
+use crate::verdict::{CaseResult, Verdict};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    tenon: &'static str,
+    seed: String,
+    results: Vec<Host<'a>>,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    host: &'a str,
+    arch: Option<&'a str>,
+    reason: Option<&'a str>,
+    passed: usize,
+    failed: usize,
+    warned: usize,
+    skipped: usize,
+    errored: usize,
+    clauses_cited: usize,
+    clauses_total: usize,
+    cases: &'a [CaseResult],
+}
+
+impl<'a> Host<'a> {
+    fn of(row: &'a Row, clauses_total: usize) -> Self {
+        Self {
+            host: &row.host,
+            arch: row.arch.as_deref(),
+            reason: row.reason.as_deref(),
+            passed: row.count(Verdict::Pass),
+            failed: row.count(Verdict::Fail),
+            warned: row.count(Verdict::Warn),
+            skipped: row.count(Verdict::Skip),
+            errored: row.count(Verdict::Error),
+            clauses_cited: row.clauses_cited(),
+            clauses_total,
+            cases: &row.cases,
+        }
+    }
+}
+
+pub(super) fn text(report: &Report) -> String {
+    let total = clauses::all().len();
+    let document = Document {
+        tenon: env!("CARGO_PKG_VERSION"),
+        seed: format!("{:x}", report.seed),
+        results: report.rows.iter().map(|row| Host::of(row, total)).collect(),
+    };
+    // Strings and numbers only: there is nothing that could not be written.
+    serde_json::to_string(&document).unwrap_or_default() + "\n"
+}
