@@ -4,12 +4,13 @@
 use crate::{memory, seed_for};
 use proptest::prelude::*;
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tenon_rings::event::RaiserState;
 use tenon_rings::{Error, Raised, Raiser, Taker};
 
 const PORTS: [u32; 6] = [0, 1, 2, 63, 64, 1030];
-const AREA_WORDS: usize = 48;
+/// The event ring's part of the guest's area.
+const EVENT_WORDS: usize = 48;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -169,16 +170,18 @@ fn perform(rings: &mut [Ring<'_>; 2], ports: &mut [Port], step: &Step) {
                 }
             }
         }
-        Step::Mask(port) if PORTS[port] < 1024 => {
+        Step::Mask(port) => {
             for ring in rings {
                 let others = ring.others(port);
                 ring.taker.hint_masked(PORTS[port], others);
-                ring.hints[port] = true;
+                ring.hints[port] = PORTS[port] < 1024;
             }
         }
         Step::Unmask(port) => {
             for ring in rings {
-                let others = ring.others(port);
+                // The port's own bit is no matter.
+                let own = u64::from(ring.hints[port]) << (PORTS[port] % 64);
+                let others = ring.others(port) | own;
                 ring.taker.hint_unmasked(PORTS[port], others);
                 ring.hints[port] = false;
             }
@@ -195,12 +198,16 @@ fn perform(rings: &mut [Ring<'_>; 2], ports: &mut [Port], step: &Step) {
             rings[ring].taker.disarm();
             rings[ring].armed = None;
         }
-        Step::Bind(..) | Step::Mask(_) => {}
+        Step::Bind(..) => {}
     }
 }
 
 fn run(sizes: [usize; 2], start: u64, steps: &[Step]) {
-    let areas = [memory(AREA_WORDS), memory(AREA_WORDS)];
+    let areas = [memory(EVENT_WORDS + 128), memory(EVENT_WORDS + 128)];
+    for word in areas.iter().flat_map(|area| &area[EVENT_WORDS..]) {
+        // Submissions lie behind it: a hint that is not there would be read from them.
+        word.store(u64::MAX, Ordering::Relaxed);
+    }
     let entries = sizes.map(memory);
     let mut rings = [0, 1].map(|n: usize| {
         let class = u32::try_from(n).unwrap();
@@ -238,6 +245,11 @@ fn run(sizes: [usize; 2], start: u64, steps: &[Step]) {
             assert!(known, "the event of port {} was lost", PORTS[n]);
         }
     }
+    let behind = areas.iter().flat_map(|area| &area[EVENT_WORDS..]);
+    assert!(
+        behind.into_iter().all(|word| word.load(Ordering::Relaxed) == u64::MAX),
+        "a hint that is not there"
+    );
     for ring in &mut rings {
         take(ring, &mut ports, 8);
         assert!(ring.entries.is_empty(), "an entry was lost");
@@ -268,4 +280,15 @@ fn departed_entries_are_forgotten_while_the_guest_lags() {
         steps.extend([Step::Bind(0, 0), Step::Raise(0), Step::Take(0, 1), Step::Release(0)]);
     }
     run([4, 1], 0, &steps);
+}
+
+/// EVT-11: to disarm is to arm as far ahead as positions can be compared.
+#[test]
+fn disarming_arms_far_ahead() {
+    for (taken, far) in [(0, 0x7fff_ffff), (1, 0x8000_0000), (u32::MAX, 0x7fff_fffe)] {
+        let (area, entries) = (memory(EVENT_WORDS), memory(1));
+        let mut taker = Taker::starting_at(&area[..], &entries[..], 1, 7, 1, 1, taken).unwrap();
+        taker.disarm();
+        assert_eq!(area[17].load(Ordering::Relaxed), far);
+    }
 }

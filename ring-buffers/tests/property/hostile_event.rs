@@ -183,19 +183,21 @@ fn events_before_a_bad_entry_are_not_lost() {
 /// EVT-2: sizes that do not fit are refused.
 #[test]
 fn a_bad_size_is_refused() {
-    let (area, entries) = (memory(AREA_WORDS), memory(8));
-    for (area, size, fits) in [
-        (&area[..], 8, true),
-        (&area[..], 1, true),
-        (&area[..47], 8, false),
-        (&area[..], 0, false),
-        (&area[..], 3, false),
-        (&area[..], 16, false),
-        (&area[..], 1 << 17, false),
-        (&area[..], u32::MAX, false),
+    let (area, entries) = (memory(AREA_WORDS), memory(1 << 17));
+    for (words, len, size, fits) in [
+        (48, 8, 8, true),
+        (48, 8, 1, true),
+        (48, 1 << 16, 1 << 16, true),
+        (47, 8, 8, false),
+        (48, 8, 0, false),
+        (48, 8, 3, false),
+        (48, 8, 16, false),
+        (48, 1 << 17, 1 << 17, false),
+        (48, 8, u32::MAX, false),
     ] {
-        let raiser = Raiser::new(area, &entries[..], 0, 7, size, RaiserState::default());
+        let (area, entries) = (&area[..words], &entries[..len]);
+        let raiser = Raiser::new(area, entries, 0, 7, size, RaiserState::default());
         assert_eq!(raiser.is_ok(), fits, "{size}");
-        assert_eq!(Taker::new(area, &entries[..], 1, 7, size, 4).is_ok(), fits, "{size}");
+        assert_eq!(Taker::new(area, entries, 1, 7, size, 4).is_ok(), fits, "{size}");
     }
 }

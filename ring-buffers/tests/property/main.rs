@@ -4,6 +4,7 @@
 
 mod arm;
 mod event;
+mod fetch_once;
 mod hostile_event;
 mod hostile_queue;
 mod mapping;

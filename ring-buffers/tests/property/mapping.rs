@@ -80,6 +80,8 @@ fn a_word_or_slice_outside_is_not_there() {
         assert_eq!((&memory[..]).slice(first, len).is_some(), there, "{len} from {first}");
     }
     assert_eq!(mapping.slice(3, 1).unwrap().load(0, Site::Status), 5);
+    let before = mapping.slice(2, 1).unwrap();
+    assert_eq!((before.len(), before.load(1, Site::Status)), (1, 0), "a slice ends where it ends");
 }
 
 #[test]

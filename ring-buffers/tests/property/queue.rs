@@ -131,10 +131,8 @@ fn run<const D: usize>(seed: u32, start: u32, steps: Vec<Step>) {
                     reference.fetched += 1;
                     reference.in_flight.push(call);
                 }
-                Err(Error::Full) => assert_eq!(reference.in_flight.len(), D),
-                Err(error) => {
-                    assert_eq!((error, reference.fetched), (Error::Empty, reference.ids.len()));
-                }
+                Err(error) if reference.in_flight.len() == D => assert_eq!(error, Error::Full),
+                Err(error) => assert_eq!((error, reference.fetched), (Error::Empty, reference.ids.len())),
             },
             Step::Complete(n, status, value) if !reference.in_flight.is_empty() => {
                 let call = reference.in_flight.swap_remove(n % reference.in_flight.len());
@@ -186,16 +184,49 @@ fn a_strange_ticket_changes_nothing() {
     assert!(ours.poll(strange).unwrap().is_err());
 }
 
+/// CALL-6: the largest queue, full, completed backwards: every id has a place of its own.
+#[test]
+fn the_largest_queue_holds_as_many_as_it_says() {
+    const D: usize = 4096;
+    let (submissions, completions) = (memory(8 * D), memory(2 * D));
+    let mut submitter = Submitter::<_, D>::new(&submissions[..], &completions[..], 7).unwrap();
+    let mut completer = Completer::new(&submissions[..], &completions[..], 7, 4096).unwrap();
+    let submission = Submission::new(Op::NOP, [0; 6]);
+    let tickets: Vec<Ticket> = (0..D).map(|_| submitter.submit(submission).unwrap()).collect();
+    assert_eq!(submitter.submit(submission), Err(Error::Full));
+    let ids: Vec<u16> = (0..D).map(|_| completer.fetch().unwrap().id).collect();
+    assert_eq!(completer.fetch().err(), Some(Error::Full));
+    for id in ids.into_iter().rev() {
+        assert!(completer.is_in_flight(id));
+        assert!(completer.complete(id, Status::OK, u64::from(id)));
+        assert!(!completer.is_in_flight(id));
+    }
+    for ticket in tickets {
+        let id = ticket.id();
+        assert_eq!(submitter.poll(ticket).unwrap().unwrap().value, u64::from(id));
+    }
+    assert_eq!((submitter.in_flight(), completer.in_flight()), (0, 0));
+}
+
 /// CALL-1: sizes that do not fit are refused.
 #[test]
 fn a_bad_size_is_refused() {
-    let (submissions, completions) = (memory(16), memory(4));
-    assert!(Submitter::<_, 4>::new(&submissions[..], &completions[..], 7).is_err());
-    for depth in [0, 3, 4, 4095, 8192, 1 << 31, u32::MAX] {
-        let completer = Completer::new(&submissions[..], &completions[..], 7, depth);
+    let (submissions, completions) = (memory(8 * 8192), memory(2 * 8192));
+    let words = |depth: usize, missing: usize| {
+        (&submissions[..(8 * depth).saturating_sub(missing)], &completions[..2 * depth])
+    };
+    for depth in [0u32, 3, 4095, 8192] {
+        let (submissions, completions) = words(8192, 0);
+        let completer = Completer::new(submissions, completions, 7, depth);
         assert_eq!(completer.err(), Some(Error::BadSize), "{depth}");
     }
-    assert!(Completer::new(&submissions[..], &completions[..], 7, 2).is_ok());
-    assert!(Completer::new(&submissions[..15], &completions[..], 7, 2).is_err());
-    assert!(Completer::new(&submissions[..], &completions[..3], 7, 2).is_err());
+    for depth in [4, 1 << 31, u32::MAX] {
+        let (submissions, completions) = words(2, 0);
+        assert!(Completer::new(submissions, completions, 7, depth).is_err(), "{depth}");
+    }
+    let (submissions, completions) = words(2, 0);
+    assert!(Completer::new(submissions, completions, 7, 2).is_ok());
+    assert!(Completer::new(submissions, &completions[..3], 7, 2).is_err());
+    assert!(Submitter::<_, 4>::new(submissions, completions, 7).is_err());
+    assert!(Completer::new(words(2, 1).0, completions, 7, 2).is_err());
 }

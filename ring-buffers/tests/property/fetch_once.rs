@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! GEN-6: memory that answers each load with another value still gets only one look a word.
+
+use std::cell::RefCell;
+use tenon_abi::vcpu::guest;
+use tenon_abi::{Op, Status, Submission};
+use tenon_rings::event::RaiserState;
+use tenon_rings::{Completer, Raiser, Site, Submitter, Taker, Words};
+
+/// Memory that counts its loads.
+#[derive(Clone)]
+struct Counted<'a> {
+    words: &'a RefCell<Vec<(u64, usize)>>,
+}
+
+impl Words for Counted<'_> {
+    fn len(&self) -> usize {
+        self.words.borrow().len()
+    }
+
+    fn load(&self, index: usize, _: Site) -> u64 {
+        let word = &mut self.words.borrow_mut()[index];
+        word.1 += 1;
+        word.0
+    }
+
+    fn store(&self, index: usize, value: u64, _: Site) {
+        self.words.borrow_mut()[index].0 = value;
+    }
+
+    fn slice(&self, _: usize, _: usize) -> Option<Self> {
+        None
+    }
+}
+
+/// The number of words loaded since the last time; fails if one was loaded twice.
+fn loaded(memory: &RefCell<Vec<(u64, usize)>>) -> usize {
+    let loads: Vec<usize> = memory.borrow_mut().iter_mut().map(|word| std::mem::take(&mut word.1)).collect();
+    assert!(loads.iter().all(|count| *count <= 1), "a word was loaded twice: {loads:?}");
+    loads.iter().sum()
+}
+
+fn memory(words: usize) -> RefCell<Vec<(u64, usize)>> {
+    RefCell::new(vec![(0, 0); words])
+}
+
+#[test]
+fn a_slot_is_copied_once() {
+    let (submissions, completions) = (memory(16), memory(4));
+    let (s, c) = (Counted { words: &submissions }, Counted { words: &completions });
+    let mut submitter = Submitter::<_, 2>::new(s.clone(), c.clone(), 7).unwrap();
+    let mut completer = Completer::new(s, c, 7, 2).unwrap();
+    let ticket = submitter.submit(Submission::new(Op::NOP, [1; 6])).unwrap();
+    assert_eq!((loaded(&submissions), loaded(&completions)), (0, 0));
+    let id = completer.fetch().unwrap().id;
+    assert_eq!((loaded(&submissions), loaded(&completions)), (8, 0));
+    assert!(completer.complete(id, Status::OK, 3));
+    assert_eq!((loaded(&submissions), loaded(&completions)), (0, 0));
+    assert_eq!(submitter.poll(ticket).unwrap().unwrap().value, 3);
+    assert_eq!((loaded(&submissions), loaded(&completions)), (0, 2));
+}
+
+#[test]
+fn a_control_word_is_looked_at_once() {
+    let (area, entries) = (memory(48), memory(2));
+    let (a, e) = (Counted { words: &area }, Counted { words: &entries });
+    let mut raiser = Raiser::new(a.clone(), e.clone(), 0, 7, 2, RaiserState::default()).unwrap();
+    let mut taker = Taker::new(a, e, 0, 7, 2, 4).unwrap();
+    raiser.reserve().unwrap();
+    assert_eq!((loaded(&area), loaded(&entries)), (1, 0));
+    let mut last = None;
+    raiser.raise(1, &mut last).unwrap();
+    // The hint, `taken` and `ARMED`.
+    assert_eq!((loaded(&area), loaded(&entries)), (3, 0));
+    assert_eq!(taker.take(&mut [0; 1]), Ok(1));
+    assert_eq!((loaded(&area), loaded(&entries)), (0, 1));
+    assert!(taker.arm());
+    assert_eq!((loaded(&area), loaded(&entries)), (0, 1));
+    assert!(!raiser.release(last));
+    assert_eq!((loaded(&area), loaded(&entries)), (1, 0));
+    assert_eq!(area.borrow()[usize::try_from(guest::TAKEN0 / 8).unwrap()].0, 1);
+}
