@@ -55,7 +55,8 @@ struct Args {
 
 fn hex(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
-    u64::from_str_radix(digits, 16).map_err(|_| "it is not a hexadecimal number of at most 16 digits".to_owned())
+    u64::from_str_radix(digits, 16)
+        .map_err(|_| "it is not a hexadecimal number of at most 16 digits".to_owned())
 }
 
 fn limits(text: &str) -> Result<Limits, String> {
@@ -109,7 +110,9 @@ fn chosen(names: &[String], fault: Option<&str>) -> Result<Vec<Chosen>, String> 
     if let Some(fault) = fault {
         faults::by_name(fault)?;
         if names.iter().any(|name| name != "loopback") {
-            return Err("a fault is one of the loopback host's: no other `--host` goes with `--fault`".to_owned());
+            return Err(
+                "a fault is one of the loopback host's: no other `--host` goes with `--fault`".to_owned()
+            );
         }
         let host: Box<dyn Host> = Box::new(Loopback::new("loopback", Some(fault))?);
         return Ok(vec![(format!("loopback with {fault}"), Ok(host))]);

@@ -65,9 +65,9 @@ pub fn by_name(name: &str) -> Result<&'static Fault, String> {
 #[must_use]
 pub fn list(format: Format) -> String {
     if format == Format::Json {
-        let faults = ALL.iter().map(|fault| {
-            serde_json::json!({ "name": fault.name, "what": fault.what, "clause": fault.clause })
-        });
+        let faults = ALL.iter().map(
+            |fault| serde_json::json!({ "name": fault.name, "what": fault.what, "clause": fault.clause }),
+        );
         return format!("{}\n", serde_json::Value::from_iter(faults));
     }
     let width = ALL.iter().map(|fault| fault.name.len()).max().unwrap_or(0);

@@ -28,7 +28,8 @@ impl Limits {
     /// 5 s a case, 60 s a host, times `scale`. `None` where that is no duration.
     #[must_use]
     pub fn scaled(scale: f64) -> Option<Self> {
-        let positive = |seconds: f64| Duration::try_from_secs_f64(seconds * scale).ok().filter(|d| !d.is_zero());
+        let positive =
+            |seconds: f64| Duration::try_from_secs_f64(seconds * scale).ok().filter(|d| !d.is_zero());
         Some(Self { case: positive(5.0)?, host: positive(60.0)? })
     }
 }
@@ -337,7 +338,11 @@ impl Judge {
         match (breach, verdict, micros) {
             (Some(breach), _, micros) => self.conclude(Verdict::Error, breach, micros.unwrap_or(0)),
             (None, Some(Verdict::Pass), Some(micros)) if case.ends.is_some() => {
-                self.conclude(Verdict::Fail, "the machine goes on, where the case should have ended it", micros);
+                self.conclude(
+                    Verdict::Fail,
+                    "the machine goes on, where the case should have ended it",
+                    micros,
+                );
             }
             (None, Some(verdict), Some(micros)) => self.conclude(verdict, detail, micros),
             _ => self.conclude(Verdict::Error, "its verdict is unreadable", 0),

@@ -18,8 +18,8 @@
 
 pub mod child;
 pub mod clauses;
-pub mod console;
 pub mod cli;
+pub mod console;
 pub mod faults;
 pub mod guest;
 pub mod hosts;

@@ -25,7 +25,8 @@ impl Wish {
     /// The cases that are asked for, in order.
     #[must_use]
     pub fn cases(&self) -> Vec<&'static Case> {
-        let takes = |case: &&Case| self.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()));
+        let takes =
+            |case: &&Case| self.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()));
         tenon_conformance::all().filter(takes).collect()
     }
 
@@ -49,11 +50,7 @@ pub struct Played {
 /// # Errors
 ///
 /// Why there is no machine, when the first one cannot be booted.
-pub fn play(
-    host: &mut dyn Host,
-    wish: &Wish,
-    watch: &mut dyn FnMut(&Judge),
-) -> Result<Played, String> {
+pub fn play(host: &mut dyn Host, wish: &Wish, watch: &mut dyn FnMut(&Judge)) -> Result<Played, String> {
     let start = Instant::now();
     let mut judge = Judge::new(wish.cases(), wish.limits);
     while let Some(case) = judge.next() {

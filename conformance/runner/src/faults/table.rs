@@ -34,12 +34,7 @@ pub const ALL: &[Fault] = &[
             access.store(value);
         }),
     ),
-    fault(
-        "writable-window",
-        "DISC-5",
-        "the guest's stores to the window take effect",
-        Line::WritableWindow,
-    ),
+    fault("writable-window", "DISC-5", "the guest's stores to the window take effect", Line::WritableWindow),
     fault(
         "unbound-kick-crashes",
         "DISC-7",
@@ -59,7 +54,9 @@ pub const ALL: &[Fault] = &[
         "version-unchecked",
         "NEG-1",
         "any version is accepted",
-        Line::Request(|words, _| words[3] = if words[3] & LOW == 0 { words[3] } else { words[3] & !LOW | 1 << 16 }),
+        Line::Request(|words, _| {
+            words[3] = if words[3] & LOW == 0 { words[3] } else { words[3] & !LOW | 1 << 16 }
+        }),
     ),
     fault(
         "features-cut",
@@ -71,7 +68,11 @@ pub const ALL: &[Fault] = &[
         "active-not-shown",
         "NEG-5",
         "what was negotiated does not stand in the record",
-        Line::Store(|access, value| if access.in_record() != Some(0x88) { access.store(value) }),
+        Line::Store(|access, value| {
+            if access.in_record() != Some(0x88) {
+                access.store(value)
+            }
+        }),
     ),
     fault(
         "seed-kept",
@@ -102,7 +103,9 @@ pub const ALL: &[Fault] = &[
         "ticket-wrong",
         "SES-4",
         "a control result carries another ticket",
-        Line::Store(|access, value| access.store(if access.in_record() == Some(0xa0) { value ^ 1 << 32 } else { value })),
+        Line::Store(|access, value| {
+            access.store(if access.in_record() == Some(0xa0) { value ^ 1 << 32 } else { value })
+        }),
     ),
     fault(
         "session-unchecked",

@@ -27,8 +27,8 @@ impl Loopback {
     ///
     /// Where this process does not know its own executable.
     pub fn new(name: &str, fault: Option<&str>) -> Result<Self, String> {
-        let executable =
-            std::env::current_exe().map_err(|error| format!("the executable does not know itself: {error}"))?;
+        let executable = std::env::current_exe()
+            .map_err(|error| format!("the executable does not know itself: {error}"))?;
         Ok(Self::of(executable, name, fault))
     }
 

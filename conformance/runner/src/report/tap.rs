@@ -10,7 +10,8 @@ pub(super) struct Tap<'a>(pub(super) &'a Report);
 impl Display for Tap<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(report) = self;
-        let points: usize = report.rows.iter().map(|row| row.cases.len() + usize::from(row.reason.is_some())).sum();
+        let points: usize =
+            report.rows.iter().map(|row| row.cases.len() + usize::from(row.reason.is_some())).sum();
         writeln!(f, "TAP version 14\n1..{points}\n# seed {:x}", report.seed)?;
         let mut number = 0;
         for row in &report.rows {
