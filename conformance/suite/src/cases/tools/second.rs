@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A second CPU: what it is given, and that it is stopped however the case ends.
+#![allow(unsafe_code, reason = "hands a bound vCPU from one CPU to another")]
+
+use super::{expect, op, status, wait_until};
+use crate::case::{Fail, Outcome};
+use crate::raw::Bound;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// A place where one CPU leaves a bound vCPU for another.
+struct Stage {
+    busy: AtomicBool,
+    bound: UnsafeCell<Option<Bound>>,
+}
+
+// SAFETY: `bound` is only accessed by whoever has set `busy`, and what it holds is shared memory and a shared environment.
+unsafe impl Sync for Stage {}
+
+impl Stage {
+    fn with<T>(&self, run: impl FnOnce(&mut Option<Bound>) -> T) -> T {
+        while self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            core::hint::spin_loop();
+        }
+        // SAFETY: `busy` was clear and is set now, so nobody else is in here.
+        let result = run(unsafe { &mut *self.bound.get() });
+        self.busy.store(false, Ordering::Release);
+        result
+    }
+}
+
+static STAGE: Stage = Stage { busy: AtomicBool::new(false), bound: UnsafeCell::new(None) };
+/// The second CPU shall come to an end.
+static QUIT: AtomicBool = AtomicBool::new(false);
+/// What the second CPU counts for the first.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+/// What the first CPU tells the second.
+static WORD: AtomicU32 = AtomicU32::new(0);
+
+/// On the second CPU: the vCPU that the first has bound for it.
+pub(in crate::cases) fn take() -> Option<Bound> {
+    STAGE.with(Option::take)
+}
+
+/// Whether the second CPU shall come to an end.
+pub(in crate::cases) fn quit() -> bool {
+    QUIT.load(Ordering::Acquire)
+}
+
+/// Counts on the second CPU; the first looks with [`counted`].
+pub(in crate::cases) fn count() {
+    COUNT.fetch_add(1, Ordering::AcqRel);
+}
+
+/// How far the second CPU has counted since it was started.
+pub(in crate::cases) fn counted() -> u32 {
+    COUNT.load(Ordering::Acquire)
+}
+
+/// Tells the second CPU something.
+pub(in crate::cases) fn tell(word: u32) {
+    WORD.store(word, Ordering::Release);
+}
+
+/// What the first CPU told last; zero to begin with.
+pub(in crate::cases) fn told() -> u32 {
+    WORD.load(Ordering::Acquire)
+}
+
+/// Starts vCPU 1, which was bound for it as `second`, with `run`.
+pub(in crate::cases) fn start(first: &mut Bound, second: Bound, run: fn(u32)) -> Outcome {
+    QUIT.store(false, Ordering::Release);
+    COUNT.store(0, Ordering::Release);
+    WORD.store(0, Ordering::Release);
+    let Some((entry, argument)) = first.env.secondary(1, run) else {
+        return Err(Fail::Skip("this environment has no second CPU"));
+    };
+    STAGE.with(|stage| *stage = Some(second));
+    expect(first, op::VCPU_START, &[1, entry, argument], status::OK, "VCPU_START").map(|_| ())
+}
+
+/// Asks the second CPU to come to an end, and stops vCPU 1 with vCPU 0 as the target.
+pub(in crate::cases) fn stop(first: &mut Bound) -> Outcome {
+    QUIT.store(true, Ordering::Release);
+    expect(first, op::VCPU_STOP, &[1, 0], status::OK, "VCPU_STOP").map(|_| ())
+}
+
+/// Starts vCPU 1, runs `body` here, and stops vCPU 1 whatever the result.
+pub(in crate::cases) fn with(
+    first: &mut Bound,
+    second: Bound,
+    run: fn(u32),
+    body: impl FnOnce(&mut Bound) -> Outcome,
+) -> Outcome {
+    start(first, second, run)?;
+    let outcome = body(first);
+    outcome.and(stop(first))
+}
+
+/// Waits until the second CPU has counted to `target`.
+pub(in crate::cases) fn wait_for(first: &Bound, target: u32, what: &'static str) -> Outcome {
+    if wait_until(first.env, || counted() >= target) {
+        Ok(())
+    } else {
+        Err(Fail::Failed(what, u64::from(counted()), u64::from(target)))
+    }
+}
+
+/// On the second CPU: counts until it shall end.
+pub(in crate::cases) fn beat(_: u32) {
+    let Some(bound) = take() else { return };
+    while !quit() {
+        count();
+        bound.env.relax();
+    }
+}

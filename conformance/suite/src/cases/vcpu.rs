@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! vCPUs: binding, start and stop, the upcall's vector; all by hand.
+
+pub mod bind;
+pub mod start;
+pub mod stop;
+pub mod upcall;
