@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calls, through the shim.
+//! Calls.
 
-use crate::case::{Case, Ctx, Needs, Outcome, equal};
-use crate::shim::{SuitePlatform, failed};
-use tenon_abi::Op;
-
-/// The cases.
-pub const CASES: &[Case] = &[Case {
-    name: "call.nop",
-    clauses: &["CALL-2", "CALL-3", "CALL-20"],
-    needs: Needs::NONE,
-    ends: None,
-    run: nop,
-}];
-
-fn nop(ctx: &Ctx) -> Outcome {
-    let platform = SuitePlatform::new(ctx.env);
-    let (_session, vcpu) = platform.attach()?;
-    for value in [0, 1, u64::MAX, 0x0123_4567_89ab_cdef] {
-        let found = vcpu.call(Op::NOP, [value]).map_err(|error| failed("NOP", error))?;
-        equal(found, value, "NOP's value")?;
-    }
-    Ok(())
-}
+pub mod arguments;
+pub mod batch;
+pub mod corrupt;
+pub mod emergency;
+pub(crate) mod held;
+pub mod inline;
+pub mod late;
+pub mod ops;
+pub mod queue;
+pub mod random;
+pub mod shim;
+pub mod shim_distrust;
+pub mod turn;
+pub mod upcall;
