@@ -70,7 +70,7 @@ impl<M: Memory> Domain<M> {
         }
         self.state.granule = Some(granule.shift());
         self.state.features = features;
-        self.record().set_active(Some((granule, features)));
+        self.record().set_active(Some((request.minor.get(), granule, features)));
         Ok(0)
     }
 
@@ -99,6 +99,9 @@ impl<M: Memory> Domain<M> {
 
         let in_window = self.has(Features::WINDOW);
         let (host_at, host, value) = if in_window {
+            if request.host_area.get() != 0 {
+                return Err(Status::BAD_RESERVED);
+            }
             let at = self.window_room(sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
             let words = self.window_words(at, sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
             (at, words, at)

@@ -46,11 +46,12 @@ impl<W: Words> RecordWriter<W> {
         }
     }
 
-    pub(crate) fn set_active(&self, active: Option<(Granule, u64)>) {
+    /// The session's minor version, granule and features, or `None` for an idle one (NEG-5).
+    pub(crate) fn set_active(&self, active: Option<(u16, Granule, u64)>) {
         let (word, features) = match active {
-            Some((granule, features)) => {
+            Some((minor, granule, features)) => {
                 let [m0, m1] = VERSION.major.to_le_bytes();
-                let [n0, n1] = VERSION.minor.to_le_bytes();
+                let [n0, n1] = minor.to_le_bytes();
                 let [s0, s1] = SessionState::OPEN.0.to_le_bytes();
                 (u64::from_le_bytes([m0, m1, n0, n1, granule.shift(), 0, s0, s1]), features)
             }

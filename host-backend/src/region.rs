@@ -32,6 +32,10 @@ impl Range {
         align: u64,
     ) -> Result<Self, Status> {
         let range = Self::check(memory, address, len)?;
+        // VCPU-3: areas lie in region 0, whatever other regions there are.
+        if range.region != 0 {
+            return Err(Status::BAD_REGION);
+        }
         if range.offset & align.wrapping_sub(1) != 0 {
             return Err(Status::BAD_ALIGNMENT);
         }
