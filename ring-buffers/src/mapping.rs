@@ -69,7 +69,7 @@ impl Mapping {
             return false;
         }
         // SAFETY: the source lies inside the mapping, the destination is an exclusive slice of the same length.
-        unsafe { copy(out.as_mut_ptr(), self.base.as_ptr().cast::<u8>().add(offset), out.len()) };
+        unsafe { copy::<true>(out.as_mut_ptr(), self.base.as_ptr().cast::<u8>().add(offset), out.len()) };
         true
     }
 
@@ -80,7 +80,7 @@ impl Mapping {
             return false;
         }
         // SAFETY: the destination lies inside the mapping, the source is a slice of the same length.
-        unsafe { copy(self.base.as_ptr().cast::<u8>().add(offset), data.as_ptr(), data.len()) };
+        unsafe { copy::<false>(self.base.as_ptr().cast::<u8>().add(offset), data.as_ptr(), data.len()) };
         true
     }
 
@@ -119,16 +119,16 @@ impl Words for Mapping {
 
 /// From this many bytes on `rep movsb` wins over a loop of words; see `docs/decisions/0001-payload-copy.md`.
 #[cfg(target_arch = "x86_64")]
-const STRING_COPY_FROM: usize = 256;
+const STRING_COPY_FROM: usize = 512;
 
-/// Copies bytes that another side may be writing, or reading, at the same time. The compiler sees volatile accesses or an opaque
-/// instruction, so it can neither repeat, merge nor invent one.
+/// Copies bytes that another side may be writing, or reading, at the same time: out of shared memory (`OUT`) or into it. The compiler sees
+/// volatile accesses there, or an opaque instruction, so it can neither repeat, merge nor invent one.
 ///
 /// # Safety
 ///
 /// `from` is readable and `to` is writable for `len` bytes, and the two do not overlap.
 #[inline]
-unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+unsafe fn copy<const OUT: bool>(to: *mut u8, from: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     if len >= STRING_COPY_FROM {
         // SAFETY: the caller's contract; the direction flag is clear by the calling convention.
@@ -141,18 +141,31 @@ unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     let whole = len & !7;
     let mut at = 0;
     while at < whole {
-        // SAFETY: `at + 8 <= len`; alignment is not needed by the unaligned accesses, and on every supported
-        // target a volatile read of a packed word compiles to plain loads.
-        unsafe {
-            let word = from.add(at).cast::<Unaligned>().read_volatile();
-            to.add(at).cast::<Unaligned>().write_volatile(word);
-        }
+        // SAFETY: `at + 8 <= len`; a packed word may lie anywhere.
+        unsafe { shift::<OUT, Unaligned>(to.add(at).cast(), from.add(at).cast()) };
         at = at.wrapping_add(8);
     }
     while at < len {
         // SAFETY: `at < len`.
-        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
+        unsafe { shift::<OUT, u8>(to.add(at), from.add(at)) };
         at = at.wrapping_add(1);
+    }
+}
+
+/// Copies one value, with a volatile access to the shared side. On every supported target that of a packed word compiles to plain loads or stores.
+///
+/// # Safety
+///
+/// `from` is readable and `to` is writable, and both are aligned.
+#[inline(always)]
+unsafe fn shift<const OUT: bool, T>(to: *mut T, from: *const T) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if OUT {
+            to.write(from.read_volatile());
+        } else {
+            to.write_volatile(from.read());
+        }
     }
 }
 
