@@ -3,9 +3,11 @@
 
 pub mod call;
 pub mod console;
+pub mod discovery;
 pub mod event;
 pub mod lifecycle;
 pub mod region;
+pub mod session;
 mod tools;
 pub mod vcpu;
 
@@ -13,7 +15,28 @@ use crate::case::Case;
 
 /// The chapters in the spec's order.
 pub const CHAPTERS: &[&[Case]] = &[
-    call::CASES,
+    discovery::record::CASES,
+    discovery::window::CASES,
+    discovery::doorbell::CASES,
+    session::negotiate::CASES,
+    session::control::CASES,
+    session::bind::CASES,
+    session::reset::CASES,
+    session::smp::CASES,
+    session::shim::CASES,
+    call::turn::CASES,
+    call::queue::CASES,
+    call::corrupt::CASES,
+    call::arguments::CASES,
+    call::inline::CASES,
+    call::batch::CASES,
+    call::upcall::CASES,
+    call::late::CASES,
+    call::ops::CASES,
+    call::emergency::CASES,
+    call::random::CASES,
+    call::shim::CASES,
+    call::shim_distrust::CASES,
     event::bind::CASES,
     event::raise::CASES,
     event::moves::CASES,
