@@ -8,8 +8,9 @@ use tenon_rings::{Mapping, Site, Words};
 
 const BYTES: usize = 640;
 
-fn mapping(memory: &[AtomicU64]) -> Mapping {
-    // SAFETY: the memory consists of atomics and outlives the test's use of the mapping.
+/// The memory as a mapping, which has to be dropped before it.
+pub(crate) fn mapping(memory: &[AtomicU64]) -> Mapping {
+    // SAFETY: the memory consists of atomics and outlives each test's use of its mapping.
     unsafe { Mapping::new(memory.as_ptr().cast_mut().cast(), memory.len() * 8) }.unwrap()
 }
 

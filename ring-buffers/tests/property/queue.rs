@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! CALL-1 to CALL-8: arbitrary histories of one queue. No result is lost, none comes twice, nothing overflows.
 
+use crate::mapping::mapping;
 use crate::{memory, seed_for};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use tenon_abi::{Op, Status, Submission};
 use tenon_rings::call::{CompleterState, Outcome};
-use tenon_rings::{Completer, Error, Submitter, Ticket};
+use tenon_rings::{Completer, Error, Submitter, Ticket, Words};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -74,13 +75,20 @@ impl Reference {
     }
 }
 
+/// On plain memory and on a mapping, which has loads and stores of its own.
 fn run<const D: usize>(seed: u32, start: u32, steps: Vec<Step>) {
     let (submissions, completions) = (memory(8 * D), memory(2 * D));
+    on::<_, D>(&submissions[..], &completions[..], seed, start, steps.clone());
+    let (submissions, completions) = (memory(8 * D), memory(2 * D));
+    on::<_, D>(mapping(&submissions), mapping(&completions), seed, start, steps);
+}
+
+fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start: u32, steps: Vec<Step>) {
     let mut submitter =
-        Submitter::<_, D>::starting_at(&submissions[..], &completions[..], seed, start).unwrap();
+        Submitter::<_, D>::starting_at(submissions.clone(), completions.clone(), seed, start).unwrap();
     let state = CompleterState { fetched: start, completed: start, in_flight: [0; 64], corrupt: None };
     let depth = u32::try_from(D).unwrap();
-    let mut completer = Completer::resume(&submissions[..], &completions[..], seed, depth, state).unwrap();
+    let mut completer = Completer::resume(submissions, completions, seed, depth, state).unwrap();
     let mut reference = Reference::default();
     let mut tickets: Vec<(Ticket, usize)> = Vec::new();
 
