@@ -53,6 +53,10 @@ pub trait Env: Sync {
     fn doorbell_from_user_mode(&self) -> Option<bool>;
     /// What CPUID leaves say, for DISC-4: (address, length) of the window; `None` where discovery is by other means.
     fn discovered_by_cpuid(&self) -> Option<(u64, u64)>;
+    /// EAX, EBX, ECX and EDX of a CPUID leaf as the guest's kernel level sees them; `None` where discovery is by other means.
+    fn cpuid(&self, _leaf: u32) -> Option<[u32; 4]> {
+        None
+    }
     /// Runs `run` and calls `hook` between its instructions, wherever interrupts are unmasked at that point (where they are masked, once at the next
     /// [`Env::leave`]). The result is the number of calls; `None` where instructions cannot be stepped.
     fn step_through(&self, run: &mut dyn FnMut(), hook: fn()) -> Option<u32>;

@@ -154,6 +154,10 @@ impl Env for Image {
         Some((WINDOW_ADDRESS.load(Ordering::Relaxed), WINDOW_LEN.load(Ordering::Relaxed)))
     }
 
+    fn cpuid(&self, leaf: u32) -> Option<[u32; 4]> {
+        Some(rt::cpuid(leaf))
+    }
+
     fn step_through(&self, _: &mut dyn FnMut(), _: fn()) -> Option<u32> {
         None
     }

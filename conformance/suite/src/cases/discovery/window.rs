@@ -9,6 +9,7 @@ use crate::raw::{self, Control, load};
 /// The cases.
 pub const CASES: &[Case] = &[
     case("discovery.cpuid", &["DISC-4"], Needs::NONE, cpuid),
+    case("discovery.shim-cpuid", &["DISC-4", "DISC-2"], Needs::NONE, shim_cpuid),
     case("discovery.window-store", &["DISC-5"], Needs::NONE, window_store),
     case("discovery.window-is-no-memory", &["DISC-5", "REG-1"], Needs::NONE, window_is_no_memory),
 ];
@@ -19,32 +20,58 @@ fn cpuid(ctx: &Ctx) -> Outcome {
     let (address, len) = ctx.env.discovered_by_cpuid().ok_or(NO_CPUID)?;
     let promised = load(&ctx.env.window(), 0x38);
     check(len >= promised && len - promised < 4096, "CPUID and record disagree on the window's length")?;
-    by_hand(address, len)
+    let leaf = |leaf| ctx.env.cpuid(leaf).unwrap_or_default();
+    let signature = [*b"Mort", *b"iseT", *b"enon"].map(u32::from_le_bytes);
+    let mut bases = (0..256u32).map(|step| 0x4000_0000 + step * 0x100);
+    let base = bases.find(|&base| leaf(base)[1..] == signature);
+    let base = base.ok_or(Fail::Failed("no leaf with the signature", 0, 0))?;
+    let [largest, ..] = leaf(base);
+    check(largest > base && largest < base + 0x100, "EAX is not the largest leaf of the group")?;
+    let [eax, ebx, ecx, edx] = leaf(base + 1);
+    equal(u64::from(eax) * 4096, address, "the window's address")?;
+    equal(u64::from(ebx) * 4096, len, "the window's length")?;
+    equal(u64::from(ecx), 0, "ECX of the leaf base + 1")?;
+    equal(u64::from(edx), 0, "EDX of the leaf base + 1")
 }
 
 #[cfg(target_arch = "x86_64")]
-fn by_hand(address: u64, len: u64) -> Outcome {
-    use core::arch::x86_64::__cpuid;
+fn shim_cpuid(_: &Ctx) -> Outcome {
+    use tenon_guest::Error;
+    use tenon_guest::discovery::cpuid_by;
     let signature = [*b"Mort", *b"iseT", *b"enon"].map(u32::from_le_bytes);
-    let base = (0..256u32).map(|step| 0x4000_0000 + step * 0x100).find(|&base| {
-        let leaf = __cpuid(base);
-        [leaf.ebx, leaf.ecx, leaf.edx] == signature
-    });
-    let base = base.ok_or(Fail::Failed("no leaf with the signature", 0, 0))?;
-    let largest = __cpuid(base).eax;
-    check(largest > base && largest < base + 0x100, "EAX is not the largest leaf of the group")?;
-    let window = __cpuid(base + 1);
-    equal(u64::from(window.eax) * 4096, address, "the window's address")?;
-    equal(u64::from(window.ebx) * 4096, len, "the window's length")?;
-    equal(u64::from(window.ecx), 0, "ECX of the leaf base + 1")?;
-    equal(u64::from(window.edx), 0, "EDX of the leaf base + 1")?;
-    let found = tenon_guest::discovery::cpuid().map_err(|_| Fail::Failed("the shim finds nothing", 0, 0))?;
-    equal(found.address, address, "the shim's address")?;
-    equal(found.len, len, "the shim's length")
+    // A processor with the group at `at`, and another hypervisor's at the first place.
+    let processor = move |at: u32, largest: u32| {
+        move |leaf: u32| match leaf {
+            _ if leaf == at => [largest, signature[0], signature[1], signature[2]],
+            _ if leaf == at + 1 => [0xfed0_0000, 0x31, 0, 0],
+            0x4000_0000 => [0x4000_0010, 1, 2, 3],
+            _ => [0; 4],
+        }
+    };
+    for at in [0x4000_0000, 0x4000_0100, 0x4000_4200, 0x4000_ff00] {
+        let found = cpuid_by(processor(at, at + 1)).map_err(|_| Fail::Failed("not found", at.into(), 0))?;
+        equal(found.address, 0xfed0_0000 * 4096, "the window's address")?;
+        equal(found.len, 0x31 * 4096, "the window's length")?;
+    }
+    // Beyond the 256 places, beside them, without a second leaf, with another signature.
+    for (at, largest) in [(0x4001_0000, 0x4001_0001), (0x4000_0080, 0x4000_0081), (0x4000_0100, 0x4000_0100)]
+    {
+        check(cpuid_by(processor(at, largest)) == Err(Error::NotPresent), "found where nothing is")?;
+    }
+    for word in 1..4 {
+        let good = processor(0x4000_0100, 0x4000_0101);
+        let bad = |leaf| {
+            let mut registers = good(leaf);
+            registers[word] ^= 1 << 5;
+            registers
+        };
+        check(cpuid_by(bad) == Err(Error::NotPresent), "found by another signature")?;
+    }
+    Ok(())
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn by_hand(_address: u64, _len: u64) -> Outcome {
+fn shim_cpuid(_: &Ctx) -> Outcome {
     Err(NO_CPUID)
 }
 
