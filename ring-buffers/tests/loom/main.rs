@@ -48,7 +48,7 @@ const fn size(dev: u64, release: u64) -> u64 {
 }
 
 models! {
-    exchange_depth_1(weak) { queue::exchange::<1>(weak, size(2, 3), size(4, 7)) } sees {
+    exchange_depth_1(weak) { queue::exchange::<1>(weak, size(2, 3), size(4, 6)) } sees {
         submission_publish: SubmissionPublish,
         submission_take: SubmissionTake,
         completion_publish: CompletionPublish,
