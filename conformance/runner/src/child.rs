@@ -49,17 +49,11 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
         .collect();
     let seed = params.get("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
     let config = Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed);
-    let mut memory = GuestMemory::new(usize::try_from(config.window_len)?)?;
+    let memory = GuestMemory::new(usize::try_from(config.window_len)?)?;
     let cpus: &'static Cpus = Box::leak(Box::default());
     let host: &'static dyn Doorbells = match fault {
         None => Box::leak(Box::new(Loopback::new(config, memory, timing, act(cpus))?)),
-        Some(fault) => {
-            let fault = faults::by_name(fault)?;
-            if matches!(fault.line, Line::WritableWindow) {
-                memory = memory.with_writable_window();
-            }
-            broken(config, memory, timing, fault, cpus)?
-        }
+        Some(fault) => broken(config, memory, timing, faults::by_name(fault)?, cpus)?,
     };
     Ok(Box::leak(Box::new(Guest::new(host, Box::leak(Box::new(memory)), cpus, params))))
 }

@@ -85,7 +85,7 @@ fn run(args: Args) -> Result<ExitCode, String> {
         return Ok(print(&faults::list(args.format)));
     }
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(std::process::id()));
-    let wish = Wish { filter: args.filter, seed, limits: args.timeout_scale };
+    let wish = Wish { filter: args.filter, only: None, seed, limits: args.timeout_scale };
     if wish.cases().is_empty() {
         let filter = wish.filter.unwrap_or_default();
         return Err(format!("no case's name contains `{filter}`; `--list` shows them all"));

@@ -45,8 +45,6 @@ pub enum Line {
     Act(fn(&mut Domain<FaultyMemory>, Action) -> Option<Action>),
     /// In a kick: what a doorbell does instead.
     Kick(fn(&mut Domain<FaultyMemory>, u32)),
-    /// The guest can write the window.
-    WritableWindow,
     /// The host promises to be synchronous and is not.
     LateService,
 }

@@ -13,8 +13,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What a run asks for.
 #[derive(Clone, Debug)]
 pub struct Wish {
-    /// Parts of names: a case runs if its name contains it.
+    /// A part of a name: a case runs if its name contains it.
     pub filter: Option<String>,
+    /// Nothing but this case.
+    pub only: Option<&'static str>,
     /// Seed of random cases and of sessions.
     pub seed: u64,
     /// How long things may take.
@@ -25,14 +27,20 @@ impl Wish {
     /// The cases that are asked for, in order.
     #[must_use]
     pub fn cases(&self) -> Vec<&'static Case> {
-        let takes =
-            |case: &&Case| self.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()));
+        let takes = |case: &&Case| {
+            self.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()))
+                && self.only.is_none_or(|only| case.name == only)
+        };
         tenon_conformance::all().filter(takes).collect()
     }
 
     fn command_line(&self, from: &Case) -> String {
-        let filter = self.filter.as_ref().map(|filter| format!(" filter={filter}")).unwrap_or_default();
-        format!("seed={:x} from={}{filter} {}", self.seed, from.name, crate::console::PARAMETER)
+        let mut line = format!("seed={:x} from={} {}", self.seed, from.name, crate::console::PARAMETER);
+        let words = [("filter", self.filter.as_deref()), ("only", self.only)];
+        for (key, value) in words.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+            line.extend([" ", key, "=", value]);
+        }
+        line
     }
 }
 

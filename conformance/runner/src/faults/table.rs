@@ -34,7 +34,6 @@ pub const ALL: &[Fault] = &[
             access.store(value);
         }),
     ),
-    fault("writable-window", "DISC-5", "the guest's stores to the window take effect", Line::WritableWindow),
     fault(
         "unbound-kick-crashes",
         "DISC-7",
@@ -116,10 +115,10 @@ pub const ALL: &[Fault] = &[
     fault(
         "write-after-reset",
         "SES-7",
-        "a completion of the old session is written after its reset",
+        "control results are also written where the last completion was, whatever became of that memory",
         Line::Store(|access, value| {
             access.store(value);
-            if access.is_session() {
+            if access.in_record() == Some(0xa0) {
                 access.store_at_last_completion(value);
             }
         }),

@@ -41,12 +41,6 @@ impl GuestMemory {
         self.window.guest
     }
 
-    /// This memory with a window that the guest can write, as a host that does not protect it would give.
-    #[must_use]
-    pub const fn with_writable_window(self) -> Self {
-        Self { region: self.region, window: Window { host: self.window.host, guest: self.window.host } }
-    }
-
     /// Tries to store to the window from the guest's side: see [`tenon_conformance::Env::store_to_window`].
     #[must_use]
     pub fn store_to_window(&self, offset: usize, value: u64) -> Option<bool> {

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loopback rows, and the program around them as a user runs it.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tenon-conformance")).args(args).output().expect("the runner runs")
+}
+
+fn json(args: &[&str]) -> (Option<i32>, Value) {
+    let output = run(args);
+    let value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), value)
+}
+
+fn text(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = run(args);
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn both_loopback_rows_are_green() {
+    let (code, report) = json(&["--host", "loopback", "--host", "loopback-async", "--format", "json"]);
+    let rows = report["results"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let cases = row["cases"].as_array().expect("cases");
+        let bad: Vec<_> =
+            cases.iter().filter(|case| case["verdict"] == "fail" || case["verdict"] == "error").collect();
+        assert!(bad.is_empty(), "{}: {bad:#?}", row["host"]);
+        assert!(row["passed"].as_u64() >= Some(60), "{row}");
+        assert_eq!(cases.len(), tenon_conformance::all().count());
+        for case in cases.iter().filter(|case| case["verdict"] == "skip") {
+            assert_ne!(case["detail"], "", "{case}: a skip has a reason");
+        }
+    }
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_report_says_how_to_repeat_it() {
+    let (code, report) =
+        json(&["--host", "loopback", "--filter", "call.", "--seed", "abc", "--format", "json"]);
+    assert_eq!((code, &report["seed"]), (Some(0), &Value::from("abc")));
+    let row = &report["results"][0];
+    for key in ["passed", "failed", "warned", "skipped", "errored", "clauses_cited", "clauses_total"] {
+        assert!(row[key].is_u64(), "{key}: {row}");
+    }
+    assert_eq!(
+        (row["host"].as_str(), row["arch"].as_str()),
+        (Some("loopback"), Some(std::env::consts::ARCH))
+    );
+    assert_eq!(row["reason"], Value::Null);
+    for case in row["cases"].as_array().expect("cases") {
+        assert!(case["name"].as_str().expect("a name").contains("call."), "{case}");
+        assert!(case["micros"].is_u64() && case["clauses"][0].is_string(), "{case}");
+    }
+}
+
+#[test]
+fn a_human_report_ends_with_the_sum() {
+    let (code, report, progress) = text(&["--host", "loopback", "--filter", "call.", "--seed", "1"]);
+    let last = report.lines().last().expect("a last line");
+    let numbers: Vec<_> = last.split(", ").filter_map(|part| part.split_once(' ')).collect();
+    assert_eq!(numbers.iter().map(|(_, word)| *word).collect::<Vec<_>>(), ["passed", "failed", "skipped"]);
+    assert_eq!(numbers[1].0, "0", "{report}");
+    assert!(report.contains("\nseed 1\n"), "{report}");
+    assert_eq!((code, &*progress), (Some(0), ""), "progress is for terminals");
+}
+
+#[test]
+fn a_fault_is_reported_as_failures() {
+    let (code, report, _) = text(&["--fault", "value-on-error", "--filter", "call.", "--format", "tap"]);
+    assert_eq!(code, Some(1));
+    assert!(report.starts_with("TAP version 14\n1.."), "{report}");
+    assert!(report.lines().any(|line| line.starts_with("not ok ")), "{report}");
+}
+
+#[test]
+fn lists_name_cases_and_faults() {
+    let (_, cases) = json(&["--list", "--format", "json"]);
+    let cases = cases.as_array().expect("cases");
+    assert_eq!(cases.len(), tenon_conformance::all().count());
+    assert!(cases.iter().all(|case| case["name"].is_string() && case["clauses"][0].is_string()));
+    let (code, faults, _) = text(&["--list-faults"]);
+    assert_eq!((code, faults.lines().count()), (Some(0), tenon_conformance_runner::faults::ALL.len()));
+}
+
+#[test]
+fn what_cannot_be_run_is_one_line_and_code_2() {
+    for args in [
+        &["--host", "nowhere"][..],
+        &["--fault", "nothing"],
+        &["--fault", "storm", "--host", "kvm"],
+        &["--filter", "no such case"],
+    ] {
+        let (code, report, reason) = text(args);
+        assert_eq!((code, &*report, reason.lines().count()), (Some(2), "", 1), "{args:?}: {reason}");
+    }
+    for args in [&["--seed", "xyz"][..], &["--timeout-scale", "0"], &["--format", "xml"], &["--nothing"]] {
+        let (code, report, _) = text(args);
+        assert_eq!((code, &*report), (Some(2), ""), "{args:?}");
+    }
+}
