@@ -77,11 +77,17 @@ pub fn play(host: &mut dyn Host, wish: &Wish, watch: &mut dyn FnMut(&Judge)) -> 
             match machine.next(left.min(PAUSE)) {
                 Some(Event::Bytes(bytes)) => judge.bytes(start.elapsed(), &bytes),
                 Some(Event::Ended(end)) => judge.ended(start.elapsed(), &end),
-                None if start.elapsed() >= judge.deadline() => judge.overdue(),
-                None if start.elapsed() >= wish.limits.host => break,
                 None => {}
             }
+            // Also after bytes: a machine that never stops talking says nothing.
+            if start.elapsed() >= wish.limits.host {
+                break;
+            }
+            if !judge.is_over() && start.elapsed() >= judge.deadline() {
+                judge.overdue();
+            }
         }
+        drop(machine);
         judge.stopped();
         if start.elapsed() >= wish.limits.host {
             judge.out_of_time();

@@ -6,12 +6,15 @@ use crate::child::END;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Bytes of standard error that are kept: the last ones.
 const KEPT: usize = 8192;
+
+/// Pieces of output that wait for the judge: a machine that talks faster waits itself.
+const BACKLOG: usize = 64;
 
 /// Boots child processes.
 pub struct Loopback {
@@ -50,11 +53,11 @@ impl Host for Loopback {
         let mut child = command
             .spawn()
             .map_err(|error| format!("`{}` cannot be run: {error}", self.executable.display()))?;
-        let (sender, receiver) = channel();
+        let (sender, receiver) = sync_channel(BACKLOG);
         let serial = child.stdout.take().map(|from| read(from, sender.clone(), Chunk::Serial));
         let errors = child.stderr.take().map(|from| read(from, sender, Chunk::Errors));
         let readers = [serial, errors].into_iter().flatten().collect();
-        Ok(Box::new(Process { child, readers, receiver, errors: Vec::new(), ended: false }))
+        Ok(Box::new(Process { child, readers, receiver: Some(receiver), errors: Vec::new() }))
     }
 }
 
@@ -66,7 +69,7 @@ enum Chunk {
 /// Sends what can be read until that ends.
 fn read(
     mut from: impl Read + Send + 'static,
-    to: Sender<Chunk>,
+    to: SyncSender<Chunk>,
     chunk: fn(Vec<u8>) -> Chunk,
 ) -> JoinHandle<()> {
     thread::spawn(move || {
@@ -83,17 +86,14 @@ fn read(
 struct Process {
     child: Child,
     readers: Vec<JoinHandle<()>>,
-    receiver: Receiver<Chunk>,
+    /// Gone when the process is being stopped.
+    receiver: Option<Receiver<Chunk>>,
     errors: Vec<u8>,
-    ended: bool,
 }
 
 impl Machine for Process {
     fn next(&mut self, patience: Duration) -> Option<Event> {
-        if self.ended {
-            return None;
-        }
-        match self.receiver.recv_timeout(patience) {
+        match self.receiver.as_ref()?.recv_timeout(patience) {
             Ok(Chunk::Serial(bytes)) => Some(Event::Bytes(bytes)),
             Ok(Chunk::Errors(bytes)) => {
                 self.errors.extend_from_slice(&bytes);
@@ -104,7 +104,7 @@ impl Machine for Process {
             Err(RecvTimeoutError::Timeout) => None,
             // Both pipes are closed: the process has ended, or is about to.
             Err(RecvTimeoutError::Disconnected) => {
-                self.ended = true;
+                self.receiver = None;
                 Some(Event::Ended(match self.child.wait() {
                     Ok(status) => end(status, &String::from_utf8_lossy(&self.errors)),
                     Err(error) => End::Other(format!("cannot be waited for: {error}")),
@@ -119,6 +119,8 @@ impl Drop for Process {
         // It may have ended by itself, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A reader that waits for room gives up.
+        self.receiver = None;
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
