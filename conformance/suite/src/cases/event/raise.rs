@@ -104,11 +104,19 @@ fn largest(ctx: &Ctx) -> Outcome {
     // Rings that the guest donates cost the environment pages.
     let in_window = record.active_features.get() & 1 != 0;
     let max_events = record.max_events.get().min(if in_window { u32::MAX } else { 4096 });
-    // Both at the limit may be more than the window has room for (VCPU-4): then one of them.
-    let mut bound = match raw::bind(ctx.env, scratch, shift, 0, 8, [max_events; 2]) {
-        Err(Fail::Failed(_, 7, 0)) => raw::bind(ctx.env, scratch, shift, 0, 8, [1, max_events])?,
-        result => result?,
-    };
+    // The window may lack the room for two at the limit, or for one of them (VCPU-4): the largest for which it has.
+    let sizes = (0..=max_events.ilog2()).flat_map(|less| [[max_events >> less; 2], [1, max_events >> less]]);
+    let mut bound = None;
+    for events in sizes {
+        match raw::bind(ctx.env, scratch, shift, 0, 8, events) {
+            Err(Fail::Failed(_, 7, 0)) => {}
+            result => {
+                bound = Some(result?);
+                break;
+            }
+        }
+    }
+    let Some(mut bound) = bound else { return Err(Fail::Failed("no event ring is small enough", 0, 0)) };
     for class in [1, 0] {
         bind_port(&mut bound, 20 + class, 0, class)?;
         for position in 0..3 {

@@ -116,7 +116,11 @@ fn extremes(ctx: &Ctx) -> Outcome {
     let record = raw::record(ctx.env);
     for (depth, events) in [(1, [1, 1]), (2, [1, 2]), (record.max_depth.get(), [1, 1])] {
         check(raw::reset(ctx.env), "RESET")?;
-        let mut bound = raw::attach_with(ctx.env, depth, events)?;
+        let mut bound = match raw::attach_with(ctx.env, depth, events) {
+            // The window need not have room for the largest queue.
+            Err(Fail::Failed(_, 7, 0)) if depth > 64 => continue,
+            result => result?,
+        };
         // One lap and a bit of the small ones.
         for value in 0..5 {
             let found = expect(&mut bound, op::NOP, &[value], status::OK, "NOP")?;
