@@ -29,11 +29,11 @@ use tenon_rings::{Mapping, Site, Words};
 
 /// vCPUs of a loopback machine.
 pub const CPUS: u32 = 4;
-/// Looks at memory that cost next to nothing, before a waiter begins to sleep between them.
-const QUICK_LOOKS: u32 = 256;
-/// Looks in all: a wait in vain ends within about a second.
-const LOOKS: u32 = QUICK_LOOKS + 6000;
+/// A waiter gives way to others, and begins to sleep between two looks after so many of them, or so much time.
+const EAGER: (Duration, u32) = (Duration::from_millis(1), 256);
 const NAP: Duration = Duration::from_micros(50);
+/// Looks in all. A nap takes about twice its length, so a wait in vain ends within about a second.
+const LOOKS: u32 = 6000;
 /// Page 0 is nobody's, so that no address is zero.
 const FIRST_PAGE: usize = 1 << 16;
 
@@ -146,7 +146,8 @@ impl Env for Guest {
     fn relax(&self) {
         {
             let _host = HostCode::enter();
-            if cpu::idle_looks() < QUICK_LOOKS {
+            let (time, looks) = cpu::waiting();
+            if time < EAGER.0 && looks < EAGER.1 {
                 thread::yield_now();
             } else {
                 thread::sleep(NAP);

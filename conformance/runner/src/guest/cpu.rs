@@ -19,8 +19,8 @@ thread_local! {
     static CURRENT: Cell<u32> = const { Cell::new(0) };
     /// Depth of masking.
     static MASKED: Cell<usize> = const { Cell::new(0) };
-    /// Looks at memory since this CPU last did something.
-    static LOOKS: Cell<u32> = const { Cell::new(0) };
+    /// When this CPU began to wait, if it waits, and how often it has looked since.
+    static WAITING: Cell<Option<(Instant, u32)>> = const { Cell::new(None) };
 }
 
 /// The CPU that runs this thread.
@@ -45,14 +45,15 @@ pub fn is_masked() -> bool {
 
 /// This CPU did something that may change memory soon.
 pub fn busy() {
-    LOOKS.set(0);
+    WAITING.set(None);
 }
 
-/// Counts a look at memory; the result is how many there were.
-pub fn idle_looks() -> u32 {
-    let looks = LOOKS.get().saturating_add(1);
-    LOOKS.set(looks);
-    looks
+/// This CPU looked at memory in vain. The result is how long it has been waiting, and how often it has looked.
+pub fn waiting() -> (Duration, u32) {
+    let now = Instant::now();
+    let (since, looks) = WAITING.get().unwrap_or((now, 0));
+    WAITING.set(Some((since, looks.saturating_add(1))));
+    (now.saturating_duration_since(since), looks)
 }
 
 /// The CPUs of a guest.
