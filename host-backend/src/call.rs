@@ -49,17 +49,22 @@ impl<M: Memory> Domain<M> {
                 served.again = true;
                 break;
             }
+            let left = budget.wrapping_sub(served.fetched);
             let Some(completer) = self.lane(vcpu, lane) else { break };
-            match completer.fetch() {
-                Ok(fetched) => {
+            let run = completer.answer(left, Op::NOP, nop);
+            served.fetched = served.fetched.saturating_add(run.answered);
+            match run.next {
+                Some(Ok(fetched)) => {
                     served.fetched = served.fetched.saturating_add(1);
                     self.execute(queue, vcpu, lane, &fetched);
                 }
-                Err(Error::Corrupt(corrupt)) => {
+                Some(Err(Error::Corrupt(corrupt))) => {
                     self.show_state(vcpu, lane, corrupt.to_word());
                     break;
                 }
-                Err(_) => break,
+                Some(Err(_)) => break,
+                // The budget is used up.
+                None => {}
             }
         }
         if served.fetched > 0 {
@@ -68,7 +73,8 @@ impl<M: Memory> Domain<M> {
         served
     }
 
-    #[inline]
+    /// Apart from the loop, whose registers it would take.
+    #[inline(never)]
     fn execute(&mut self, queue: u32, vcpu: u32, lane: Lane, fetched: &Fetched) {
         let result = match lane {
             Lane::Call => self.dispatch(queue, vcpu, fetched),
@@ -87,14 +93,11 @@ impl<M: Memory> Domain<M> {
     #[inline]
     fn dispatch(&mut self, queue: u32, vcpu: u32, fetched: &Fetched) -> Result<Done, Status> {
         let submission = &fetched.submission;
-        if fetched.op == Op::NOP {
-            let [value] = arguments(submission)?;
-            return Ok(Done::Value(value));
-        }
         if !self.offers(fetched.op) {
             return Err(Status::NOT_SUPPORTED);
         }
         match fetched.op {
+            Op::NOP => nop(submission).map(Done::Value),
             Op::PROBE => self.probe(submission),
             Op::CANCEL => self.cancel(queue, vcpu, submission),
             Op::EVENT_BIND => self.event_bind(submission),
@@ -122,10 +125,7 @@ impl<M: Memory> Domain<M> {
             return Err(Status::NOT_SUPPORTED);
         }
         match fetched.op {
-            Op::NOP => {
-                let [value] = arguments(submission)?;
-                Ok(Done::Value(value))
-            }
+            Op::NOP => nop(submission).map(Done::Value),
             Op::CONSOLE_WRITE if submission.flags.get() & FLAG_INLINE != 0 => self.console_write(submission),
             Op::EXIT => self.exit(submission),
             Op::RESTART => self.restart(submission),
@@ -220,6 +220,19 @@ impl<M: Memory> Domain<M> {
         }
         tracing::debug!(vcpu, ?lane, state = word, "queue is corrupt");
     }
+}
+
+/// NOP: it needs nothing of the domain (CALL-20).
+#[inline(always)]
+fn nop(submission: &Submission) -> Result<u64, Status> {
+    // One look at all that must be zero: flags, payload, the other arguments.
+    let [head, value, a1, a2, a3, a4, a5, _] = submission.to_words();
+    if head | a1 | a2 | a3 | a4 | a5 != 0 {
+        // A branch, not a selection that every answer waits for.
+        core::hint::cold_path();
+        return Err(Status::BAD_RESERVED);
+    }
+    Ok(value)
 }
 
 /// The first `N` arguments of a submission without flags and payload; the others must be zero (CALL-9 to CALL-11).

@@ -61,6 +61,21 @@ impl Mapping {
         Some(unsafe { self.base.add(index).as_ref() })
     }
 
+    /// `body` words from `first` on and the one behind them, after one check for all.
+    #[inline(always)]
+    fn slot(&self, first: usize, body: usize) -> Option<(&[AtomicU64], &AtomicU64)> {
+        // In this form, because in a loop the difference is computed once.
+        if first >= self.words.saturating_sub(body) {
+            return None;
+        }
+        // SAFETY: `first + body` is the last of these words and inside the mapping, which `new`'s caller keeps mapped; the base is aligned,
+        // and atomics may be referenced while the peer writes.
+        Some(unsafe {
+            let base = self.base.add(first);
+            (core::slice::from_raw_parts(base.as_ptr(), body), base.add(body).as_ref())
+        })
+    }
+
     /// Copies `out.len()` bytes from `offset` on out of the mapping; `false`, with nothing copied, when they are not all inside.
     /// What the peer writes meanwhile may be seen in part.
     #[must_use]
@@ -114,6 +129,37 @@ impl Words for Mapping {
         }
         // SAFETY: `first` is at most the number of words, so the pointer stays inside the mapping or at its end.
         Some(Self { base: unsafe { self.base.add(first) }, words: len })
+    }
+
+    #[inline(always)]
+    fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
+        let [body_site, tail_site] = sites;
+        if let Some((words, last)) = self.slot(first, N) {
+            for (word, value) in words.iter().zip(body) {
+                words::store(word, value, body_site);
+            }
+            words::store(last, tail, tail_site);
+        }
+    }
+
+    #[inline(always)]
+    fn take<const N: usize>(
+        &self,
+        first: usize,
+        wanted: impl FnOnce(u64) -> bool,
+        sites: [Site; 2],
+    ) -> (u64, Option<[u64; N]>) {
+        let [body_site, tail_site] = sites;
+        let Some((words, last)) = self.slot(first, N) else { return (0, None) };
+        let tail = words::load(last, tail_site);
+        if !wanted(tail) {
+            return (tail, None);
+        }
+        let mut body = [0; N];
+        for (value, word) in body.iter_mut().zip(words) {
+            *value = words::load(word, body_site);
+        }
+        (tail, Some(body))
     }
 }
 

@@ -29,6 +29,41 @@ pub trait Words: Clone {
     /// `len` words from `first` on, or `None` where they are not all there.
     fn slice(&self, first: usize, len: usize) -> Option<Self>;
 
+    /// Stores a slot: `body` from `first` on, in order, then `tail` behind it.
+    ///
+    /// This and [`Self::take`] are the loads and stores that they name. Memory overrides them to check a slot's bounds once.
+    #[inline(always)]
+    fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
+        let [body_site, tail_site] = sites;
+        for (index, word) in (first..).zip(body) {
+            self.store(index, word, body_site);
+        }
+        self.store(first.wrapping_add(N), tail, tail_site);
+    }
+
+    /// Loads the word behind the `N` words from `first` on, and those words if `wanted` says so of it. Each is loaded once.
+    #[inline(always)]
+    fn take<const N: usize>(
+        &self,
+        first: usize,
+        wanted: impl FnOnce(u64) -> bool,
+        sites: [Site; 2],
+    ) -> (u64, Option<[u64; N]>) {
+        let [body, tail] = sites;
+        let word = self.load(first.wrapping_add(N), tail);
+        (word, wanted(word).then(|| self.load_run(first, body)))
+    }
+
+    /// Loads `N` words from `first` on, in order.
+    #[inline(always)]
+    fn load_run<const N: usize>(&self, first: usize, site: Site) -> [u64; N] {
+        let mut words = [0; N];
+        for (index, word) in (first..).zip(words.iter_mut()) {
+            *word = self.load(index, site);
+        }
+        words
+    }
+
     /// Whether there are no words.
     #[inline(always)]
     fn is_empty(&self) -> bool {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's end of a queue.
 
-use super::{check_sizes, slot};
+use super::{COMPLETION_PUBLISH, SUBMISSION_TAKE, check_sizes, slot};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
 use crate::words::Words;
-use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS};
+use core::hint::cold_path;
+use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS, pack};
 use tenon_abi::{Op, Reason, Status, Submission, Tail, turn};
 
 /// A fetched submission: a private copy (GEN-6).
@@ -17,6 +18,23 @@ pub struct Fetched {
     pub id: u16,
     /// The whole slot.
     pub submission: Submission,
+}
+
+impl Fetched {
+    #[inline(always)]
+    fn new(body: [u64; SUBMISSION_WORDS - 1], word: u64) -> Self {
+        let tail = Tail::from_word(word);
+        Self { op: Op(tail.code), id: tail.id, submission: Submission::from_words(whole(body, word)) }
+    }
+}
+
+/// What [`Completer::answer`] did.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Submissions that were fetched, answered and completed.
+    pub answered: u32,
+    /// What came behind them, as [`Completer::fetch`] says it; `None` when the budget ended first.
+    pub next: Option<Result<Fetched, Error>>,
 }
 
 /// Where a completer stands: everything private, as plain data.
@@ -93,40 +111,129 @@ impl<W: Words> Completer<W> {
     /// [`Error::Empty`] if it is not, [`Error::Full`] while `depth` are in flight, [`Error::Corrupt`] once latched (CALL-6).
     #[inline]
     pub fn fetch(&mut self) -> Result<Fetched, Error> {
+        self.check_ready()?;
+        let position = self.state.fetched;
+        let at = slot(position, self.depth, SUBMISSION_WORDS);
+        let expected = turn(self.seed, position);
+        let there = |word| Tail::from_word(word).turn == expected;
+        let (word, body) = self.submissions.take(at, there, SUBMISSION_TAKE);
+        self.admit(Fetched::new(body.ok_or(Error::Empty)?, word))
+    }
+
+    /// As [`Self::fetch`], but submissions of the operation `op` are completed on the spot with what `answer` says, at most `budget` of them. The first
+    /// of another operation is fetched.
+    ///
+    /// What is answered so is never in flight, which saves it the books; nothing else differs.
+    pub fn answer(
+        &mut self,
+        budget: u32,
+        op: Op,
+        answer: impl Fn(&Submission) -> Result<u64, Status>,
+    ) -> Run {
+        if let Err(error) = self.check_ready() {
+            return Run { answered: 0, next: Some(Err(error)) };
+        }
+        let (answered, stranger) = if self.in_flight() == 0 {
+            self.answer_from::<true>(budget, op, answer)
+        } else {
+            self.answer_from::<false>(budget, op, answer)
+        };
+        Run { answered, next: stranger.map(|word| self.fetch_behind(word)) }
+    }
+
+    /// Fetches the submission of which only the tail was looked at, if it is one.
+    #[inline]
+    fn fetch_behind(&mut self, word: u64) -> Result<Fetched, Error> {
+        let position = self.state.fetched;
+        if Tail::from_word(word).turn != turn(self.seed, position) {
+            return Err(Error::Empty);
+        }
+        let at = slot(position, self.depth, SUBMISSION_WORDS);
+        let body = self.submissions.load_run(at, Site::SubmissionBody);
+        self.admit(Fetched::new(body, word))
+    }
+
+    /// The number answered, and the tail at which that ended, unless the budget did. The loop is alone in its function, because it needs all registers.
+    ///
+    /// `IDLE`: nothing is in flight. Then submissions and completions stand at the same position, have the same turn, and no id is a duplicate.
+    #[inline(never)]
+    fn answer_from<const IDLE: bool>(
+        &mut self,
+        budget: u32,
+        op: Op,
+        answer: impl Fn(&Submission) -> Result<u64, Status>,
+    ) -> (u32, Option<u64>) {
+        let (first, completed) = (self.state.fetched, self.state.completed);
+        let (seed, depth) = (self.seed, self.depth);
+        let (submissions, completions) = (self.submissions.clone(), self.completions.clone());
+        let mut position = first;
+        let end = first.wrapping_add(budget);
+        // Neither the number in flight nor the latch changes in here, so `check_ready` holds throughout.
+        let stranger = loop {
+            if position == end {
+                break None;
+            }
+            let expected = turn(seed, position);
+            let at = slot(position, depth, SUBMISSION_WORDS);
+            let wanted = |word: u64| {
+                // Without the expected turn what is left is id and operation: one comparison for turn and id.
+                let rest = word ^ pack(0, expected);
+                rest.wrapping_shr(16) < u64::from(depth)
+                    && Tail::from_word(rest).code == op.0
+                    && (IDLE || !self.is_in_flight(Tail::from_word(rest).id))
+            };
+            let (word, body) = submissions.take(at, wanted, SUBMISSION_TAKE);
+            let Some(body) = body else { break Some(word) };
+            let tail = Tail::from_word(word);
+            let behind = if IDLE { position } else { completed.wrapping_add(position.wrapping_sub(first)) };
+            let turn = if IDLE { tail.turn } else { turn(seed, behind) };
+            let at = slot(behind, depth, COMPLETION_WORDS);
+            let done = |status: Status| Tail { code: status.0, id: tail.id, turn }.to_word();
+            match answer(&Submission::from_words(whole(body, word))) {
+                Ok(value) => completions.publish(at, [value], done(Status::OK), COMPLETION_PUBLISH),
+                Err(status) => {
+                    cold_path();
+                    completions.publish(at, [0], done(status), COMPLETION_PUBLISH);
+                }
+            }
+            position = position.wrapping_add(1);
+        };
+        let answered = position.wrapping_sub(first);
+        self.state.fetched = position;
+        self.state.completed = completed.wrapping_add(answered);
+        (answered, stranger)
+    }
+
+    /// Whether another submission may be fetched.
+    #[inline(always)]
+    fn check_ready(&self) -> Result<(), Error> {
         if let Some(corrupt) = self.state.corrupt {
             return Err(Error::Corrupt(corrupt));
         }
-        if self.state.fetched.wrapping_sub(self.state.completed) >= self.depth {
+        if self.in_flight() >= self.depth {
             return Err(Error::Full);
         }
-        let at = slot(self.state.fetched, self.depth, SUBMISSION_WORDS);
-        let word = self.submissions.load(at.wrapping_add(7), Site::SubmissionTake);
-        let tail = Tail::from_word(word);
-        if tail.turn != turn(self.seed, self.state.fetched) {
-            return Err(Error::Empty);
-        }
-        if u32::from(tail.id) >= self.depth {
+        Ok(())
+    }
+
+    /// Takes what lies at the next position into the books, or latches (CALL-6).
+    #[inline(always)]
+    fn admit(&mut self, fetched: Fetched) -> Result<Fetched, Error> {
+        if u32::from(fetched.id) >= self.depth {
             return Err(self.latch(Reason::BAD_ID));
         }
-        let (index, bit) = place(tail.id);
+        let (index, bit) = place(fetched.id);
         match self.state.in_flight.get_mut(index) {
             Some(bits) if *bits & bit == 0 => *bits |= bit,
             _ => return Err(self.latch(Reason::DUPLICATE_ID)),
         }
-        let mut words = [0; SUBMISSION_WORDS];
-        for (index, to) in (at..).zip(words.iter_mut().take(7)) {
-            *to = self.submissions.load(index, Site::SubmissionBody);
-        }
-        // The tail that was checked, not a second look at it.
-        if let Some(last) = words.last_mut() {
-            *last = word;
-        }
         self.state.fetched = self.state.fetched.wrapping_add(1);
-        Ok(Fetched { op: Op(tail.code), id: tail.id, submission: Submission::from_words(words) })
+        Ok(fetched)
     }
 
     /// Whether `id` is in flight.
     #[must_use]
+    #[inline]
     pub fn is_in_flight(&self, id: u16) -> bool {
         let (index, bit) = place(id);
         self.state.in_flight.get(index).is_some_and(|bits| bits & bit != 0)
@@ -140,13 +247,18 @@ impl<W: Words> Completer<W> {
             Some(bits) if *bits & bit != 0 => *bits &= !bit,
             _ => return false,
         }
-        let value = if status == Status::OK { value } else { 0 };
-        let at = slot(self.state.completed, self.depth, COMPLETION_WORDS);
-        let tail = Tail { code: status.0, id, turn: turn(self.seed, self.state.completed) };
-        self.completions.store(at, value, Site::CompletionBody);
-        self.completions.store(at.wrapping_add(1), tail.to_word(), Site::CompletionPublish);
+        self.write(self.state.completed, id, status, value);
         self.state.completed = self.state.completed.wrapping_add(1);
         true
+    }
+
+    /// Writes the completion at `position`.
+    #[inline(always)]
+    fn write(&self, position: u32, id: u16, status: Status, value: u64) {
+        let value = if status == Status::OK { value } else { 0 };
+        let tail = Tail { code: status.0, id, turn: turn(self.seed, position) };
+        let at = slot(position, self.depth, COMPLETION_WORDS);
+        self.completions.publish(at, [value], tail.to_word(), COMPLETION_PUBLISH);
     }
 
     /// Latches the queue corrupt for a breach that was seen outside of it: a bad armed word (CALL-16).
@@ -158,6 +270,7 @@ impl<W: Words> Completer<W> {
 
     /// Number of submissions in flight.
     #[must_use]
+    #[inline]
     pub const fn in_flight(&self) -> u32 {
         self.state.fetched.wrapping_sub(self.state.completed)
     }
@@ -173,4 +286,11 @@ impl<W: Words> Completer<W> {
 #[inline(always)]
 fn place(id: u16) -> (usize, u64) {
     (usize::from(id >> 6), 1u64.wrapping_shl(u32::from(id & 63)))
+}
+
+/// A slot's words: the tail is the one that was checked, not a second look at it.
+#[inline(always)]
+fn whole(body: [u64; SUBMISSION_WORDS - 1], tail: u64) -> [u64; SUBMISSION_WORDS] {
+    let [w0, w1, w2, w3, w4, w5, w6] = body;
+    [w0, w1, w2, w3, w4, w5, w6, tail]
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's end of a queue.
 
-use super::{check_sizes, slot};
+use super::{COMPLETION_TAKE, SUBMISSION_PUBLISH, check_sizes, slot};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
 use crate::words::Words;
@@ -12,7 +12,7 @@ use tenon_abi::{Completion, Reason, Status, Submission, Tail, turn};
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a ticket that is dropped keeps its id for ever: take its result, or abandon it"]
 pub struct Ticket {
-    id: u16,
+    pub(super) id: u16,
 }
 
 impl Ticket {
@@ -34,12 +34,13 @@ pub struct Outcome {
 
 /// Private bookkeeping of one id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Free,
     InFlight,
     /// In flight, and nobody waits: the id is free again when the completion arrives (CALL-17).
     Abandoned,
-    Done(Outcome),
+    /// Its outcome is in the table.
+    Done,
 }
 
 /// Publishes submissions and takes completions. `D` is the depth.
@@ -48,27 +49,30 @@ enum State {
 /// positions there is then always one that was completed, hence fetched, and the slot of the next position is free (CALL-8).
 #[derive(Debug)]
 pub struct Submitter<W, const D: usize> {
-    submissions: W,
-    completions: W,
-    seed: u32,
+    pub(super) submissions: W,
+    pub(super) completions: W,
+    pub(super) seed: u32,
     /// Position of the next submission.
-    next: u32,
+    pub(super) next: u32,
     /// Position of the next completion.
-    reaped: u32,
+    pub(super) reaped: u32,
     /// Stack of the free ids: the first `free_len`.
-    free: [u16; D],
-    free_len: usize,
-    states: [State; D],
-    corrupt: Option<Corrupt>,
+    pub(super) free: [u16; D],
+    pub(super) free_len: usize,
+    pub(super) states: [State; D],
+    /// Outcomes that came before their tickets asked: most never pass through here.
+    outcomes: [Outcome; D],
+    pub(super) corrupt: Option<Corrupt>,
 }
 
 impl<W: Words, const D: usize> Submitter<W, D> {
-    const DEPTH: u32 = {
+    pub(super) const DEPTH: u32 = {
         assert!(D.is_power_of_two() && D <= 4096, "the depth is a power of two from 1 to 4096 (CALL-1)");
         #[allow(clippy::as_conversions, reason = "at most 4096, and there is no const TryFrom")]
         let depth = D as u32;
         depth
     };
+    pub(super) const MASK: usize = D.wrapping_sub(1);
 
     /// A submitter at position 0 over cleared memory.
     ///
@@ -100,6 +104,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
             free,
             free_len: D,
             states: [State::Free; D],
+            outcomes: [Outcome { status: Status::OK, value: 0 }; D],
             corrupt: None,
         })
     }
@@ -115,20 +120,22 @@ impl<W: Words, const D: usize> Submitter<W, D> {
             return Err(Error::Corrupt(corrupt));
         }
         let last = self.free_len.checked_sub(1).ok_or(Error::Full)?;
-        let id = *self.free.get(last).ok_or(Error::Full)?;
-        let state = self.states.get_mut(usize::from(id)).ok_or(Error::Full)?;
-        *state = State::InFlight;
+        let ticket = self.publish(self.next, last, submission);
         self.free_len = last;
-
-        let [w0, w1, w2, w3, w4, w5, w6, tail] = submission.to_words();
-        let at = slot(self.next, Self::DEPTH, SUBMISSION_WORDS);
-        for (index, word) in (at..).zip([w0, w1, w2, w3, w4, w5, w6]) {
-            self.submissions.store(index, word, Site::SubmissionBody);
-        }
-        let tail = Tail { code: Tail::from_word(tail).code, id, turn: turn(self.seed, self.next) };
-        self.submissions.store(at.wrapping_add(7), tail.to_word(), Site::SubmissionPublish);
         self.next = self.next.wrapping_add(1);
-        Ok(Ticket { id })
+        Ok(ticket)
+    }
+
+    /// Writes the slot of `position` with the id at `last` in the stack of the free ones.
+    #[inline(always)]
+    fn publish(&mut self, position: u32, last: usize, submission: Submission) -> Ticket {
+        // The masks change nothing: the stack's places and its ids are below `D`. They spare the checks.
+        let id = self.free.get(last & Self::MASK).copied().unwrap_or(0);
+        if let Some(state) = self.states.get_mut(usize::from(id) & Self::MASK) {
+            *state = State::InFlight;
+        }
+        store(&self.submissions, Self::DEPTH, position, turn(self.seed, position), id, submission);
+        Ticket { id }
     }
 
     /// Takes a ticket's result if it is there; the ticket comes back while it is not.
@@ -138,16 +145,23 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     /// [`Error::Corrupt`] once latched; the ticket is then gone with its queue.
     #[inline]
     pub fn poll(&mut self, ticket: Ticket) -> Result<Result<Outcome, Ticket>, Error> {
+        let id = usize::from(ticket.id);
         // At most D completions can be waiting, so this ends.
         for _ in 0..=D {
-            let state = self.states.get_mut(usize::from(ticket.id));
-            if let Some(&mut State::Done(outcome)) = state {
+            let state = self.states.get(id).copied();
+            if state == Some(State::Done) {
+                let outcome = self.outcomes.get(id).copied();
                 self.release(ticket.id);
-                return Ok(Ok(outcome));
+                return outcome.map(Ok).ok_or(Error::BadSize);
             }
-            if !self.reap()? {
-                break;
+            let Some((tail, value)) = self.next_completion()? else { break };
+            if tail.id == ticket.id && state == Some(State::InFlight) {
+                // The usual case: what comes next is what was asked for.
+                self.reaped = self.reaped.wrapping_add(1);
+                self.release(ticket.id);
+                return Ok(Ok(Outcome { status: Status(tail.code), value }));
             }
+            self.book(tail, value)?;
         }
         Ok(Err(ticket))
     }
@@ -155,7 +169,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     /// Gives a ticket up: its id stays in use until the completion arrives (CALL-17).
     pub fn abandon(&mut self, ticket: Ticket) {
         match self.states.get_mut(usize::from(ticket.id)) {
-            Some(State::Done(_)) => self.release(ticket.id),
+            Some(State::Done) => self.release(ticket.id),
             Some(state @ State::InFlight) => *state = State::Abandoned,
             // A ticket of another queue: this one's books stay as they are.
             _ => {}
@@ -169,20 +183,35 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     /// [`Error::Corrupt`] when the host completed what was not in flight (CALL-7).
     #[inline]
     pub fn reap(&mut self) -> Result<bool, Error> {
+        match self.next_completion()? {
+            Some((tail, value)) => self.book(tail, value).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// A copy of the next completion, if it is there (CALL-3).
+    #[inline(always)]
+    fn next_completion(&self) -> Result<Option<(Tail, u64)>, Error> {
         if let Some(corrupt) = self.corrupt {
             return Err(Error::Corrupt(corrupt));
         }
         let at = slot(self.reaped, Self::DEPTH, COMPLETION_WORDS);
-        let tail = Tail::from_word(self.completions.load(at.wrapping_add(1), Site::CompletionTake));
-        if tail.turn != turn(self.seed, self.reaped) {
-            return Ok(false);
-        }
-        let value = self.completions.load(at, Site::CompletionBody);
-        match self.states.get_mut(usize::from(tail.id)) {
-            Some(state @ State::InFlight) => {
-                *state = State::Done(Outcome { status: Status(tail.code), value });
+        let expected = turn(self.seed, self.reaped);
+        let there = |word| Tail::from_word(word).turn == expected;
+        let (word, body) = self.completions.take(at, there, COMPLETION_TAKE);
+        Ok(body.map(|[value]| (Tail::from_word(word), value)))
+    }
+
+    /// Takes the next completion into the table, or latches (CALL-7).
+    #[inline(never)]
+    pub(super) fn book(&mut self, tail: Tail, value: u64) -> Result<(), Error> {
+        let id = usize::from(tail.id);
+        match (self.states.get_mut(id), self.outcomes.get_mut(id)) {
+            (Some(state @ State::InFlight), Some(outcome)) => {
+                *state = State::Done;
+                *outcome = Outcome { status: Status(tail.code), value };
             }
-            Some(State::Abandoned) => self.release(tail.id),
+            (Some(State::Abandoned), _) => self.release(tail.id),
             _ => {
                 let corrupt = Corrupt { reason: Reason::UNKNOWN_ID, position: self.reaped };
                 self.corrupt = Some(corrupt);
@@ -190,7 +219,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
             }
         }
         self.reaped = self.reaped.wrapping_add(1);
-        Ok(true)
+        Ok(())
     }
 
     /// Whether the next completion is there, without taking it.
@@ -225,15 +254,33 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         self.corrupt
     }
 
-    fn release(&mut self, id: u16) {
+    /// The id is below `D`, and not free.
+    #[inline(always)]
+    pub(super) fn release(&mut self, id: u16) {
         if let (Some(state), Some(place)) =
-            (self.states.get_mut(usize::from(id)), self.free.get_mut(self.free_len))
+            (self.states.get_mut(usize::from(id)), self.free.get_mut(self.free_len & Self::MASK))
         {
             *state = State::Free;
             *place = id;
-            self.free_len = self.free_len.saturating_add(1);
+            self.free_len = self.free_len.wrapping_add(1);
         }
     }
+}
+
+/// Writes a slot (CALL-2).
+#[inline(always)]
+pub(super) fn store<W: Words>(
+    submissions: &W,
+    depth: u32,
+    position: u32,
+    turn: u32,
+    id: u16,
+    submission: Submission,
+) {
+    let [w0, w1, w2, w3, w4, w5, w6, tail] = submission.to_words();
+    let tail = Tail { code: Tail::from_word(tail).code, id, turn };
+    let at = slot(position, depth, SUBMISSION_WORDS);
+    submissions.publish(at, [w0, w1, w2, w3, w4, w5, w6], tail.to_word(), SUBMISSION_PUBLISH);
 }
 
 /// A completion as the table keeps it.
