@@ -60,6 +60,12 @@ models! {
         completion_publish: CompletionPublish,
         completion_take: CompletionTake,
     }
+    exchange_at_once(weak) { queue::exchange_at_once::<2>(weak, 3, size(4, 5)) } sees {
+        submission_publish: SubmissionPublish,
+        submission_take: SubmissionTake,
+        completion_publish: CompletionPublish,
+        completion_take: CompletionTake,
+    }
     halt_for_completions(weak) { queue::halt::<2>(weak) } sees {
         arm_fence: ArmFence,
         wake_fence: WakeFence,

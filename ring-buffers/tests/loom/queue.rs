@@ -4,6 +4,7 @@
 use crate::memory::{Area, LoomWords, Side};
 use loom::sync::Notify;
 use loom::thread;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tenon_abi::{Op, Status, Submission, vcpu::guest};
@@ -45,6 +46,18 @@ fn serve(completer: &mut Completer<LoomWords>, n: &mut u64) {
         }
         Err(error) => assert_eq!(error, Error::Empty),
     }
+}
+
+/// The same for all that is there, answered on the spot.
+fn answer(completer: &mut Completer<LoomWords>, n: &mut u64) {
+    let next = Cell::new(*n);
+    let run = completer.answer(2, Op::NOP, |submission| {
+        assert_eq!(submission.to_words()[..7], message(next.get()).to_words()[..7], "a stale body");
+        next.set(next.get() + 1);
+        Ok(next.get() + 0xfff)
+    });
+    *n = next.get();
+    assert!(matches!(run.next, None | Some(Err(Error::Empty))));
 }
 
 /// Takes the result of message `n`, if it is there.
@@ -91,6 +104,20 @@ impl<const D: usize> Client<D> {
 /// CALL-2, CALL-3, CALL-8: `messages` calls through a queue of depth `D`, each side trying `tries` times while the other is at it.
 /// What is seen is never stale, nothing is lost, nothing comes twice.
 pub(crate) fn exchange<const D: usize>(weak: Option<Site>, messages: u64, tries: u64) {
+    exchange_by::<D>(weak, messages, tries, serve);
+}
+
+/// The same with a host that answers on the spot.
+pub(crate) fn exchange_at_once<const D: usize>(weak: Option<Site>, messages: u64, tries: u64) {
+    exchange_by::<D>(weak, messages, tries, answer);
+}
+
+fn exchange_by<const D: usize>(
+    weak: Option<Site>,
+    messages: u64,
+    tries: u64,
+    serve: fn(&mut Completer<LoomWords>, &mut u64),
+) {
     let (submitter, mut completer) = queue::<D>(weak);
     let host = thread::spawn(move || {
         let mut served = 0;

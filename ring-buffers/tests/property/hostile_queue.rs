@@ -11,8 +11,8 @@ use tenon_rings::{Completer, Error, Submitter, Ticket};
 
 const START: u32 = u32::MAX - 1;
 const FIRST_TURN: u32 = u32::MAX - 2;
-/// Submit, fetch, complete, poll: each letter is one step of one side.
-const HISTORY: &[u8] = b"sfcpssffccppsspffccspfcpp";
+/// Submit, fetch, answer, complete, poll, exchange: each letter is one step of one side.
+const HISTORY: &[u8] = b"sfcpssffccppsspaapsffasccspfcppsapxsx";
 
 /// Tails of all turns that the history comes near to, and plain words.
 fn values(depth: u16) -> Vec<u64> {
@@ -77,14 +77,42 @@ impl<'a, const D: usize> Queue<'a, D> {
                     self.tickets.push_back(ticket);
                 }
             }
-            b'f' => {
-                let result = self.completer.fetch();
+            b'f' | b'a' => {
+                let result = if step == b'f' {
+                    self.completer.fetch()
+                } else {
+                    let held = self.fetched.clone();
+                    let run = self.completer.answer(2, Op::NOP, |submission| {
+                        let id = submission.id();
+                        assert!(usize::from(id) < D && !held.contains(&id), "an id out of range or twice");
+                        if id.is_multiple_of(2) { Ok(4) } else { Err(Status::DENIED) }
+                    });
+                    assert!(run.answered <= 2, "beyond its budget");
+                    let Some(result) = run.next else { return };
+                    result
+                };
                 if let Some(fetched) = self.note(1, result) {
                     assert!(usize::from(fetched.id) < D, "an id out of range");
                     assert!(!self.fetched.contains(&fetched.id), "an id twice");
                     assert_eq!((fetched.submission.id(), fetched.submission.op()), (fetched.id, fetched.op));
                     self.fetched.push_back(fetched.id);
                     assert!(self.fetched.len() <= D, "more than the depth in flight");
+                }
+            }
+            b'x' => {
+                let mut results = [Ok(0); D];
+                let mut patience = 0..3;
+                let before = self.submitter.in_flight();
+                let result = self.submitter.exchange(
+                    &mut results[before..],
+                    |_| Submission::new(Op::NOP, [3; 6]),
+                    || {
+                        self.completer.answer(3, Op::NOP, |_| Ok(4));
+                    },
+                    || patience.next().is_some(),
+                );
+                if result != Err(Error::Empty) {
+                    self.note(0, result);
                 }
             }
             b'c' => {

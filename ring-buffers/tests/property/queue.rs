@@ -4,9 +4,10 @@
 use crate::mapping::mapping;
 use crate::{memory, seed_for};
 use proptest::prelude::*;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use tenon_abi::{Op, Status, Submission};
-use tenon_rings::call::{CompleterState, Outcome};
+use tenon_rings::call::{CompleterState, Fetched, Outcome};
 use tenon_rings::{Completer, Error, Submitter, Ticket, Words};
 
 #[derive(Clone, Debug)]
@@ -16,6 +17,9 @@ enum Step {
     Abandon(usize),
     Reap,
     Fetch,
+    Answer(u32),
+    /// Submits so many, has the host answer at most so many at once, and waits for it to serve so many more.
+    Exchange(usize, u32, usize),
     Complete(usize, u16, u64),
 }
 
@@ -25,9 +29,22 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any::<usize>().prop_map(Step::Poll),
         1 => any::<usize>().prop_map(Step::Abandon),
         1 => Just(Step::Reap),
-        4 => Just(Step::Fetch),
+        3 => Just(Step::Fetch),
+        2 => (0u32..6).prop_map(Step::Answer),
+        2 => (0usize..6, 0u32..6, 0usize..6).prop_map(|(n, at_once, late)| Step::Exchange(n, at_once, late)),
         4 => (any::<usize>(), 0u16..3, any::<u64>()).prop_map(|(n, status, value)| Step::Complete(n, status, value)),
     ]
+}
+
+/// What the host answers on the spot: no `PROBE`.
+fn answer(submission: &Submission) -> Result<u64, Status> {
+    let [kind, value, ..] = submission.args.map(|word| word.get());
+    if kind.is_multiple_of(4) { Err(Status::DENIED) } else { Ok(value) }
+}
+
+/// The operation of a call: what the host does not answer on the spot is a `PROBE`.
+fn submission(arguments: [u64; 6]) -> Submission {
+    Submission::new(if arguments[0].is_multiple_of(3) { Op::PROBE } else { Op::NOP }, arguments)
 }
 
 /// What became of a call on the guest's side.
@@ -38,6 +55,9 @@ enum Fate {
     Arrived(Outcome),
     Over,
 }
+
+/// The id of a call that nobody but the queue has seen.
+const UNKNOWN: u16 = u16::MAX;
 
 /// The queue as a list of calls.
 #[derive(Default)]
@@ -65,6 +85,69 @@ impl Reference {
             fate => panic!("{fate:?}: completed twice"),
         };
         true
+    }
+
+    /// The host's `fetch` said this.
+    fn fetch(&mut self, result: Result<Fetched, Error>, depth: usize) {
+        match result {
+            Ok(fetched) => {
+                self.fetch_next(fetched.id, &fetched.submission);
+                assert_eq!(fetched.op, fetched.submission.op());
+                self.in_flight.push(self.fetched - 1);
+            }
+            Err(error) if self.in_flight.len() == depth => assert_eq!(error, Error::Full),
+            Err(error) => assert_eq!((error, self.fetched), (Error::Empty, self.ids.len())),
+        }
+    }
+
+    fn fetch_next(&mut self, id: u16, found: &Submission) {
+        let call = self.fetched;
+        if self.ids[call] == UNKNOWN {
+            for (other, fate) in self.ids.iter().zip(&self.fates) {
+                assert!(*other != id || *fate == Fate::Over, "an id is used twice");
+            }
+            self.ids[call] = id;
+        }
+        assert_eq!((id, found.op()), (self.ids[call], submission(self.arguments[call]).op()));
+        assert_eq!(found.args.map(|word| word.get()), self.arguments[call]);
+        self.fetched += 1;
+    }
+
+    /// The host answers at most `budget` of the operation `NOP`.
+    fn answer<W: Words>(&mut self, completer: &mut Completer<W>, budget: u32, depth: usize) {
+        let full = self.in_flight.len() == depth;
+        let answered = RefCell::new(Vec::new());
+        let run = completer.answer(budget, Op::NOP, |found| {
+            answered.borrow_mut().push(*found);
+            answer(found)
+        });
+        let answered = answered.into_inner();
+        assert_eq!(usize::try_from(run.answered).unwrap(), answered.len());
+        for found in answered {
+            self.fetch_next(found.id(), &found);
+            let (status, value) =
+                answer(&found).map_or_else(|status| (status, 0), |value| (Status::OK, value));
+            self.written.push_back((self.fetched - 1, Outcome { status, value }));
+        }
+        match run.next {
+            None => assert!(run.answered == budget && !full),
+            Some(result) => {
+                assert!(run.answered < budget || full || budget == 0);
+                assert!(!result.as_ref().is_ok_and(|fetched| fetched.op == Op::NOP), "it could answer that");
+                self.fetch(result, depth);
+            }
+        }
+    }
+
+    fn complete<W: Words>(&mut self, completer: &mut Completer<W>, n: usize, status: u16, value: u64) {
+        if self.in_flight.is_empty() {
+            return;
+        }
+        let call = self.in_flight.swap_remove(n % self.in_flight.len());
+        assert!(completer.complete(self.ids[call], Status(status), value));
+        assert!(!completer.complete(self.ids[call], Status(status), value), "completed twice");
+        let value = if status == 0 { value } else { 0 };
+        self.written.push_back((call, Outcome { status: Status(status), value }));
     }
 
     fn poll(&mut self, call: usize) -> Option<Outcome> {
@@ -97,7 +180,7 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
     let end = (0..total).flat_map(|n| [Step::Fetch, Step::Complete(n, 0, 5), Step::Poll(0), Step::Reap]);
     for step in steps.into_iter().chain(end) {
         match step {
-            Step::Submit(arguments) => match submitter.submit(Submission::new(Op::NOP, arguments)) {
+            Step::Submit(arguments) => match submitter.submit(submission(arguments)) {
                 Ok(ticket) => {
                     assert!(reference.unfinished() < D, "more than the depth");
                     for (id, fate) in reference.ids.iter().zip(&reference.fates) {
@@ -131,25 +214,63 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                 assert_eq!(submitter.is_ready(), !reference.written.is_empty());
                 assert_eq!(submitter.reap().unwrap(), reference.reap());
             }
-            Step::Fetch => match completer.fetch() {
-                Ok(fetched) => {
-                    let call = reference.fetched;
-                    assert_eq!(fetched.id, reference.ids[call]);
-                    assert_eq!(fetched.submission.args.map(|word| word.get()), reference.arguments[call]);
-                    reference.fetched += 1;
-                    reference.in_flight.push(call);
+            Step::Fetch => reference.fetch(completer.fetch(), D),
+            Step::Answer(budget) => reference.answer(&mut completer, budget, D),
+            Step::Exchange(count, at_once, late) => {
+                let before = reference.unfinished();
+                let first = reference.ids.len();
+                let mut results = vec![Err(Status::OK); count];
+                let arguments = |n: usize| [n, n + 1, 7, 8, 9, 10].map(|word| u64::try_from(word).unwrap());
+                if before + count <= D {
+                    for n in 0..count {
+                        reference.ids.push(UNKNOWN);
+                        reference.arguments.push(arguments(n));
+                        reference.fates.push(Fate::Waited);
+                    }
                 }
-                Err(error) if reference.in_flight.len() == D => assert_eq!(error, Error::Full),
-                Err(error) => assert_eq!((error, reference.fetched), (Error::Empty, reference.ids.len())),
-            },
-            Step::Complete(n, status, value) if !reference.in_flight.is_empty() => {
-                let call = reference.in_flight.swap_remove(n % reference.in_flight.len());
-                assert!(completer.complete(reference.ids[call], Status(status), value));
-                assert!(!completer.complete(reference.ids[call], Status(status), value), "completed twice");
-                let value = if status == 0 { value } else { 0 };
-                reference.written.push_back((call, Outcome { status: Status(status), value }));
+                let reaped = submitter.reaped();
+                let host = RefCell::new((&mut completer, &mut reference));
+                let mut late = 0..late;
+                let result = submitter.exchange(
+                    &mut results,
+                    |n| submission(arguments(n)),
+                    || {
+                        let (completer, reference) = &mut *host.borrow_mut();
+                        reference.answer(completer, at_once, D);
+                    },
+                    || {
+                        if late.next().is_none() {
+                            return false;
+                        }
+                        let (completer, reference) = &mut *host.borrow_mut();
+                        reference.fetch(completer.fetch(), D);
+                        // The youngest first, so that results come out of order.
+                        reference.complete(completer, usize::MAX, 0, 11);
+                        true
+                    },
+                );
+                if before + count > D {
+                    assert_eq!((result, submitter.in_flight()), (Err(Error::Full), before));
+                    continue;
+                }
+                for _ in 0..submitter.reaped().wrapping_sub(reaped) {
+                    assert!(reference.reap(), "a completion from nowhere");
+                }
+                for (call, found) in (first..).zip(&results) {
+                    let expected = match reference.fates[call] {
+                        Fate::Arrived(outcome) if outcome.status == Status::OK => Ok(outcome.value),
+                        Fate::Arrived(outcome) => Err(outcome.status),
+                        _ => Err(Status::INDETERMINATE),
+                    };
+                    assert_eq!(*found, expected, "result {}", call - first);
+                    let arrived = matches!(reference.fates[call], Fate::Arrived(_));
+                    reference.fates[call] = if arrived { Fate::Over } else { Fate::Abandoned };
+                }
+                let given_up = results.contains(&Err(Status::INDETERMINATE));
+                assert_eq!(result, if given_up { Err(Error::Empty) } else { Ok(()) });
             }
-            Step::Poll(_) | Step::Abandon(_) | Step::Complete(..) => {}
+            Step::Complete(n, status, value) => reference.complete(&mut completer, n, status, value),
+            Step::Poll(_) | Step::Abandon(_) => {}
         }
         let abandoned = reference.fates.iter().filter(|fate| **fate == Fate::Abandoned).count();
         assert_eq!(submitter.in_flight(), reference.unfinished());
