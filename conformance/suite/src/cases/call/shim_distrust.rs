@@ -168,10 +168,10 @@ fn random_host(ctx: &Ctx) -> Outcome {
         random.set(generator);
         word
     };
-    for _ in 0..12 {
+    for _ in 0..8 {
         let fake = Fake::new(ctx.env)?;
         let vcpu = fake.attach()?;
-        for _ in 0..12 {
+        for _ in 0..10 {
             // Something that counts, something that nearly counts, something else.
             for _ in 0..1 + draw() % 3 {
                 match draw() % 4 {

@@ -13,7 +13,7 @@ pub const CASES: &[Case] = &[
     case("call.cleared-slot", &["CALL-5", "SES-2"], Needs::NONE, cleared_slot),
     case("call.depth-1", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 1, 120)),
     case("call.depth-2", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 2, 240)),
-    case("call.depth-64", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 64, 1000)),
+    case("call.depth-64", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 64, 640)),
     case("call.depth-max", &["CALL-1", "DISC-9"], Needs::NONE, depth_max),
 ];
 
@@ -53,16 +53,16 @@ fn nothing_happened(bound: &mut Bound, what: &'static str) -> Outcome {
 
 fn wrong_turn(ctx: &Ctx) -> Outcome {
     let desk = Desk::new(ctx.env)?;
-    let mut bound = desk.attach(desk.features(), 4)?;
+    let mut bound = desk.attach(desk.features(), 2)?;
     // Two laps, so that slots with the last lap's turn are among them.
-    for call in 0..8u64 {
+    for call in 0..4u64 {
         let right = bound.seed.wrapping_add(bound.next).wrapping_add(1);
         let strange = [
             right.wrapping_add(1),
             right.wrapping_sub(1),
             0,
-            right.wrapping_add(4),
-            right.wrapping_sub(4),
+            right.wrapping_add(2),
+            right.wrapping_sub(2),
             right ^ (1 << 31),
             right.wrapping_sub(bound.seed),
             !right,
@@ -84,9 +84,9 @@ fn wrong_turn(ctx: &Ctx) -> Outcome {
 fn cleared_slot(ctx: &Ctx) -> Outcome {
     let desk = Desk::new(ctx.env)?;
     // Whatever the seed: no session takes cleared memory for a submission.
-    for _ in 0..4 {
-        let mut bound = desk.attach(desk.features(), 16)?;
-        for call in 0..17 {
+    for _ in 0..3 {
+        let mut bound = desk.attach(desk.features(), 8)?;
+        for call in 0..9 {
             nothing_happened(&mut bound, "a cleared slot was fetched")?;
             equal(bound.call(op::NOP, [call, 0, 0, 0, 0, 0])?.value, call, "NOP")?;
         }

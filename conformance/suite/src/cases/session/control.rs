@@ -174,7 +174,7 @@ fn random(ctx: &Ctx) -> Outcome {
     let desk = Desk::new(ctx.env)?;
     let mut random = Random::new(ctx.seed ^ 0x5e55);
     let (_, area) = raw::pages(ctx.env, 0x2_0000, 0x1_0000)?;
-    for _ in 0..150 {
+    for _ in 0..100 {
         let mut request = Control::new(ctx.env, random.below(5) as u16);
         for word in &mut request.0[2..] {
             *word = match random.below(8) {

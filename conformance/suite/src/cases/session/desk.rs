@@ -98,7 +98,7 @@ impl Desk {
 /// Time for a host that serves in another thread to do what it must not do. What stays undone here may only be late: a
 /// case follows up with something that has to work.
 pub(crate) fn settle(env: &dyn Env) {
-    for _ in 0..300 {
+    for _ in 0..100 {
         env.relax();
     }
 }

@@ -50,14 +50,14 @@ const SEED: u32 = 0x0001_2344;
 
 impl Fake {
     pub(crate) fn new(env: &'static dyn Env) -> Result<Self, Fail> {
-        let (window, _) = raw::pages(env, 0x4000, 0x1000)?;
+        let (window, _) = raw::pages(env, 0x2000, 0x1000)?;
         // Magic; version 0.1 and size; WINDOW and CONSOLE; 4 KiB; limits as small as they may be.
         let fixed = [
             (0x00, u64::from_le_bytes(*b"Tenon\0DR")),
             (0x08, (1 << 16) | (256 << 32)),
             (0x10, 0x21),
             (0x18, 1 << 12),
-            (0x38, 0x4000),
+            (0x38, 0x2000),
             (0x40, 1 | (64 << 32)),
             (0x48, 256 | (64 << 32)),
             (0x50, 4096),
@@ -67,7 +67,7 @@ impl Fake {
         for (offset, value) in fixed {
             store(&window, offset, value);
         }
-        let pages = SuitePlatform::new(env).pages(1 << 16, Granule::K64)?;
+        let pages = SuitePlatform::new(env).pages(0x1000, Granule::K4)?;
         Ok(Self {
             env,
             window,
@@ -91,14 +91,15 @@ impl Fake {
         Session::open(self, found, scratch, Wish::default())
     }
 
-    /// Pages for a vCPU, dirty from top to bottom.
+    /// Pages for a vCPU, its area dirty from top to bottom.
     pub(crate) fn vcpu_pages(&self) -> Result<Pages, Fail> {
-        let pages = SuitePlatform::new(self.env).pages(0x2000, Granule::K4)?;
+        let pages = SuitePlatform::new(self.env).pages(0x1000, Granule::K4)?;
         let mapping = pages.mapping();
-        for offset in (0..mapping.byte_len()).step_by(8) {
+        let len = 0x200 + DEPTH * 64;
+        for offset in (0..len).step_by(8) {
             store(&mapping, offset, u64::MAX);
         }
-        self.guest.set(mapping.slice(0, (0x200 + DEPTH * 64) / 8));
+        self.guest.set(mapping.slice(0, len / 8));
         Ok(pages)
     }
 

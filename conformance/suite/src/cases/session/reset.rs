@@ -168,7 +168,7 @@ fn stale_pages(ctx: &Ctx) -> Outcome {
             old.wait()?;
         }
     }
-    for lap in 0..6 {
+    for lap in 0..3 {
         desk.reset()?;
         desk.open()?;
         // Not cleared, against SES-2: the turns alone have to tell.
