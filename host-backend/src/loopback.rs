@@ -10,6 +10,15 @@
 pub mod arena;
 mod bell;
 pub mod host;
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may panic"
+)]
+mod tests;
 
 pub use arena::{Arena, Piece};
 pub use host::{Act, Loopback, Timing};

@@ -106,6 +106,26 @@ impl Words for Piece {
     }
 
     #[inline(always)]
+    fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
+        self.mapping.publish(first, body, tail, sites);
+    }
+
+    #[inline(always)]
+    fn take<const N: usize>(
+        &self,
+        first: usize,
+        wanted: impl FnOnce(u64) -> bool,
+        sites: [Site; 2],
+    ) -> (u64, Option<[u64; N]>) {
+        self.mapping.take(first, wanted, sites)
+    }
+
+    #[inline(always)]
+    fn load_run<const N: usize>(&self, first: usize, site: Site) -> [u64; N] {
+        self.mapping.load_run(first, site)
+    }
+
+    #[inline(always)]
     fn slice(&self, first: usize, len: usize) -> Option<Self> {
         Some(Self { mapping: self.mapping.slice(first, len)?, block: Arc::clone(&self.block) })
     }

@@ -159,8 +159,13 @@ impl Cpus {
     /// Asks a CPU to stop; `false` if it executes nothing anyway.
     pub fn stop(&self, vcpu: u32) -> bool {
         let Some(cpu) = self.get(vcpu) else { return false };
-        cpu.change(|state| state.stop = true);
-        cpu.lock().threaded
+        // In one step: whoever stops afterwards announces it.
+        let mut executes = false;
+        cpu.change(|state| {
+            state.stop = true;
+            executes = state.threaded;
+        });
+        executes
     }
 
     /// Entry and argument of VCPU_START for `run` on CPU `cpu`.
