@@ -204,7 +204,9 @@ impl<M: Memory> Domain<M> {
             Ok(false) => {}
             Err(Error::Corrupt(corrupt)) => {
                 areas.call.latch_corrupt(corrupt);
-                self.show_state(vcpu, lane, corrupt.to_word());
+                // What was latched first stands (CALL-15).
+                let latched = areas.call.state().corrupt.unwrap_or(corrupt);
+                self.show_state(vcpu, lane, latched.to_word());
             }
             Err(_) => {}
         }
@@ -249,11 +251,13 @@ pub(crate) fn arguments<const N: usize>(submission: &Submission) -> Result<[u64;
     if rest == 0 { Ok(arguments) } else { Err(Status::BAD_RESERVED) }
 }
 
-/// The payload of a submission, copied, and its third argument where it carries a range (CALL-10, REG-2, REG-3).
+/// The payload of a submission, copied, and its third argument where it carries a range (CALL-10, REG-2, REG-3). One that is longer than `limit` is
+/// refused; what lies beyond the first `room` bytes is not copied.
 pub(crate) fn payload<M: Memory>(
     domain: &Domain<M>,
     submission: &Submission,
     limit: u32,
+    room: usize,
 ) -> Result<(Vec<u8>, u64), Status> {
     match submission.flags.get() {
         0 => {
@@ -263,8 +267,9 @@ pub(crate) fn payload<M: Memory>(
             }
             let range = Range::check(&domain.memory, address, len)?;
             // Bounded by `limit`, which is the host's.
-            let mut bytes = vec![0; usize::try_from(len).map_err(|_| Status::TOO_LONG)?];
-            if !domain.memory.read(range.region, range.offset, &mut bytes) {
+            let mut bytes = vec![0; usize::try_from(len).map_err(|_| Status::TOO_LONG)?.min(room)];
+            // Nothing is wanted of an empty range, and memory that ends there may refuse it (REG-3).
+            if !bytes.is_empty() && !domain.memory.read(range.region, range.offset, &mut bytes) {
                 return Err(Status::BAD_RANGE);
             }
             Ok((bytes, extra))
@@ -279,7 +284,7 @@ pub(crate) fn payload<M: Memory>(
             if rest.iter().any(|&byte| byte != 0) {
                 return Err(Status::BAD_RESERVED);
             }
-            Ok((used.to_vec(), 0))
+            Ok((used.get(..count.min(room)).unwrap_or_default().to_vec(), 0))
         }
         _ => Err(Status::BAD_RESERVED),
     }

@@ -62,6 +62,8 @@ pub struct Config {
     pub max_events: u32,
     /// Port numbers are below this.
     pub max_ports: u32,
+    /// Direct ports that may be bound at once. Each costs the attachment an interrupt line, and KVM's a file descriptor.
+    pub max_direct: u32,
     /// Largest payload of one call in bytes.
     pub max_payload: u32,
     /// Largest entry and argument of VCPU_START: what the platform's start state can carry (VCPU-5).
@@ -86,6 +88,7 @@ impl Config {
             max_depth: 256,
             max_events: 4096,
             max_ports: 1024,
+            max_direct: 64,
             max_payload: 65_536,
             max_start: u64::MAX,
             seed,

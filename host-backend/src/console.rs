@@ -49,12 +49,13 @@ impl<M: Memory> Domain<M> {
 
     pub(crate) fn console_write(&mut self, submission: &Submission) -> Result<Done, Status> {
         let limit = self.config.max_payload;
-        let (mut bytes, extra) = payload(self, submission, limit)?;
+        // Copying what there is no room for would be work for nothing, a megabyte at a time.
+        let room = OUTPUT_MAX.saturating_sub(self.state.console.output.len());
+        let (bytes, extra) = payload(self, submission, limit, room)?;
         if extra != 0 {
             return Err(Status::BAD_RESERVED);
         }
         let output = &mut self.state.console.output;
-        bytes.truncate(OUTPUT_MAX.saturating_sub(output.len()));
         if output.is_empty() && !bytes.is_empty() {
             self.actions.push(Action::Output);
         }

@@ -8,6 +8,7 @@ use crate::event::Port;
 use crate::memory::Memory;
 use crate::region::Range;
 use crate::vcpu::{Areas, Place, Positions};
+use alloc::vec::Vec;
 use tenon_abi::control::MAGIC;
 use tenon_abi::status::{QueueState, StateWord};
 use tenon_abi::vcpu::{Sizes, host};
@@ -125,6 +126,7 @@ impl<M: Memory> Domain<M> {
     fn reset(&mut self) -> u64 {
         self.state.console.read = None;
         self.ports.fill(Port::default());
+        self.direct = 0;
         for vcpu in &mut self.vcpus {
             vcpu.end_session();
         }
@@ -145,20 +147,19 @@ impl<M: Memory> Domain<M> {
     fn window_room(&self, len: u64) -> Option<u64> {
         let granule = self.granule();
         let len = granule.round_up(len)?;
+        let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
+        let taken =
+            places.filter_map(|place| Some((place.host, granule.round_up(place.sizes().host_len())?)));
+        let mut taken: Vec<(u64, u64)> = taken.collect();
+        taken.sort_unstable();
         let mut at = granule.size();
-        // Each pass moves beyond one taken place, so there are at most as many passes as vCPUs.
-        for _ in 0..=self.vcpus.len() {
-            let end = at.checked_add(len)?;
-            let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
-            let blocking = places
-                .filter_map(|place| Some((place.host, granule.round_up(place.sizes().host_len())?)))
-                .find(|&(start, taken)| start < end && at < start.saturating_add(taken));
-            match blocking {
-                Some((start, taken)) => at = start.checked_add(taken)?,
-                None => return (end <= self.config.window_len).then_some(at),
+        for (start, taken) in taken {
+            if at.checked_add(len)? <= start {
+                break;
             }
+            at = start.checked_add(taken)?;
         }
-        None
+        (at.checked_add(len)? <= self.config.window_len).then_some(at)
     }
 
     pub(crate) fn window_words(&self, at: u64, len: u64) -> Option<M::Words> {

@@ -26,6 +26,8 @@ pub struct Domain<M: Memory> {
     pub(crate) state: Core,
     pub(crate) vcpus: Vec<Vcpu<M::Words>>,
     pub(crate) ports: Vec<Port>,
+    /// How many of them are direct.
+    pub(crate) direct: u32,
     pub(crate) actions: Actions,
     pub(crate) crash: Option<CrashRecord>,
     /// The guest asked for its end: nothing more is served.
@@ -82,6 +84,7 @@ impl<M: Memory> Domain<M> {
             state,
             vcpus,
             ports: vec![Port::default(); ports],
+            direct: 0,
             actions: Actions::default(),
             crash: None,
             ended: false,

@@ -65,7 +65,11 @@ impl<M: Memory> Domain<M> {
         if self.areas_mut(vcpu).is_none() {
             return Err(Status::NOT_FOUND);
         }
+        if self.direct >= self.config.max_direct {
+            return Err(Status::NO_CAPACITY);
+        }
         *self.port_mut(port)? = Port { target: Some(Target::Direct { vcpu, vector }), last: None };
+        self.direct = self.direct.saturating_add(1);
         self.actions.push(Action::RouteDirect { port, vcpu, vector });
         Ok(Done::Value(0))
     }
@@ -89,7 +93,8 @@ impl<M: Memory> Domain<M> {
         let untaken = self.detach(port)?;
         *self.port_mut(port)? = Port { target: Some(target), last: None };
         if untaken {
-            self.raise_port(port)?;
+            // The port has moved, whatever its new ring turns out to be: that stands in the ring's state word (EVT-20).
+            let _ = self.raise_port(port);
         }
         Ok(Done::Value(0))
     }
@@ -138,9 +143,7 @@ impl<M: Memory> Domain<M> {
     fn give_back(&mut self, vcpu: u32, reserved: [u32; 2]) {
         for (class, count) in (0..CLASSES).zip(reserved) {
             for _ in 0..count {
-                if let Some(ring) = self.ring_mut(vcpu, class) {
-                    ring.release(None);
-                }
+                self.release(vcpu, class, None);
             }
         }
     }
@@ -148,6 +151,7 @@ impl<M: Memory> Domain<M> {
     /// Releases a port; whether its last entry is untaken.
     fn detach(&mut self, port: u32) -> Result<bool, Status> {
         if let Some(Target::Direct { .. }) = self.port(port)?.target {
+            self.direct = self.direct.saturating_sub(1);
             self.actions.push(Action::UnrouteDirect { port });
         }
         self.detach_quietly(port)
@@ -156,11 +160,19 @@ impl<M: Memory> Domain<M> {
     fn detach_quietly(&mut self, port: u32) -> Result<bool, Status> {
         let old = core::mem::take(self.port_mut(port)?);
         match old.target.ok_or(Status::NOT_FOUND)? {
-            Target::Ring { vcpu, class } => {
-                Ok(self.ring_mut(vcpu, class).is_some_and(|ring| ring.release(old.last)))
-            }
+            Target::Ring { vcpu, class } => Ok(self.release(vcpu, class, old.last)),
             Target::Direct { .. } => Ok(false),
         }
+    }
+
+    /// Gives an entry's reservation back; whether the entry is untaken. A breach that shows on the way is told (EVT-20).
+    fn release(&mut self, vcpu: u32, class: u32, last: Option<u64>) -> bool {
+        let Some(ring) = self.ring_mut(vcpu, class) else { return false };
+        let untaken = ring.release(last);
+        if let Some(corrupt) = ring.state().corrupt {
+            self.show_ring_state(vcpu, class, corrupt.to_word());
+        }
+        untaken
     }
 
     /// Checks vCPU and class and reserves an entry (EVT-3, EVT-4).
@@ -189,9 +201,11 @@ impl<M: Memory> Domain<M> {
             }
             Target::Ring { vcpu, class } => {
                 let ring = self.ring_mut(vcpu, class).ok_or(Status::NOT_FOUND)?;
-                match ring.raise(number, &mut last) {
+                let raised = ring.raise(number, &mut last);
+                // Whatever came of it: an entry may have been written before the ring was found corrupt.
+                self.port_mut(number)?.last = last;
+                match raised {
                     Ok(Raised::Written { upcall }) => {
-                        self.port_mut(number)?.last = last;
                         if upcall && self.has(Features::UPCALL) {
                             self.owe(vcpu);
                         }

@@ -4,10 +4,11 @@
 //! A saved submission is unfetched in the guest's memory, or in flight here with what its operation needs, or completed in
 //! memory; nothing else exists between two entries into the core.
 
+use crate::action::Action;
 use crate::config::Config;
 use crate::domain::{Core, Domain};
 use crate::error::Error;
-use crate::event::Port;
+use crate::event::{Port, Target};
 use crate::lifecycle::CrashRecord;
 use crate::memory::Memory;
 use crate::region::Range;
@@ -28,6 +29,7 @@ pub struct State {
     vcpus: Vec<SavedVcpu>,
     ports: Vec<Port>,
     crash: Option<CrashRecord>,
+    ended: bool,
 }
 
 /// Changes with each change of [`State`]'s meaning.
@@ -36,7 +38,8 @@ const STATE_VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedVcpu {
     running: bool,
-    stopping: Option<(u32, u16)>,
+    stopping: bool,
+    asked: Option<(u32, u16)>,
     vector: Option<u8>,
     owed: bool,
     areas: Option<SavedAreas>,
@@ -75,6 +78,7 @@ impl<M: Memory> Domain<M> {
         let vcpus = self.vcpus.iter().map(|vcpu| SavedVcpu {
             running: vcpu.running,
             stopping: vcpu.stopping,
+            asked: vcpu.asked,
             vector: vcpu.vector,
             owed: vcpu.owed,
             areas: vcpu.areas.as_ref().map(|areas| SavedAreas {
@@ -91,11 +95,13 @@ impl<M: Memory> Domain<M> {
             vcpus: vcpus.collect(),
             ports: self.ports.clone(),
             crash: self.crash.clone(),
+            ended: self.ended,
         }
     }
 
     /// A domain that goes on where `state` was saved, over memory with the same contents. Every bound vCPU gets a spurious upcall
-    /// (EVT-13), because what was armed is not part of the state.
+    /// (EVT-13), because what was armed is not part of the state. The actions tell a new attachment what the old one knew: interrupt routes, vCPUs
+    /// that are to stop, output that waits.
     ///
     /// # Errors
     ///
@@ -109,7 +115,7 @@ impl<M: Memory> Domain<M> {
             return Err(Error::BadState("it has another number of ports or vCPUs"));
         }
         domain.ports = state.ports;
-        domain.crash = state.crash;
+        (domain.crash, domain.ended) = (state.crash, state.ended);
         for (vcpu, saved) in (0u32..).zip(state.vcpus) {
             let areas = match saved.areas {
                 Some(areas) => Some(domain.restore_areas(&areas)?),
@@ -118,11 +124,26 @@ impl<M: Memory> Domain<M> {
             let bound = areas.is_some();
             if let Some(slot) = domain.vcpu_mut(vcpu) {
                 (slot.running, slot.vector, slot.owed) = (saved.running, saved.vector, saved.owed);
-                (slot.stopping, slot.areas) = (saved.stopping, areas);
+                (slot.stopping, slot.asked, slot.areas) = (saved.stopping, saved.asked, areas);
+            }
+            if saved.vector.is_some() {
+                domain.actions.push(Action::Route { vcpu, vector: saved.vector });
+            }
+            if saved.stopping {
+                domain.actions.push(Action::Stop { vcpu });
             }
             if bound {
                 domain.owe(vcpu);
             }
+        }
+        for (number, port) in (0u32..).zip(&domain.ports) {
+            if let Some(Target::Direct { vcpu, vector }) = port.target {
+                domain.direct = domain.direct.saturating_add(1);
+                domain.actions.push(Action::RouteDirect { port: number, vcpu, vector });
+            }
+        }
+        if !domain.state.console.output.is_empty() {
+            domain.actions.push(Action::Output);
         }
         Ok(domain)
     }

@@ -14,8 +14,10 @@ use tenon_rings::{Completer, Raiser, Words};
 /// One vCPU as the host sees it.
 pub(crate) struct Vcpu<W> {
     pub(crate) running: bool,
-    /// The queue and the id that asked it to stop, until it has (VCPU-6).
-    pub(crate) stopping: Option<(u32, u16)>,
+    /// It was asked to stop and has not yet (VCPU-6).
+    pub(crate) stopping: bool,
+    /// The queue and the id of that request; `None` once they are gone, as the id may belong to another request by then.
+    pub(crate) asked: Option<(u32, u16)>,
     pub(crate) vector: Option<u8>,
     /// An upcall is owed and was not handed to the attachment (VCPU-8).
     pub(crate) owed: bool,
@@ -26,7 +28,7 @@ pub(crate) struct Vcpu<W> {
 
 impl<W> Vcpu<W> {
     pub(crate) const fn new(running: bool) -> Self {
-        Self { running, stopping: None, vector: None, owed: false, queued: false, areas: None }
+        Self { running, stopping: false, asked: None, vector: None, owed: false, queued: false, areas: None }
     }
 
     /// Forgets what belonged to the session.
@@ -145,15 +147,20 @@ impl<M: Memory> Domain<M> {
         if vcpu == target || self.areas_mut(target).is_none() {
             return Err(Status::BAD_ARGUMENT);
         }
-        if self.vcpu_mut(vcpu).is_none_or(|slot| !slot.running || slot.stopping.is_some()) {
+        if self.vcpu_mut(vcpu).is_none_or(|slot| !slot.running || slot.stopping) {
             return Err(Status::BAD_STATE);
         }
         self.move_ports(vcpu, target)?;
         if self.state.console.read.is_some_and(|read| Lane::of(read.queue).0 == vcpu) {
             self.state.console.read = None;
         }
+        // Its queue goes, and with it what was asked there.
+        for slot in &mut self.vcpus {
+            slot.asked = slot.asked.filter(|&(queue, _)| Lane::of(queue).0 != vcpu);
+        }
+        let asked = (Lane::of(queue).0 != vcpu).then_some((queue, id));
         if let Some(slot) = self.vcpu_mut(vcpu) {
-            *slot = Vcpu { stopping: Some((queue, id)), ..Vcpu::new(true) };
+            *slot = Vcpu { stopping: true, asked, ..Vcpu::new(true) };
         }
         self.actions.push(Action::Stop { vcpu });
         Ok(Done::Later)
@@ -162,9 +169,12 @@ impl<M: Memory> Domain<M> {
     /// The vCPU of an [`Action::Stop`] executes nothing more: completes the request that asked for it (VCPU-6).
     pub fn stopped(&mut self, vcpu: u32) {
         let Some(slot) = self.vcpu_mut(vcpu) else { return };
-        if let Some((queue, id)) = slot.stopping.take() {
-            slot.running = false;
-            // A vCPU that stopped itself has no queue any more, and a session that ended has no requests: nobody is told.
+        if !core::mem::take(&mut slot.stopping) {
+            return;
+        }
+        slot.running = false;
+        // A vCPU that stopped itself has no queue any more, and a session that ended has no requests: nobody is told.
+        if let Some((queue, id)) = slot.asked.take() {
             self.complete_later(queue, id, Status::OK, 0);
         }
     }

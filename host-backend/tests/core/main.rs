@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The core alone, driven word by word: what a guest may do to it, and what an embedder may.
+
+mod budget;
+mod direct;
+mod event;
+mod limits;
+mod memory;
+mod saved;
+mod stop;
+mod tools;
+mod window;

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A guest by hand: it writes each word itself.
+
+use std::cell::Cell;
+
+use tenon_abi::status::StateWord;
+use tenon_abi::vcpu::{Sizes, guest, host};
+use tenon_abi::{ControlOp, ControlRequest, Entry, Features, Op, Status, Submission, Tail, turn};
+use tenon_host::loopback::{Arena, Piece};
+use tenon_host::{Action, Conduit, Config, Domain, Memory, Served};
+use tenon_rings::{Site, Words};
+use zerocopy::{FromZeros, IntoBytes};
+
+/// Distance between the guest-written areas of two vCPUs.
+pub(crate) const AREA: u64 = 0x4_0000 + 0x1000;
+/// Where payload may lie: between the control frame and the areas.
+pub(crate) const PAYLOAD: u64 = 0x1000;
+/// Where the areas begin.
+const AREAS: u64 = 0x10_0000;
+
+/// Memory of which an embedder takes parts away.
+pub(crate) struct Patchy {
+    arena: Arena,
+    pub(crate) len: Cell<u64>,
+    pub(crate) hole: Cell<(u64, u64)>,
+    /// Largest payload that was copied out at once.
+    pub(crate) longest: Cell<usize>,
+}
+
+impl Patchy {
+    fn reachable(&self, offset: u64, len: u64) -> bool {
+        let (from, to) = self.hole.get();
+        // Empty ranges are refused at the end, as vm-memory does.
+        len > 0 && offset + len <= self.len.get() && (offset + len <= from || offset >= to)
+    }
+}
+
+impl Memory for Patchy {
+    type Words = Piece;
+
+    fn region_len(&self, region: u16) -> Option<u64> {
+        (region == 0).then(|| self.len.get())
+    }
+
+    fn words(&self, region: u16, offset: u64, len: u64) -> Option<Piece> {
+        if !self.reachable(offset, len) {
+            return None;
+        }
+        self.arena.words(region, offset, len)
+    }
+
+    fn read(&self, region: u16, offset: u64, out: &mut [u8]) -> bool {
+        self.longest.set(self.longest.get().max(out.len()));
+        self.reachable(offset, out.len() as u64) && self.arena.read(region, offset, out)
+    }
+
+    fn write(&self, region: u16, offset: u64, data: &[u8]) -> bool {
+        self.reachable(offset, data.len() as u64) && self.arena.write(region, offset, data)
+    }
+
+    fn window(&self) -> Piece {
+        self.arena.window()
+    }
+}
+
+/// A bound vCPU in the guest's books.
+#[derive(Clone, Copy)]
+struct Book {
+    area: u64,
+    /// Offset in the window, or in region 0.
+    host: u64,
+    sizes: Sizes,
+    next: [u32; 2],
+    taken: [u32; 2],
+    events: [u32; 2],
+}
+
+/// A result: id, status, value.
+pub(crate) type Taken = (u16, Status, u64);
+
+pub(crate) struct Guest {
+    pub(crate) domain: Domain<Patchy>,
+    pub(crate) arena: Arena,
+    books: Vec<Option<Book>>,
+    ticket: u32,
+}
+
+/// Limits that are small enough to be reached.
+pub(crate) fn config(vcpus: u32) -> Config {
+    let mut config = Config::new(Conduit::call(true), vcpus, 7);
+    config.granules = 1 << 12;
+    config
+}
+
+pub(crate) fn small() -> Sizes {
+    Sizes { depth: 64, events: [16, 16] }
+}
+
+impl Guest {
+    /// A guest whose session is open with everything that the host offers.
+    pub(crate) fn open(config: Config) -> Self {
+        Self::open_without(config, Features::empty())
+    }
+
+    pub(crate) fn open_without(config: Config, unwanted: Features) -> Self {
+        let memory_len = AREAS + AREA * u64::from(config.max_vcpus);
+        let arena = Arena::new(memory_len as usize, config.window_len as usize).expect("memory");
+        let books = vec![None; config.max_vcpus as usize];
+        let memory = patchy(&arena);
+        let domain = Domain::new(config, memory).expect("the configuration is legal");
+        let mut this = Self { domain, arena, books, ticket: 0 };
+        this.negotiate(unwanted);
+        this
+    }
+
+    pub(crate) fn negotiate(&mut self, unwanted: Features) {
+        let features = self.domain.config().features & !unwanted.bits();
+        let result = self.control(ControlOp::NEGOTIATE, |request| {
+            request.minor.set(tenon_abi::VERSION.minor);
+            request.major.set(tenon_abi::VERSION.major);
+            request.granule.set(12);
+            request.features.set(features);
+        });
+        assert_eq!(result, (Status::OK, 0));
+    }
+
+    pub(crate) fn control(&mut self, op: ControlOp, fill: impl FnOnce(&mut ControlRequest)) -> (Status, u64) {
+        let mut request = ControlRequest::new_zeroed();
+        request.magic.set(tenon_abi::control::MAGIC);
+        request.op.set(op.0);
+        self.ticket += 1;
+        request.ticket.set(self.ticket);
+        request.session.set(self.domain.session());
+        fill(&mut request);
+        assert!(self.arena.write(0, 0, request.as_bytes()));
+        self.domain.control(0);
+        let result = Tail::from_word(self.window(0xa0));
+        assert_eq!(result.turn, self.ticket, "the request was not answered");
+        (Status(result.code), self.window(0x98))
+    }
+
+    pub(crate) fn reset(&mut self) {
+        assert_eq!(self.control(ControlOp::RESET, |_| {}).0, Status::OK);
+        self.books.fill(None);
+    }
+
+    pub(crate) fn try_bind(&mut self, vcpu: u32, sizes: Sizes) -> Status {
+        let area = AREAS + AREA * u64::from(vcpu);
+        let in_window = self.window(0x90) & Features::WINDOW.bits() != 0;
+        for word in (0..sizes.guest_len()).step_by(8) {
+            self.store(area + word, 0);
+        }
+        let donated = area + 0x2_0000;
+        let (status, value) = self.control(ControlOp::BIND, |request| {
+            request.vcpu.set(vcpu);
+            request.depth.set(sizes.depth);
+            request.events0.set(sizes.events[0]);
+            request.events1.set(sizes.events[1]);
+            request.guest_area.set(area);
+            request.host_area.set(if in_window { 0 } else { donated });
+        });
+        if status == Status::OK {
+            let host = if in_window { value } else { donated };
+            let book = Book { area, host, sizes, next: [0; 2], taken: [0; 2], events: [0; 2] };
+            self.books[vcpu as usize] = Some(book);
+        }
+        status
+    }
+
+    pub(crate) fn bind(&mut self, vcpu: u32) {
+        assert_eq!(self.try_bind(vcpu, small()), Status::OK);
+    }
+
+    fn book(&mut self, vcpu: u32) -> &mut Book {
+        self.books[vcpu as usize].as_mut().expect("the vCPU is bound")
+    }
+
+    /// Offset in the window of a bound vCPU's host-written area.
+    pub(crate) fn host_area(&mut self, vcpu: u32) -> u64 {
+        self.book(vcpu).host
+    }
+
+    pub(crate) fn window(&self, offset: u64) -> u64 {
+        self.arena.window().load((offset / 8) as usize, Site::ControlTake)
+    }
+
+    pub(crate) fn store(&self, offset: u64, value: u64) {
+        self.arena.memory().store((offset / 8) as usize, value, Site::SubmissionPublish);
+    }
+
+    /// Stores a word of a vCPU's guest-written area.
+    pub(crate) fn set(&mut self, vcpu: u32, offset: u64, value: u64) {
+        let area = self.book(vcpu).area;
+        self.store(area + offset, value);
+    }
+
+    /// A word of a vCPU's host-written area.
+    pub(crate) fn shown(&mut self, vcpu: u32, offset: u64) -> u64 {
+        let in_window = self.window(0x90) & Features::WINDOW.bits() != 0;
+        let at = self.book(vcpu).host + offset;
+        if in_window {
+            self.window(at)
+        } else {
+            self.arena.memory().load((at / 8) as usize, Site::ControlTake)
+        }
+    }
+
+    pub(crate) fn state(&mut self, vcpu: u32, offset: u64) -> StateWord {
+        StateWord::from_word(self.shown(vcpu, offset))
+    }
+
+    fn seed(&self) -> u32 {
+        tenon_abi::discovery::Session::from_word(self.window(0x80)).seed
+    }
+
+    /// Publishes a submission with an id of the caller's.
+    pub(crate) fn publish(&mut self, vcpu: u32, lane: usize, id: u16, submission: Submission) {
+        let seed = self.seed();
+        let book = self.book(vcpu);
+        let position = book.next[lane];
+        book.next[lane] = position.wrapping_add(1);
+        let slot = match lane {
+            0 => guest::SUBMISSIONS + u64::from(position % book.sizes.depth) * 64,
+            _ => guest::EMERGENCY,
+        };
+        let at = book.area + slot;
+        let mut words = submission.to_words();
+        words[7] = Tail { code: submission.op().0, id, turn: turn(seed, position) }.to_word();
+        for (word, value) in (0u64..).zip(words) {
+            self.store(at + word * 8, value);
+        }
+    }
+
+    pub(crate) fn submit(&mut self, vcpu: u32, id: u16, op: Op, args: [u64; 3]) {
+        let [a, b, c] = args;
+        self.publish(vcpu, 0, id, Submission::new(op, [a, b, c, 0, 0, 0]));
+    }
+
+    pub(crate) fn kick(&mut self, vcpu: u32) -> Served {
+        self.domain.serve(vcpu * 2, 256)
+    }
+
+    /// Completions that were not taken before.
+    pub(crate) fn take(&mut self, vcpu: u32, lane: usize) -> Vec<Taken> {
+        let seed = self.seed();
+        let mut all = Vec::new();
+        loop {
+            let Book { taken, sizes, .. } = *self.book(vcpu);
+            let offset = match lane {
+                0 => host::COMPLETIONS + u64::from(taken[0] % sizes.depth) * 16,
+                _ => host::EMERGENCY,
+            };
+            let tail = Tail::from_word(self.shown(vcpu, offset + 8));
+            if tail.turn != turn(seed, taken[lane]) {
+                return all;
+            }
+            all.push((tail.id, Status(tail.code), self.shown(vcpu, offset)));
+            self.book(vcpu).taken[lane] = taken[lane].wrapping_add(1);
+        }
+    }
+
+    /// One call, with nothing else in flight under id 60.
+    pub(crate) fn call(&mut self, vcpu: u32, op: Op, args: [u64; 3]) -> (Status, u64) {
+        self.submit(vcpu, 60, op, args);
+        while self.kick(vcpu).again {
+            self.actions();
+        }
+        let taken = self.take(vcpu, 0);
+        let found = taken.iter().find(|(id, ..)| *id == 60).expect("the call was completed");
+        (found.1, found.2)
+    }
+
+    pub(crate) fn ok(&mut self, vcpu: u32, op: Op, args: [u64; 3]) -> u64 {
+        let (status, value) = self.call(vcpu, op, args);
+        assert_eq!(status, Status::OK, "{op:?} {args:?}");
+        value
+    }
+
+    /// Entries of a ring that were not looked at before; `taken` is left to the caller.
+    pub(crate) fn entries(&mut self, vcpu: u32, class: usize) -> Vec<u32> {
+        let seed = self.seed();
+        let mut ports = Vec::new();
+        loop {
+            let Book { events, sizes, .. } = *self.book(vcpu);
+            let place = u64::from(events[class] % sizes.events[class]) * 8;
+            let entry = Entry::from_word(self.shown(vcpu, sizes.ring_offset(class as u32) + place));
+            if entry.turn != turn(seed, events[class]) {
+                return ports;
+            }
+            ports.push(entry.port);
+            self.book(vcpu).events[class] += 1;
+        }
+    }
+
+    pub(crate) fn actions(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.domain.next_action()).collect()
+    }
+
+    /// The domain goes on as its restored copy, through text. What the copy asks for at once.
+    pub(crate) fn migrate(&mut self) -> Vec<Action> {
+        assert_eq!(self.actions(), [], "actions are not part of a state");
+        let text = serde_json::to_string(&self.domain.save()).expect("a state can be written");
+        let state: tenon_host::State = serde_json::from_str(&text).expect("a state can be read");
+        assert!(state == self.domain.save());
+        self.domain = Domain::restore(state, patchy(&self.arena)).expect("it fits");
+        self.actions()
+    }
+}
+
+pub(crate) fn patchy(arena: &Arena) -> Patchy {
+    Patchy {
+        arena: arena.clone(),
+        len: Cell::new(arena.region_len(0).expect("region 0")),
+        hole: Cell::new((0, 0)),
+        longest: Cell::new(0),
+    }
+}
+
+/// Not an upcall.
+pub(crate) fn lasting(actions: Vec<Action>) -> Vec<Action> {
+    actions.into_iter().filter(|action| !matches!(action, Action::Upcall { .. })).collect()
+}
