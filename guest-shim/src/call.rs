@@ -106,6 +106,13 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         })
     }
 
+    /// What a request without a ticket is told: its result was taken, or went with a queue that is corrupt for good.
+    #[cold]
+    fn without_ticket(&self) -> Error {
+        let told = self.with_calls(|calls| Ok(calls.corrupt()));
+        told.map_or_else(|error| error, |corrupt| corrupt.map_or(Error::Pending, Error::Corrupt))
+    }
+
     /// Runs with the queue in hand and upcalls kept away.
     #[inline]
     pub(crate) fn with_calls<T>(
@@ -153,7 +160,7 @@ impl<P: Platform, const D: usize> Request<'_, '_, P, D> {
     ///
     /// [`Error::Pending`] while it is not; [`Error::Refused`], [`Error::Busy`], [`Error::Corrupt`].
     pub fn poll(&mut self) -> Result<u64, Error> {
-        let Some(ticket) = self.ticket.take() else { return Err(Error::Pending) };
+        let Some(ticket) = self.ticket.take() else { return Err(self.vcpu.without_ticket()) };
         let mut held = Some(ticket);
         let result = self.vcpu.with_calls(|calls| match held.take() {
             Some(ticket) => Ok(calls.poll(ticket)?),

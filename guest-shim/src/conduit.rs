@@ -64,9 +64,12 @@ impl PortIo {
 impl Conduit for PortIo {
     #[inline(always)]
     fn kick(&self, queue: u32) {
-        let step =
-            if self.stride == 0 { 0 } else { u16::try_from(queue).unwrap_or(0).wrapping_mul(self.stride) };
-        Self::out(self.kick.wrapping_add(step), queue);
+        // A doorbell that is no port is not rung: what lies at the port that the sum wraps to is not the host's to name.
+        let step = u32::from(self.stride).checked_mul(queue);
+        let port = step.and_then(|step| u16::try_from(step.checked_add(u32::from(self.kick))?).ok());
+        if let Some(port) = port {
+            Self::out(port, queue);
+        }
     }
 
     #[inline(always)]

@@ -47,13 +47,17 @@ impl Events {
         })
     }
 
-    /// Takes one batch: ports to handle now. What is masked is remembered.
+    /// Takes one batch: ports to handle now. What is masked is remembered. A ring that is corrupt is told when the other one has nothing: that one goes on (EVT-20).
     fn take(&mut self, out: &mut [u32; BATCH]) -> Result<usize, Error> {
         let mut kept = 0usize;
+        let mut broken = None;
         let mut ports = [0; BATCH];
         for ring in &mut self.rings {
             let Some(room) = ports.get_mut(..BATCH.saturating_sub(kept)) else { break };
-            let count = ring.take(room)?;
+            let count = ring.take(room).unwrap_or_else(|error| {
+                broken = Some(Error::from(error));
+                0
+            });
             for &port in room.get(..count).unwrap_or_default() {
                 match place(port) {
                     Some((word, bit)) if get(&self.masked, word) & bit != 0 => {
@@ -68,7 +72,10 @@ impl Events {
                 }
             }
         }
-        Ok(kept)
+        match broken {
+            Some(error) if kept == 0 => Err(error),
+            _ => Ok(kept),
+        }
     }
 }
 

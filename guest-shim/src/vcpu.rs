@@ -97,9 +97,12 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`].
+    /// [`Error::Busy`]; [`Error::Corrupt`], as no completion will be taken any more.
     pub fn arm_completions(&self) -> Result<bool, Error> {
         self.with_calls(|calls| {
+            if let Some(corrupt) = calls.corrupt() {
+                return Err(Error::Corrupt(corrupt));
+            }
             self.arm_completions_at(calls.reaped());
             self.guest.fence(Site::ArmFence);
             Ok(!calls.is_ready())
