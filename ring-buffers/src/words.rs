@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 ///
 /// # Contract
 ///
-/// - `load` and `store` are single atomic accesses with the site's ordering, never split, repeated or left out;
+/// - `load` and `store` are single atomic accesses with the site's ordering, never split, repeated or left out (GEN-6);
 /// - an index at or beyond `len` loads zero and stores nothing: rings mask their indices, so this is a second line of defence;
 /// - the words of a handle and of all slices made from it are the same memory for as long as any of them lives;
 /// - `fence` is a fence between all accesses of the calling thread, with the site's ordering.

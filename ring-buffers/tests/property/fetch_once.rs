@@ -61,6 +61,27 @@ fn a_slot_is_copied_once() {
 }
 
 #[test]
+fn many_slots_are_copied_once() {
+    let (submissions, completions) = (memory(32), memory(8));
+    let (s, c) = (Counted { words: &submissions }, Counted { words: &completions });
+    let mut submitter = Submitter::<_, 4>::new(s.clone(), c.clone(), 7).unwrap();
+    let mut completer = Completer::new(s, c, 7, 4).unwrap();
+    let mut results = [Err(Status::OK); 4];
+    let make = |n| Submission::new(if n < 2 { Op::NOP } else { Op::PROBE }, [1; 6]);
+    let kick = || {
+        let run = completer.answer(4, Op::NOP, |_| Ok(3));
+        let third = run.next.unwrap().unwrap().id;
+        assert_eq!((run.answered, loaded(&submissions)), (2, 24));
+        let fourth = completer.fetch().unwrap().id;
+        // The results come at once, at once, and out of order.
+        assert!(completer.complete(fourth, Status::OK, 4) && completer.complete(third, Status::OK, 5));
+    };
+    assert_eq!(submitter.exchange(&mut results, make, kick, || false), Ok(()));
+    assert_eq!(results, [Ok(3), Ok(3), Ok(5), Ok(4)]);
+    assert_eq!((loaded(&submissions), loaded(&completions)), (8, 8));
+}
+
+#[test]
 fn a_control_word_is_looked_at_once() {
     let (area, entries) = (memory(48), memory(2));
     let (a, e) = (Counted { words: &area }, Counted { words: &entries });

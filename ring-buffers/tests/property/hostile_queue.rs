@@ -20,7 +20,7 @@ fn values(depth: u16) -> Vec<u64> {
     for ahead in 0..12 {
         let turn = FIRST_TURN.wrapping_add(ahead).wrapping_sub(2);
         for id in [0, depth - 1, depth, 63, 64, 4095, 4096, u16::MAX] {
-            values.extend([0, u16::MAX].map(|code| Tail { code, id, turn }.to_word()));
+            values.extend([0, Op::NOP.0, u16::MAX].map(|code| Tail { code, id, turn }.to_word()));
         }
     }
     values

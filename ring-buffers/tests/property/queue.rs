@@ -118,6 +118,7 @@ impl Reference {
         let full = self.in_flight.len() == depth;
         let answered = RefCell::new(Vec::new());
         let run = completer.answer(budget, Op::NOP, |found| {
+            assert_eq!(found.op(), Op::NOP, "not what it answers");
             answered.borrow_mut().push(*found);
             answer(found)
         });
@@ -220,7 +221,8 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                 let before = reference.unfinished();
                 let first = reference.ids.len();
                 let mut results = vec![Err(Status::OK); count];
-                let arguments = |n: usize| [n, n + 1, 7, 8, 9, 10].map(|word| u64::try_from(word).unwrap());
+                // Some are answered at once, then one that is not.
+                let arguments = |n: usize| [n + 1, n, 7, 8, 9, 10].map(|word| u64::try_from(word).unwrap());
                 if before + count <= D {
                     for n in 0..count {
                         reference.ids.push(UNKNOWN);
