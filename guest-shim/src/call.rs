@@ -15,8 +15,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with the host's status; [`Error::Full`], [`Error::Busy`]; [`Error::Pending`] when the platform's patience ends, with the
-    /// request given up; [`Error::Corrupt`].
+    /// [`Error::Refused`] with the host's status, or INDETERMINATE when the session ended meanwhile (SES-7); [`Error::Full`], [`Error::Busy`];
+    /// [`Error::Pending`] when the platform's patience ends, with the request given up; [`Error::Corrupt`].
     #[inline]
     pub fn call<const N: usize>(&self, op: Op, args: [u64; N]) -> Result<u64, Error> {
         let mut all = [0; 6];
@@ -137,11 +137,25 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
                 Ok(outcome) => return into_value(outcome),
                 Err(back) => ticket = back,
             }
+            if self.is_over() {
+                return Err(self.give_up(ticket));
+            }
         }
-        self.with_calls(|calls| {
+        Err(self.give_up(ticket))
+    }
+
+    /// Gives a ticket up. What is said of it: nobody knows, once its session is over (SES-7, CALL-18); else it may still come.
+    #[cold]
+    fn give_up(&self, ticket: Ticket) -> Error {
+        let given = self.with_calls(|calls| {
             calls.abandon(ticket);
-            Err(Error::Pending)
-        })
+            Ok(())
+        });
+        match given {
+            Err(error) => error,
+            Ok(()) if self.is_over() => Error::Refused(Status::INDETERMINATE),
+            Ok(()) => Error::Pending,
+        }
     }
 }
 
@@ -158,7 +172,8 @@ impl<P: Platform, const D: usize> Request<'_, '_, P, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Pending`] while it is not; [`Error::Refused`], [`Error::Busy`], [`Error::Corrupt`].
+    /// [`Error::Pending`] while it is not; [`Error::Refused`], with INDETERMINATE once when the session has ended (SES-7); [`Error::Busy`],
+    /// [`Error::Corrupt`].
     pub fn poll(&mut self) -> Result<u64, Error> {
         let Some(ticket) = self.ticket.take() else { return Err(self.vcpu.without_ticket()) };
         let mut held = Some(ticket);
@@ -168,6 +183,7 @@ impl<P: Platform, const D: usize> Request<'_, '_, P, D> {
         });
         match result {
             Ok(Ok(outcome)) => into_value(outcome),
+            Ok(Err(ticket)) if self.vcpu.is_over() => Err(self.vcpu.give_up(ticket)),
             Ok(Err(ticket)) => {
                 self.ticket = Some(ticket);
                 Err(Error::Pending)

@@ -10,6 +10,7 @@ use crate::vcpu::Vcpu;
 use core::cell::Cell;
 use core::mem::offset_of;
 use tenon_abi::control::{MAGIC, SessionState};
+use tenon_abi::discovery::Session as WireSession;
 use tenon_abi::vcpu::Sizes;
 use tenon_abi::{ControlOp, ControlRequest, Features, Granule, Record, Status, Tail, VERSION};
 use tenon_rings::{Site, Words};
@@ -142,7 +143,9 @@ impl<'p, P: Platform> Session<'p, P> {
             }
         };
         let max_ports = self.found.record().max_ports.get();
-        Vcpu::new(self.platform, vcpu, sizes, self.seed, guest.mapping(), host, max_ports)
+        let word = self.found.window().slice(offset_of!(Record, session) / 8, 1).ok_or(Error::NotPresent)?;
+        let session = WireSession { number: self.number, seed: self.seed };
+        Vcpu::new(self.platform, vcpu, sizes, (guest.mapping(), host), max_ports, (word, session))
     }
 
     /// Ends the session (SES-6). vCPUs that were bound are of no use afterwards: their calls answer nothing more.

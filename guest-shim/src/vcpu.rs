@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::event::Events;
 use crate::platform::Platform;
 use core::cell::RefCell;
+use tenon_abi::discovery::Session;
 use tenon_abi::vcpu::{Sizes, emergency_queue, guest, host};
 use tenon_abi::{Op, Submission};
 use tenon_rings::{Mapping, Site, Submitter, Words};
@@ -22,6 +23,8 @@ pub struct Vcpu<'p, P, const D: usize = 64> {
     pub(crate) events: RefCell<Events>,
     pub(crate) guest: Mapping,
     pub(crate) host: Mapping,
+    /// The record's session word, and what it was when this vCPU was bound.
+    session: (Mapping, Session),
 }
 
 /// Half the circle of positions: "not for a long while".
@@ -32,11 +35,11 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         platform: &'p P,
         number: u32,
         sizes: Sizes,
-        seed: u32,
-        guest: Mapping,
-        host: Mapping,
+        (guest, host): (Mapping, Mapping),
         max_ports: u32,
+        session: (Mapping, Session),
     ) -> Result<Self, Error> {
+        let seed = session.1.seed;
         let part = |words: &Mapping, offset: u64, len: u64| {
             let first = usize::try_from(offset / 8).ok()?;
             words.slice(first, usize::try_from(len / 8).ok()?)
@@ -54,6 +57,7 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
             events: RefCell::new(Events::new(guest, host, sizes, seed, max_ports)?),
             guest,
             host,
+            session,
         };
         // Calls are waited for in memory: no upcall for completions until somebody asks (CALL-16).
         this.arm_completions_at(FAR);
@@ -64,6 +68,13 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Whether the session in which this vCPU was bound has ended: nothing in flight is completed any more (SES-7).
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let (word, bound) = &self.session;
+        Session::from_word(word.load(0, Site::ControlTake)) != *bound
     }
 
     /// Sets, or with `None` removes, the interrupt vector of this vCPU's upcall (VCPU-8).

@@ -6,8 +6,8 @@ use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::tools::case;
 use crate::raw::{load, store};
 use crate::shim::{SuitePlatform, failed};
-use tenon_abi::{Features, Granule, Op, Status};
-use tenon_guest::{Error, Found, Session, Wish};
+use tenon_abi::{Features, Granule, Op, Status, Submission};
+use tenon_guest::{Buffer, Error, Found, Session, Wish};
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     case("session.shim-granules", &["NEG-3", "GEN-4"], Needs::NONE, granules),
     case("session.shim-wants-more", &["NEG-2", "NEG-3"], Needs::NONE, wants_more),
     case("session.shim-clears-first", &["SES-2"], Needs::NONE, clears_first),
+    case("session.shim-indeterminate", &["SES-7", "CALL-18"], Needs::CONSOLE, indeterminate),
     case("session.shim-lying-host", &["NEG-6", "SES-4", "CALL-13", "GEN-8"], Needs::NONE, lying_host),
 ];
 
@@ -34,6 +35,27 @@ fn kexec(ctx: &Ctx) -> Outcome {
         equal(found, lap, "NOP's value")?;
     }
     Ok(())
+}
+
+fn indeterminate(ctx: &Ctx) -> Outcome {
+    let platform = SuitePlatform::new(ctx.env);
+    let (session, vcpu) = platform.attach()?;
+    let buffer = Buffer::new(platform.pages(4096, session.granule())?);
+    let read = Submission::new(Op::CONSOLE_READ, [buffer.address(), 16, 0, 0, 0, 0]);
+    let mut request = vcpu.request(read).map_err(|error| failed("CONSOLE_READ", error))?;
+    check(request.poll() == Err(Error::Pending), "a read without input is not pending")?;
+    session.reset().map_err(|error| failed("RESET", error))?;
+    let told = request.wait();
+    check(
+        told == Err(Error::Refused(Status::INDETERMINATE)),
+        "a request that a reset ended is not INDETERMINATE",
+    )?;
+    check(request.poll() == Err(Error::Pending), "it was told twice")?;
+    let again = vcpu.call(Op::CONSOLE_READ, [buffer.address(), 16]);
+    check(
+        again == Err(Error::Refused(Status::INDETERMINATE)),
+        "a call after the session is not INDETERMINATE",
+    )
 }
 
 fn donates(ctx: &Ctx) -> Outcome {
