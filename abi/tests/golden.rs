@@ -4,11 +4,14 @@
 use std::fmt::Write;
 use tenon_abi::discovery::{CPUID_FIRST, CPUID_SIGNATURE, CPUID_STEP, CPUID_TRIES};
 use tenon_abi::layout::{LAYOUT, NUMBERS};
-use tenon_abi::{Address, Completion, Entry, Granule, Sizes, Status, Tail, VERSION, control, discovery, turn};
+use tenon_abi::{
+    Address, Completion, Entry, Granule, Sizes, Status, Tail, VERSION, control, discovery, turn,
+};
 
 fn rendered() -> String {
     let mut text = String::new();
-    let mut line = |args: std::fmt::Arguments<'_>| writeln!(text, "{args}").expect("a String takes everything");
+    let mut line =
+        |args: std::fmt::Arguments<'_>| writeln!(text, "{args}").expect("a String takes everything");
     line(format_args!("version {}.{}", VERSION.major, VERSION.minor));
     line(format_args!("magic record {:#018x} request {:#018x}", discovery::MAGIC, control::MAGIC));
     line(format_args!("cpuid {CPUID_FIRST:#x} {CPUID_STEP:#x} {CPUID_TRIES} {CPUID_SIGNATURE:x?}"));

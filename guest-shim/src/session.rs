@@ -197,6 +197,13 @@ impl<'p, P: Platform> Session<'p, P> {
         request.ticket.set(ticket);
         request.session.set(self.number);
         fill(&mut request);
+        self.send(&request)
+    }
+
+    /// Hands a request over and waits for its ticket. Apart from what differs between requests, so that it exists once.
+    #[inline(never)]
+    fn send(&self, request: &ControlRequest) -> Result<u64, Error> {
+        let ticket = request.ticket.get();
         if !self.scratch.mapping().write(0, request.as_bytes()) {
             return Err(Error::BadMemory);
         }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 use std::{env, fs};
 
-const IMAGES: [&str; 4] = ["conformance", "hello", "bare", "selftest"];
+const IMAGES: [&str; 5] = ["conformance", "hello", "bare", "selftest", "bench"];
 /// Where rustup has it; else the hosted target serves, with the same result but for the linker's command line.
 const BARE_TARGET: &str = "x86_64-unknown-none";
 const HOSTED_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What the images are built from, seen from this package.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "../Cargo.toml",
     "../Cargo.lock",
     "../rt",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 11] = [
     "../bare",
     "../conformance",
     "../selftest",
+    "../bench",
     "../../abi",
     "../../ring-buffers",
     "../../guest-shim",

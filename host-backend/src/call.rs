@@ -57,6 +57,11 @@ impl<M: Memory> Domain<M> {
                 Some(Ok(fetched)) => {
                     served.fetched = served.fetched.saturating_add(1);
                     self.execute(queue, vcpu, lane, &fetched);
+                    // It looked at every port, which is enough for one entry.
+                    if fetched.op == Op::VCPU_STOP {
+                        served.again = true;
+                        break;
+                    }
                 }
                 Some(Err(Error::Corrupt(corrupt))) => {
                     self.show_state(vcpu, lane, corrupt.to_word());

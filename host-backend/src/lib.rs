@@ -60,3 +60,8 @@ pub use error::Error;
 pub use lifecycle::CrashRecord;
 pub use memory::Memory;
 pub use state::State;
+
+/// The README's snippets compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

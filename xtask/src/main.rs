@@ -3,9 +3,11 @@
 //!
 //! Exit codes: 0 all well, 1 a check found something, 2 wrong usage or something missing on this machine.
 
+mod bench;
 mod check_abi;
 mod ci;
 mod failure;
+mod fuzz;
 mod project;
 mod size;
 mod spec;
@@ -33,8 +35,12 @@ enum Command {
     CheckAbi,
     /// The clauses of docs/abi.md: numbering, evidence, citations, generated tables, links.
     Spec(spec::Args),
+    /// What Tenon costs: instructions, exits, times against bare exits and interrupts.
+    Bench(bench::Args),
     /// Text that Tenon adds to an image.
     Size(size::Args),
+    /// Feed the host core with what libFuzzer finds.
+    Fuzz(fuzz::Args),
     /// Run the conformance suite, or any static binary, in a machine with a standard hypervisor.
     Vm(vm::Args),
 }
@@ -44,7 +50,9 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::CheckAbi => check_abi::run(),
         Command::Spec(args) => spec::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Size(args) => size::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {

@@ -30,7 +30,7 @@ use tenon_rings::{Mapping, Site, Words};
 /// vCPUs of a loopback machine.
 pub const CPUS: u32 = 4;
 /// A waiter gives way to others, and begins to sleep between two looks after so many of them, or so much time.
-const EAGER: (Duration, u32) = (Duration::from_millis(1), 256);
+const EAGER: (Duration, u32) = (Duration::from_millis(1), 32);
 const NAP: Duration = Duration::from_micros(50);
 /// Looks in all. A nap takes about twice its length, so a wait in vain ends within about a second.
 const LOOKS: u32 = 6000;

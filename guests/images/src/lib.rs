@@ -41,5 +41,12 @@ pub const SELFTEST: Image = Image {
     path: env!("TENON_IMAGE_SELFTEST"),
 };
 
+/// Times calls, doorbells and events; needs the machine of `tenon-benches`.
+pub const BENCH: Image = Image {
+    name: "bench",
+    bytes: include_bytes!(env!("TENON_IMAGE_BENCH")),
+    path: env!("TENON_IMAGE_BENCH"),
+};
+
 /// All images.
-pub const ALL: [Image; 4] = [CONFORMANCE, HELLO, BARE, SELFTEST];
+pub const ALL: [Image; 5] = [CONFORMANCE, HELLO, BARE, SELFTEST, BENCH];

@@ -40,7 +40,7 @@ unsafe impl Platform for Probe {
     }
 
     fn leave(&self, token: usize) {
-        black_box(token);
+        keep(token);
     }
 }
 
@@ -48,10 +48,15 @@ static GATE: Gate<64> = Gate::new();
 
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
-    black_box(attach().is_ok());
+    keep(attach().is_ok());
     loop {
         core::hint::spin_loop();
     }
+}
+
+/// Makes the value's every part needed.
+fn keep<T>(value: T) {
+    drop(black_box(value));
 }
 
 fn pages(len: usize) -> Result<Pages, Error> {
@@ -61,23 +66,23 @@ fn pages(len: usize) -> Result<Pages, Error> {
 
 fn attach() -> Result<(), Error> {
     let at = cpuid()?;
-    black_box(cpuid_by(|leaf| [black_box(leaf); 4])?);
+    keep(cpuid_by(|leaf| [black_box(leaf); 4])?);
     // SAFETY: never run.
     let window = unsafe { Mapping::new(black_box(at.address as *mut u8), at.len as usize) };
     let found = Found::at(window.ok_or(Error::BadMemory)?)?;
-    black_box((found.features(), found.conduit_flags(), found.session(), found.window(), found.record()));
+    keep((found.features(), found.conduit_flags(), found.session(), found.window(), found.record()));
     // SAFETY: never run.
     let ports = unsafe { PortIo::of(found.record()) }.ok_or(Error::NotPresent)?;
     ports.kick(black_box(3));
     let platform = Probe(ports);
     let session = Session::open(&platform, found, pages(1 << 16)?, black_box(Wish::default()))?;
-    black_box((session.features(), session.granule(), session.number(), session.seed(), session.found()));
+    keep((session.features(), session.granule(), session.number(), session.seed(), session.found()));
     let vcpu: Vcpu<'_, _> = session.bind(black_box(0), pages(1 << 17)?, black_box([256, 256]))?;
-    black_box(session.bind::<1>(black_box(1), pages(1 << 17)?, black_box([1, 65_536]))?.number());
-    black_box(calls(&vcpu).err());
-    black_box(events(&vcpu).err());
-    black_box(console(&vcpu).err());
-    black_box(lifecycle(&vcpu).err());
+    keep(session.bind::<1>(black_box(1), pages(1 << 17)?, black_box([1, 65_536]))?.number());
+    keep(calls(&vcpu).err());
+    keep(events(&vcpu).err());
+    keep(console(&vcpu).err());
+    keep(lifecycle(&vcpu).err());
     session.reset()
 }
 
@@ -87,16 +92,16 @@ fn calls<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     let submission = Submission::new(black_box(Op::PROBE), black_box([0; 6]));
     black_box(vcpu.call_with(submission))?;
     let mut request = vcpu.request(submission)?;
-    black_box((request.id(), request.poll(), request.wait(), request.cancel()));
+    keep((request.id(), request.poll(), request.wait(), request.cancel()));
     let mut batch = vcpu.batch::<32>();
     batch.push(submission)?;
-    black_box(batch.commit()?);
-    black_box((vcpu.in_flight(), vcpu.quarantined()?, vcpu.number(), vcpu.state_word(black_box(0))));
+    keep(batch.commit()?);
+    keep((vcpu.in_flight(), vcpu.quarantined()?, vcpu.number(), vcpu.state_word(black_box(0))));
     vcpu.set_upcall(black_box(Some(48)))?;
     vcpu.start(black_box(1), black_box(2), black_box(3))?;
     vcpu.stop(black_box(1), black_box(0))?;
-    black_box(vcpu.arm_completions()?);
-    black_box(vcpu.emergency(submission)?);
+    keep(vcpu.arm_completions()?);
+    keep(vcpu.emergency(submission)?);
     Ok(())
 }
 
@@ -108,25 +113,25 @@ fn events<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     vcpu.signal(port)?;
     black_box(vcpu.take_events(|port| {
         GATE.run(port, || {
-            black_box(port);
+            keep(port);
         });
     })?);
     vcpu.mask(port)?;
-    black_box((vcpu.unmask(port)?, vcpu.arm()?));
+    keep((vcpu.unmask(port)?, vcpu.arm()?));
     vcpu.disarm()?;
     vcpu.unbind_port(port)
 }
 
 fn console<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
-    black_box(vcpu.write(black_box(b"probe"))?);
+    keep(vcpu.write(black_box(b"probe"))?);
     let buffer = Buffer::new(pages(4096)?);
-    black_box((buffer.write(black_box(1), b"x"), buffer.is_empty(), buffer.address()));
-    black_box(vcpu.write_buffer(&buffer, black_box(9))?);
+    keep((buffer.write(black_box(1), b"x"), buffer.is_empty(), buffer.address()));
+    keep(vcpu.write_buffer(&buffer, black_box(9))?);
     let mut out = [0; 9];
-    black_box(buffer.read(black_box(2), &mut out));
+    keep(buffer.read(black_box(2), &mut out));
     let read = vcpu.read(buffer)?;
-    black_box(read.cancel()?);
-    black_box(read.wait().is_ok());
+    keep(read.cancel()?);
+    keep(read.wait().is_ok());
     let _ = vcpu.console().write_str(black_box("probe"));
     Ok(())
 }
@@ -134,6 +139,6 @@ fn console<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
 fn lifecycle<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     vcpu.crash(black_box(b"probe"))?;
     vcpu.crash_with(&Buffer::new(pages(4096)?), black_box(9), black_box(1))?;
-    black_box((vcpu.exit(black_box(3)), vcpu.restart()));
+    keep((vcpu.exit(black_box(3)), vcpu.restart()));
     Ok(())
 }

@@ -49,6 +49,21 @@ fn a_flood_of_actions_stops_the_fetching_until_they_are_done() {
     assert_eq!(fetched, 64);
 }
 
+/// A stop looks at every port, even one that finds no room: 256 of them among 65,536 ports would keep others from the domain for long.
+#[test]
+fn an_entry_does_one_stop_at_most() {
+    let mut guest = Guest::open(config(2));
+    (0..2).for_each(|vcpu| guest.bind(vcpu));
+    for id in 0..5 {
+        guest.submit(0, id, Op::VCPU_STOP, [1, 0, 0]);
+        guest.submit(0, id + 5, Op::NOP, [0; 3]);
+    }
+    let counts: Vec<u32> = (0..6).map(|_| guest.kick(0).fetched).collect();
+    assert_eq!(counts, [1, 2, 2, 2, 2, 1], "each stop ends an entry");
+    assert_eq!(guest.take(0, 0).len(), 10);
+    assert_eq!(guest.kick(0), Served { fetched: 0, again: false });
+}
+
 #[test]
 fn crash_records_are_bounded_and_the_last_one_stays() {
     let mut guest = Guest::open(config(1));

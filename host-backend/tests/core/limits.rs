@@ -56,7 +56,7 @@ fn a_ring_of_65536_entries_holds_an_event_of_each_port() {
     guest.ok(0, Op::VCPU_START, [1, 0x1000, 0]);
     guest.actions();
     guest.submit(1, 0, Op::VCPU_STOP, [0, 1, 0]);
-    assert_eq!(guest.kick(1), Served { fetched: 1, again: false });
+    assert_eq!(guest.kick(1), Served { fetched: 1, again: true });
     assert_eq!(guest.entries(1, 0).len(), 32_768);
 }
 

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a guest says on its serial port, and when.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use crate::quiet::{Seat, sit, switches, thread};
+use crate::row::median;
+
+/// The fewest rounds that a median is taken of.
+pub const ROUNDS: usize = 21;
+
+/// A line of the guest's.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its first word.
+    pub word: String,
+    /// The numbers behind it.
+    pub numbers: Vec<u64>,
+    /// When it came.
+    pub at: Instant,
+    /// What the machine counted when it came.
+    pub count: u64,
+    /// The vCPU's thread kept its processor since the last line.
+    pub quiet: bool,
+}
+
+/// Takes the serial port's text, on the vCPU's own thread.
+pub struct Listener {
+    lines: Sender<Line>,
+    text: Vec<u8>,
+    count: Box<dyn Fn() -> u64 + Send>,
+    /// The vCPU's thread and its switches at the last line.
+    seated: Option<(i32, u64)>,
+}
+
+impl Listener {
+    /// A listener, and where its lines come out. `count` is asked at each line.
+    #[must_use]
+    pub fn new(count: impl Fn() -> u64 + Send + 'static) -> (Self, Receiver<Line>) {
+        let (lines, heard) = channel();
+        (Self { lines, text: Vec::new(), count: Box::new(count), seated: None }, heard)
+    }
+
+    fn line(&mut self, text: &str) {
+        let mut words = text.split_whitespace();
+        let word = words.next().unwrap_or_default().to_owned();
+        let numbers = words.filter_map(|number| number.parse().ok()).collect();
+        let (at, count) = (Instant::now(), (self.count)());
+        let quiet = match self.seated {
+            None => {
+                sit(Seat::Guest);
+                false
+            }
+            Some((thread, before)) => switches(thread) == before,
+        };
+        self.seated = Some((thread(), switches(thread())));
+        // Whoever listened may have heard enough.
+        let _ = self.lines.send(Line { word, numbers, at, count, quiet });
+    }
+}
+
+impl Write for Listener {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        while let Some(end) = self.text.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.text.drain(..=end).collect();
+            self.line(&String::from_utf8_lossy(&line));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Medians of the guest's two ways, in microseconds an operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Medians {
+    /// Tenon's way.
+    pub ours: f64,
+    /// The bare way.
+    pub theirs: f64,
+}
+
+/// The medians of a guest's rounds. Rounds during which the vCPU was switched away do not count, unless too few are left: then a warning is printed.
+///
+/// # Errors
+///
+/// One line, if the guest did not say enough.
+pub fn medians(name: &str, lines: &[Line]) -> Result<Medians, String> {
+    let (Some(begin), Some(end)) =
+        (lines.iter().find(|line| line.word == "block"), lines.iter().rfind(|line| line.word == "round"))
+    else {
+        return Err("the guest reported no rounds".into());
+    };
+    let ([block, start], [_, _, stop]) = (begin.numbers.as_slice(), end.numbers.as_slice()) else {
+        return Err("the guest's report is cut off".into());
+    };
+    let micros = end.at.duration_since(begin.at).as_secs_f64() * 1e6;
+    // The guest's clock against ours, over the whole run.
+    let scale = micros / stop.saturating_sub(*start) as f64 / *block as f64;
+    let rounds: Vec<&Line> =
+        lines.iter().filter(|line| line.word == "round" && line.numbers.len() == 3).collect();
+    let mut counted: Vec<&Line> = rounds.iter().copied().filter(|line| line.quiet).collect();
+    if counted.len() < ROUNDS {
+        eprintln!(
+            "{name}: only {} of {} rounds were undisturbed: all are counted",
+            counted.len(),
+            rounds.len()
+        );
+        counted = rounds;
+    }
+    let of = |place: usize| {
+        median(counted.iter().filter_map(|line| line.numbers.get(place)).map(|&ticks| ticks as f64 * scale))
+    };
+    match (of(0), of(1)) {
+        (Some(ours), Some(theirs)) if counted.len() >= ROUNDS => Ok(Medians { ours, theirs }),
+        _ => Err(format!("the guest reported {} rounds, fewer than {ROUNDS}", counted.len())),
+    }
+}

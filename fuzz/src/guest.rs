@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The guest's own books, and the bytes that it decides by.
+
+use tenon_abi::vcpu::{Sizes, guest};
+use tenon_abi::{ControlOp, ControlRequest, Op, Submission, Tail, turn};
+use zerocopy::{FromZeros, IntoBytes};
+
+use crate::ground::{Ground, words};
+
+/// Bytes that decide; zeroes when they are used up.
+pub(crate) struct Bytes<'a> {
+    rest: &'a [u8],
+}
+
+/// Values at which ranges, masks and positions end.
+const EDGES: [u64; 28] = [
+    0,
+    1,
+    2,
+    3,
+    7,
+    8,
+    31,
+    32,
+    47,
+    48,
+    49,
+    63,
+    64,
+    65,
+    255,
+    256,
+    4095,
+    4096,
+    4097,
+    0x3_ffff,
+    0x4_0000,
+    0x4_0001,
+    u32::MAX as u64,
+    1 << 32,
+    (1 << 48) - 1,
+    1 << 48,
+    1 << 63,
+    u64::MAX,
+];
+
+impl<'a> Bytes<'a> {
+    pub(crate) const fn new(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        let Some((&first, rest)) = self.rest.split_first() else { return 0 };
+        self.rest = rest;
+        first
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u32) -> u32 {
+        u32::from(self.byte()) % end
+    }
+
+    pub(crate) fn word(&mut self) -> u64 {
+        u64::from_le_bytes([(); 8].map(|()| self.byte()))
+    }
+
+    /// A value at an edge, or any.
+    pub(crate) fn edge(&mut self) -> u64 {
+        let at = usize::from(self.byte());
+        EDGES.get(at % (EDGES.len() + 4)).copied().unwrap_or_else(|| self.word())
+    }
+}
+
+/// What the guest knows of a vCPU that it has bound.
+#[derive(Clone, Debug)]
+pub(crate) struct Book {
+    /// Offset of the guest-written area.
+    pub(crate) area: u64,
+    pub(crate) sizes: Sizes,
+    /// Position of the next submission, by lane.
+    pub(crate) next: [u32; 2],
+    /// Ids of the call queue that are in use.
+    pub(crate) used: Vec<bool>,
+}
+
+impl Book {
+    pub(crate) fn new(area: u64, sizes: Sizes) -> Self {
+        Self { area, sizes, next: [0; 2], used: vec![false; sizes.depth as usize] }
+    }
+
+    /// Where the next submission of a lane goes, in words.
+    fn slot(&self, lane: usize) -> usize {
+        let offset = match lane {
+            0 => guest::SUBMISSIONS + u64::from(self.next[0] & (self.sizes.depth - 1)) * 64,
+            _ => guest::EMERGENCY,
+        };
+        words(self.area + offset)
+    }
+
+    /// Writes the next submission of a lane as the spec says, with an id that is free. `breach` is stirred into id and turn.
+    pub(crate) fn submit(
+        &mut self,
+        lane: usize,
+        submission: Submission,
+        seed: u32,
+        breach: u64,
+    ) -> Option<Vec<(usize, u64)>> {
+        let id = if lane == 0 { self.used.iter().position(|used| !used)? } else { 0 };
+        if lane == 0 {
+            self.used[id] = true;
+        }
+        let at = self.slot(lane);
+        let turn = turn(seed, self.next[lane]);
+        self.next[lane] = self.next[lane].wrapping_add(1);
+        let mut all = submission.to_words();
+        let code = Tail::from_word(all[7]).code;
+        all[7] = Tail { code, id: id as u16, turn }.to_word() ^ breach;
+        Some((at..).zip(all).collect())
+    }
+
+    /// A word of the area, by its offset.
+    pub(crate) fn word(&self, offset: u64) -> usize {
+        words(self.area + offset)
+    }
+}
+
+/// A control request, ready to be changed and written.
+pub(crate) fn request(op: ControlOp, ticket: u32, session: u32) -> ControlRequest {
+    let mut request = ControlRequest::new_zeroed();
+    request.magic.set(tenon_abi::control::MAGIC);
+    request.op.set(op.0);
+    request.ticket.set(ticket);
+    request.session.set(session);
+    request
+}
+
+/// The request's words at a word of memory.
+pub(crate) fn lay(request: &ControlRequest, at: usize) -> Vec<(usize, u64)> {
+    let (words, _) = request.as_bytes().as_chunks::<8>();
+    (at..).zip(words.iter().map(|bytes| u64::from_le_bytes(*bytes))).collect()
+}
+
+/// The request in a frame, as a host would copy it.
+pub(crate) fn read_request(ground: &Ground, offset: u64) -> ControlRequest {
+    let mut request = ControlRequest::new_zeroed();
+    for (bytes, word) in request.as_mut_bytes().chunks_exact_mut(8).zip(words(offset)..) {
+        bytes.copy_from_slice(&ground.peek(word).to_le_bytes());
+    }
+    request
+}
+
+/// Every operation, and two that do not exist.
+pub(crate) const OPS: [Op; 19] = [
+    Op::NOP,
+    Op::PROBE,
+    Op::CANCEL,
+    Op::EVENT_BIND,
+    Op::EVENT_UNBIND,
+    Op::EVENT_MOVE,
+    Op::EVENT_SIGNAL,
+    Op::EVENT_BIND_DIRECT,
+    Op::REGION_QUERY,
+    Op::VCPU_START,
+    Op::VCPU_STOP,
+    Op::VCPU_UPCALL,
+    Op::CONSOLE_WRITE,
+    Op::CONSOLE_READ,
+    Op::EXIT,
+    Op::RESTART,
+    Op::CRASH,
+    Op(0),
+    Op(0x05ff),
+];

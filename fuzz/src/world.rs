@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A domain on its ground, one step at a time.
+
+use std::rc::Rc;
+
+use tenon_host::{Action, Config, Domain, Served, State};
+
+use crate::ground::{Given, Ground};
+
+/// One entry into the core.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Control(u32),
+    Serve { queue: u32, budget: u32 },
+    Raise(u32),
+    Input(Vec<u8>),
+    Stopped(u32),
+    TakeOutput,
+}
+
+/// What it answered, and asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) served: Option<Served>,
+    /// A number that depends on the step.
+    pub(crate) value: usize,
+    pub(crate) actions: Vec<Action>,
+}
+
+impl Outcome {
+    /// Without what a restored domain may do more often.
+    fn without_upcalls(&self) -> (Option<Served>, usize, Vec<&Action>) {
+        let rest = self.actions.iter().filter(|action| !matches!(action, Action::Upcall { .. }));
+        (self.served, self.value, rest.collect())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) ground: Rc<Ground>,
+    pub(crate) domain: Domain<Given>,
+}
+
+impl World {
+    pub(crate) fn new(config: Config) -> Self {
+        let ground = Ground::new(config.window_len);
+        let domain = Domain::new(config, Given(Rc::clone(&ground))).expect("the configuration is legal");
+        // The record is not judged by how it was written, but by its words.
+        ground.log.borrow_mut().clear();
+        Self { ground, domain }
+    }
+
+    pub(crate) fn apply(&mut self, step: &Step) -> Outcome {
+        let (mut served, mut value) = (None, 0);
+        match step {
+            Step::Control(frame) => self.domain.control(*frame),
+            Step::Serve { queue, budget } => served = Some(self.domain.serve(*queue, *budget)),
+            Step::Raise(port) => value = usize::from(self.domain.raise(*port).is_ok()),
+            Step::Input(bytes) => value = self.domain.input(bytes),
+            Step::Stopped(vcpu) => self.domain.stopped(*vcpu),
+            Step::TakeOutput => value = self.domain.take_output().len(),
+        }
+        Outcome { served, value, actions: self.drain() }
+    }
+
+    pub(crate) fn drain(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.domain.next_action()).collect()
+    }
+
+    /// The private state through its serialised form, which must lose nothing.
+    fn saved(&self) -> State {
+        let state = self.domain.save();
+        let text = serde_json::to_string(&state).expect("a state can be written");
+        let back: State = serde_json::from_str(&text).expect("a written state can be read");
+        assert!(state == back, "a state changed by being written");
+        back
+    }
+
+    /// This domain as an embedder restores it over `ground`; `None` where the memory no longer holds its areas.
+    pub(crate) fn restored(&self, ground: Rc<Ground>) -> Option<Self> {
+        let domain = Domain::restore(self.saved(), Given(Rc::clone(&ground))).ok()?;
+        Some(Self { ground, domain })
+    }
+
+    /// Whether a restored domain stands where the one stands that it was saved from.
+    pub(crate) fn assert_same(&self, other: &Self) {
+        assert!(self.ground.same_contents(&other.ground), "a restored domain wrote something else");
+        assert_eq!(comparable(&self.domain), comparable(&other.domain), "a restored domain stands elsewhere");
+    }
+}
+
+/// The same step in a domain and in its restored copy.
+pub(crate) fn assert_alike(one: &Outcome, other: &Outcome) {
+    assert_eq!(one.without_upcalls(), other.without_upcalls(), "a restored domain does something else");
+}
+
+/// The state but for what spurious upcalls change (EVT-13).
+fn comparable(domain: &Domain<Given>) -> serde_json::Value {
+    let mut value = serde_json::to_value(domain.save()).expect("a state can be written");
+    for vcpu in value["vcpus"].as_array_mut().into_iter().flatten() {
+        vcpu["owed"] = false.into();
+    }
+    value
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Times calls, doorbells and events from inside a guest. What it finds goes out on the serial port, never through Tenon.
+//!
+//! Boot parameters: `bench` = `exits`, `call`, `doorbell` or `event`; `rounds`; `bare`, the port of the bare `out`; `control`, the port that hands the
+//! host a page; `idle` = `halt` or `spin`. A line is a word and numbers.
+#![no_std]
+#![no_main]
+
+mod call;
+mod event;
+mod line;
+mod platform;
+mod time;
+
+use platform::Bench;
+use tenon_guest::discovery::cpuid_by;
+use tenon_guest::{Error, Found, Session, Vcpu, Wish};
+use tenon_guest_rt::Params;
+
+tenon_guest_rt::entry!(main);
+tenon_guest_rt::panic_terse!();
+
+/// The boot parameters make no sense.
+const BAD_PARAMETERS: u32 = 1;
+/// The host refused something, or broke the protocol.
+const NO_HOST: u32 = 2;
+
+fn main() -> u32 {
+    match attach() {
+        Ok(code) => code,
+        Err(_) => NO_HOST,
+    }
+}
+
+fn attach() -> Result<u32, Error> {
+    let found = Found::at(platform::window(cpuid_by(tenon_guest_rt::cpuid)?)?)?;
+    let platform = Bench::of(&found)?;
+    let session = Session::open(&platform, found, platform::pages(1 << 16)?, Wish::default())?;
+    let vcpu: Vcpu<'_, _> = session.bind(0, platform::pages(1 << 14)?, [256, 256])?;
+    match Params::get("bench") {
+        Some("exits") => call::exits(&vcpu)?,
+        Some("call") => call::times(&vcpu)?,
+        Some("doorbell") => call::doorbells(&vcpu)?,
+        Some("event") => event::answer(&vcpu)?,
+        _ => return Ok(BAD_PARAMETERS),
+    }
+    Ok(0)
+}
+
+/// A boot parameter that is a number.
+fn number(key: &str) -> u64 {
+    Params::number(key).unwrap_or(0)
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask bench`: what Tenon costs, held against the most that is allowed.
+//!
+//! A row that is over its limit is marked; only `--check` makes it a failure, because times on a shared machine are no verdict.
+
+mod instructions;
+mod row;
+
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+
+use crate::failure::{Context, Failure};
+use crate::{Outcome, project};
+use row::{Line, table};
+
+/// The programs that are measured, and the profile of those who ship one: fat LTO.
+const PACKAGE: &str = "tenon-benches";
+const PROFILE: &str = "bench";
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Calls, doorbells and events (CALL-24).
+    Call(Options),
+}
+
+#[derive(clap::Args)]
+struct Options {
+    /// One JSON object a line in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Fail if a row is over its limit.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Measures and shows.
+pub(crate) fn run(args: &Args) -> Outcome {
+    let What::Call(options) = &args.what;
+    let mut lines = instructions::count()?;
+    lines.extend(machine()?);
+    if options.json {
+        for line in &lines {
+            println!("{}", line.json());
+        }
+    } else {
+        print!("{}", table(&lines));
+        println!("built with the profile `{PROFILE}`: release with fat LTO and one codegen unit");
+    }
+    let over: Vec<String> = lines.iter().filter_map(Line::verdict).collect();
+    if options.check && !over.is_empty() {
+        return Err(Failure::Verdict(over));
+    }
+    if options.json {
+        over.iter().for_each(|line| eprintln!("{line}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the program `machine` measures.
+fn machine() -> Result<Vec<Line>, Failure> {
+    let program = build("machine", true)?;
+    let output = std::process::Command::new(program)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start the program `machine`")?;
+    if !output.status.success() {
+        return Err(Failure::Verdict(vec!["bench: a guest did not end well".to_owned()]));
+    }
+    String::from_utf8_lossy(&output.stdout).lines().map(Line::parse).collect()
+}
+
+/// Builds one program of the package and says where it is.
+fn build(program: &str, images: bool) -> Result<PathBuf, Failure> {
+    let mut cargo = project::cargo();
+    cargo.args(["build", "--quiet", "--profile", PROFILE, "--package", PACKAGE, "--bin", program]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    if !images {
+        // Counting instructions needs no image.
+        cargo.arg("--no-default-features");
+    }
+    let output =
+        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    if !output.status.success() {
+        return Err(Failure::Verdict(vec![format!("{PACKAGE} does not build")]));
+    }
+    executable(&String::from_utf8_lossy(&output.stdout))
+        .ok_or_else(|| Failure::Environment(format!("cargo does not say where `{program}` is")))
+}
+
+/// The program in cargo's messages, one JSON object a line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_in_cargos_messages() {
+        let messages = concat!(
+            "not json\n",
+            "{\"reason\":\"compiler-artifact\",\"executable\":null}\n",
+            "{\"reason\":\"compiler-artifact\",\"executable\":\"a/machine\"}\n",
+        );
+        assert_eq!(executable(messages), Some(PathBuf::from("a/machine")));
+        assert_eq!(executable(""), None);
+    }
+}

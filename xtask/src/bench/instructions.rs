@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Instructions of a call, counted by callgrind on a guest and a host in one thread.
+//!
+//! Callgrind counts between the entry and the exit of the functions that `--toggle-collect` names, and again not inside those that are named within
+//! them: a guest without its host, or a host alone. Two runs of different length, subtracted, leave what each call costs.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::build;
+use super::row::{Line, Row};
+use crate::failure::{Context, Failure};
+use crate::project;
+
+const TOOL: &str = "valgrind";
+/// The functions of `tenon_benches::process`.
+const CALL: &str = "*guest_call*";
+const BATCH: &str = "*guest_batch*";
+const HOST: &str = "*host_kick*";
+/// A multiple of each queue's depth, so that all laps are alike.
+const SHORT: u64 = 256;
+const CALLS_OF_A_BATCH: f64 = 32.0;
+
+/// What is counted, and the most that is allowed.
+const ROWS: [(&str, f64); 4] = [
+    ("call, guest", 120.0),
+    ("call, host core", 250.0),
+    ("further call of a batch of 32, guest", 60.0),
+    ("further call of a batch of 32, host core", 40.0),
+];
+
+/// The rows, or why they are not there.
+pub(super) fn count() -> Result<Vec<Line>, Failure> {
+    if project::find_program(TOOL).is_none() {
+        let reason = format!("{TOOL} is not installed");
+        return Ok(ROWS.map(|(name, _)| Line::Skip { name: name.to_owned(), reason: reason.clone() }).into());
+    }
+    let program = build("instructions", false)?;
+    let each = |mode: &str, toggles: &[&str]| per_run(&program, mode, toggles);
+    let further = |guest_or_host: &[&str]| -> Result<f64, Failure> {
+        Ok((each("batch32", guest_or_host)? - each("batch1", guest_or_host)?) / (CALLS_OF_A_BATCH - 1.0))
+    };
+    let counts =
+        [each("call", &[CALL, HOST])?, each("call", &[HOST])?, further(&[BATCH, HOST])?, further(&[HOST])?];
+    Ok(ROWS
+        .iter()
+        .zip(counts)
+        .map(|((name, most), ours)| {
+            Line::Row(Row {
+                name: (*name).to_owned(),
+                ours,
+                unit: "instructions".to_owned(),
+                reference: "at most".to_owned(),
+                reference_value: *most,
+                most: Some(1.0),
+            })
+        })
+        .collect())
+}
+
+/// Instructions of one run of what `mode` repeats.
+fn per_run(program: &Path, mode: &str, toggles: &[&str]) -> Result<f64, Failure> {
+    let short = instructions(program, mode, SHORT, toggles)?;
+    let long = instructions(program, mode, 2 * SHORT, toggles)?;
+    Ok(long.saturating_sub(short) as f64 / SHORT as f64)
+}
+
+fn instructions(program: &Path, mode: &str, repeats: u64, toggles: &[&str]) -> Result<u64, Failure> {
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let file = folder.path().join("counts");
+    let mut out = std::ffi::OsString::from("--callgrind-out-file=");
+    out.push(&file);
+    let output = Command::new(TOOL)
+        .arg("--tool=callgrind")
+        .arg(out)
+        .args(toggles.iter().map(|name| format!("--toggle-collect={name}")))
+        .arg(program)
+        .args([mode, &repeats.to_string()])
+        .stdin(Stdio::null())
+        .output()
+        .context(TOOL)?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let last = text.lines().last().unwrap_or_default();
+        return Err(Failure::Environment(format!("{TOOL} ended with {}: {last}", output.status)));
+    }
+    let text = std::fs::read_to_string(&file).context(file.display())?;
+    total(&text)
+        .filter(|total| *total > 0)
+        .ok_or_else(|| Failure::Environment(format!("{TOOL} counted nothing in {}", toggles.join(", "))))
+}
+
+/// The number of instructions in callgrind's output.
+fn total(text: &str) -> Option<u64> {
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("summary:").or(line.strip_prefix("totals:")))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_found() {
+        assert_eq!(total("events: Ir\nsummary: 1234\n\nfn=(1) main\n"), Some(1234));
+        assert_eq!(total("events: Ir\ntotals: 99\n"), Some(99));
+        assert_eq!(total("fn=(1) main\n"), None);
+    }
+}
