@@ -4,102 +4,96 @@
 
 use core::sync::atomic::Ordering;
 
-/// A place in the protocol where shared memory is accessed or fenced.
+/// What is done at a [`Site`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Site {
-    /// A submission's words but the last: stores and loads (CALL-2).
-    SubmissionBody,
-    /// A submission's tail is stored (CALL-2).
-    SubmissionPublish,
-    /// A submission's tail is loaded (CALL-2).
-    SubmissionTake,
-    /// A completion's value: stores and loads (CALL-3).
-    CompletionBody,
-    /// A completion's tail is stored (CALL-3).
-    CompletionPublish,
-    /// A completion's tail is loaded (CALL-3).
-    CompletionTake,
-    /// An event entry is stored (EVT-7).
-    EntryPublish,
-    /// An event entry is loaded (EVT-7).
-    EntryTake,
-    /// `taken` is stored (EVT-8).
-    TakenPublish,
-    /// Between storing `taken` and looking at the announced state (EVT-8).
-    TakenFence,
-    /// Between making the state visible and reading `taken` and the mask hint (EVT-9, EVT-15).
-    RaiseFence,
-    /// `taken` is loaded (EVT-9).
-    TakenRead,
-    /// An armed position is stored (EVT-12, CALL-16).
-    ArmedPublish,
-    /// Between storing an armed position and looking at the next turn (EVT-12, CALL-16).
-    ArmFence,
-    /// Between writing an entry or a completion and reading the armed position (EVT-12, CALL-16).
-    WakeFence,
-    /// An armed position is loaded (EVT-12, CALL-16).
-    ArmedRead,
-    /// A mask hint is stored (EVT-15).
-    HintPublish,
-    /// Between clearing a mask hint and looking at the port's state (EVT-15).
-    HintFence,
-    /// A mask hint is loaded (EVT-15).
-    HintRead,
-    /// A word that carries no other data is stored or loaded: state words, limits (CALL-15).
-    Status,
-    /// A word that other data depend on is published: control results, the session (SES-4, SES-6).
-    ControlPublish,
-    /// The same words are loaded (SES-4).
-    ControlTake,
+pub enum Operation {
+    /// Loads.
+    Load,
+    /// Stores.
+    Store,
+    /// Loads on one side, stores on the other.
+    Access,
+    /// A fence.
+    Fence,
 }
 
-impl Site {
-    /// Every site, in the order of the table.
-    pub const ALL: &[Self] = &[
-        Self::SubmissionBody,
-        Self::SubmissionPublish,
-        Self::SubmissionTake,
-        Self::CompletionBody,
-        Self::CompletionPublish,
-        Self::CompletionTake,
-        Self::EntryPublish,
-        Self::EntryTake,
-        Self::TakenPublish,
-        Self::TakenFence,
-        Self::RaiseFence,
-        Self::TakenRead,
-        Self::ArmedPublish,
-        Self::ArmFence,
-        Self::WakeFence,
-        Self::ArmedRead,
-        Self::HintPublish,
-        Self::HintFence,
-        Self::HintRead,
-        Self::Status,
-        Self::ControlPublish,
-        Self::ControlTake,
-    ];
-
-    /// The ordering of the access, or of the fence.
-    #[inline(always)]
-    #[must_use]
-    pub const fn ordering(self) -> Ordering {
-        match self {
-            Self::SubmissionPublish
-            | Self::CompletionPublish
-            | Self::EntryPublish
-            | Self::TakenPublish
-            | Self::ControlPublish => Ordering::Release,
-            Self::SubmissionTake
-            | Self::CompletionTake
-            | Self::EntryTake
-            | Self::TakenRead
-            | Self::ControlTake => Ordering::Acquire,
-            // Fences are fully ordered; accesses never are, because models treat only the former exactly.
-            Self::TakenFence | Self::RaiseFence | Self::ArmFence | Self::WakeFence | Self::HintFence => {
-                Ordering::SeqCst
-            }
-            _ => Ordering::Relaxed,
+/// The table: a site's name, operation and ordering.
+macro_rules! sites {
+    ($( $(#[$doc:meta])* $site:ident: $operation:ident, $ordering:ident; )*) => {
+        /// A place in the protocol where shared memory is accessed or fenced.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Site {
+            $( $(#[$doc])* $site, )*
         }
-    }
+
+        impl Site {
+            /// Every site, in the order of the table.
+            pub const ALL: &[Self] = &[$( Self::$site, )*];
+
+            /// What is done there.
+            #[must_use]
+            pub const fn operation(self) -> Operation {
+                match self {
+                    $( Self::$site => Operation::$operation, )*
+                }
+            }
+
+            /// The ordering of the access, or of the fence.
+            #[inline(always)]
+            #[must_use]
+            pub const fn ordering(self) -> Ordering {
+                match self {
+                    $( Self::$site => Ordering::$ordering, )*
+                }
+            }
+        }
+    };
+}
+
+// Fences are fully ordered; accesses never are, because models treat only the former exactly.
+sites! {
+    /// A submission's words but the last (CALL-2).
+    SubmissionBody: Access, Relaxed;
+    /// A submission's tail (CALL-2).
+    SubmissionPublish: Store, Release;
+    /// A submission's tail (CALL-2).
+    SubmissionTake: Load, Acquire;
+    /// A completion's value (CALL-3).
+    CompletionBody: Access, Relaxed;
+    /// A completion's tail (CALL-3).
+    CompletionPublish: Store, Release;
+    /// A completion's tail (CALL-3).
+    CompletionTake: Load, Acquire;
+    /// An event entry (EVT-7).
+    EntryPublish: Store, Release;
+    /// An event entry (EVT-7).
+    EntryTake: Load, Acquire;
+    /// `taken` (EVT-8).
+    TakenPublish: Store, Release;
+    /// Between storing `taken` and looking at the announced state (EVT-8).
+    TakenFence: Fence, SeqCst;
+    /// Between making the state visible and reading `taken` and the mask hint (EVT-9, EVT-15).
+    RaiseFence: Fence, SeqCst;
+    /// `taken` (EVT-9).
+    TakenRead: Load, Acquire;
+    /// An armed position (EVT-12, CALL-16).
+    ArmedPublish: Store, Relaxed;
+    /// Between storing an armed position and looking at the next turn (EVT-12, CALL-16).
+    ArmFence: Fence, SeqCst;
+    /// Between writing an entry or a completion and reading the armed position (EVT-12, CALL-16).
+    WakeFence: Fence, SeqCst;
+    /// An armed position (EVT-12, CALL-16).
+    ArmedRead: Load, Relaxed;
+    /// A mask hint (EVT-15).
+    HintPublish: Store, Relaxed;
+    /// Between clearing a mask hint and looking at the port's state (EVT-15).
+    HintFence: Fence, SeqCst;
+    /// A mask hint (EVT-15).
+    HintRead: Load, Relaxed;
+    /// A word that carries no other data: state words, limits (CALL-15).
+    Status: Access, Relaxed;
+    /// A word that other data depend on: control results, the session (SES-4, SES-6).
+    ControlPublish: Store, Release;
+    /// The same words (SES-4).
+    ControlTake: Load, Acquire;
 }
