@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Shared memory inside a model: words that loom watches, with one site weakened at will.
 
+use crate::run;
+use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::Arc;
+use tenon_rings::order::Operation;
 use tenon_rings::{Site, Words};
 
 /// Who holds a handle, and who writes an area.
@@ -12,10 +15,30 @@ pub(crate) enum Side {
     Host,
 }
 
+/// A word, and loom's watch over who may touch it when.
+///
+/// What lies in a body belongs to one side at a time. loom runs a thread's loads in order, so a load that is delayed beyond the store that gives a slot
+/// back is never seen as a wrong value; but if no ordering forbids it, loom sees that the next owner's store does not happen after it.
+struct Word {
+    value: AtomicU64,
+    owner: UnsafeCell<()>,
+}
+
+impl Word {
+    fn new(value: u64) -> Self {
+        Self { value: AtomicU64::new(value), owner: UnsafeCell::new(()) }
+    }
+}
+
+/// Whether only who owns a slot accesses it there.
+const fn is_body(site: Site) -> bool {
+    matches!(site, Site::SubmissionBody | Site::CompletionBody)
+}
+
 /// An area that one side writes. Only the words that a model names exist: loom's price of a fence grows with their number.
 #[derive(Clone)]
 pub(crate) struct Area {
-    words: Arc<[Option<AtomicU64>]>,
+    words: Arc<[Option<Word>]>,
     writer: Side,
     weak: Option<Site>,
 }
@@ -23,14 +46,14 @@ pub(crate) struct Area {
 impl Area {
     /// `len` words, all of them zero and there.
     pub(crate) fn zeroed(writer: Side, len: usize, weak: Option<Site>) -> Self {
-        let words = (0..len).map(|_| Some(AtomicU64::new(0))).collect();
+        let words = (0..len).map(|_| Some(Word::new(0))).collect();
         Self { words, writer, weak }
     }
 
     /// `len` words of which only `named` are there, with their first values.
     pub(crate) fn sparse(writer: Side, len: usize, named: &[(usize, u64)], weak: Option<Site>) -> Self {
         let value = |index| named.iter().find(|(at, _)| *at == index).map(|(_, value)| *value);
-        let words = (0..len).map(|index| value(index).map(AtomicU64::new)).collect();
+        let words = (0..len).map(|index| value(index).map(Word::new)).collect();
         Self { words, writer, weak }
     }
 
@@ -50,14 +73,14 @@ pub(crate) struct LoomWords {
 }
 
 impl LoomWords {
-    fn word(&self, index: usize) -> &AtomicU64 {
+    fn word(&self, index: usize) -> &Word {
         assert!(index < self.len, "word {index} of {}", self.len);
         self.area.words[self.first + index].as_ref().expect("a word that the model has not named")
     }
 
     /// The site's ordering, unless the site is the weakened one.
     fn ordering(&self, site: Site) -> Ordering {
-        if self.area.weak == Some(site) { Ordering::Relaxed } else { site.ordering() }
+        run::ordering(site, self.area.weak)
     }
 }
 
@@ -68,15 +91,26 @@ impl Words for LoomWords {
 
     fn load(&self, index: usize, site: Site) -> u64 {
         assert_ne!(self.holder, self.area.writer, "GEN-2: {site:?} reads back a word of its own");
-        self.word(index).load(self.ordering(site))
+        assert!(matches!(site.operation(), Operation::Load | Operation::Access), "{site:?} loads");
+        let word = self.word(index);
+        if is_body(site) {
+            word.owner.with(|_| ());
+        }
+        word.value.load(self.ordering(site))
     }
 
     fn store(&self, index: usize, value: u64, site: Site) {
         assert_eq!(self.holder, self.area.writer, "GEN-2: {site:?} writes a word of the other side");
-        self.word(index).store(value, self.ordering(site));
+        assert!(matches!(site.operation(), Operation::Store | Operation::Access), "{site:?} stores");
+        let word = self.word(index);
+        if is_body(site) {
+            word.owner.with_mut(|_| ());
+        }
+        word.value.store(value, self.ordering(site));
     }
 
     fn fence(&self, site: Site) {
+        assert_eq!(site.operation(), Operation::Fence, "{site:?} fences");
         if self.ordering(site) == Ordering::SeqCst {
             fence(Ordering::SeqCst);
         }
