@@ -49,12 +49,14 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         let completions = part(&host, host::COMPLETIONS, depth.wrapping_mul(16)).ok_or(Error::BadMemory)?;
         let slot = part(&guest, guest::EMERGENCY, 64).ok_or(Error::BadMemory)?;
         let answer = part(&host, host::EMERGENCY, 16).ok_or(Error::BadMemory)?;
+        // First what is made elsewhere: the rest is then made where it stays.
+        let events = Events::new(guest, host, sizes, seed, max_ports)?;
         let this = Self {
             platform,
             number,
             calls: RefCell::new(Submitter::new(submissions, completions, seed)?),
             emergency: RefCell::new(Submitter::new(slot, answer, seed)?),
-            events: RefCell::new(Events::new(guest, host, sizes, seed, max_ports)?),
+            events: RefCell::new(events),
             guest,
             host,
             session,

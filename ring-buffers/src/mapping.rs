@@ -135,7 +135,7 @@ impl Words for Mapping {
     fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
         let [body_site, tail_site] = sites;
         if let Some((words, last)) = self.slot(first, N) {
-            for (word, value) in words.iter().zip(body) {
+            for (word, &value) in words.iter().zip(&body) {
                 words::store(word, value, body_site);
             }
             words::store(last, tail, tail_site);
