@@ -6,14 +6,17 @@ use crate::faults;
 use crate::hosts::{self, Host, loopback::Loopback};
 use crate::judge::{Judge, Limits};
 use crate::play::{Wish, play};
-use crate::progress::Progress;
+use crate::progress::Screen;
 use crate::report::{Format, Report, Row};
 use clap::Parser;
 use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
 use std::hash::BuildHasher;
 use std::io::Write;
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// Boots guests on hosts and says which clauses of the spec both kept.
 ///
@@ -93,10 +96,8 @@ fn run(args: Args) -> Result<ExitCode, String> {
     if args.list {
         return Ok(print(&list(&wish, args.format)));
     }
-    let mut rows = Vec::new();
-    for (name, host) in chosen(&args.host, args.fault.as_deref())? {
-        rows.push(row(name, host, &wish, !args.host.is_empty())?);
-    }
+    let chosen = chosen(&args.host, args.fault.as_deref())?;
+    let rows = rows(chosen, &wish, !args.host.is_empty())?;
     let report = Report { seed, rows };
     let good = report.is_good();
     let printed = print(&report.text(args.format));
@@ -127,14 +128,35 @@ fn chosen(names: &[String], fault: Option<&str>) -> Result<Vec<Chosen>, String> 
     names.iter().map(found).collect()
 }
 
+/// Plays hosts, as many at a time as there are processors; the rows are in the order of the hosts.
+fn rows(chosen: Vec<Chosen>, wish: &Wish, is_named: bool) -> Result<Vec<Row>, String> {
+    let players = thread::available_parallelism().map_or(1, NonZero::get).min(chosen.len());
+    let screen = Screen::default();
+    let mut rows: Vec<_> = chosen.iter().map(|_| None).collect();
+    // The last ones boot machines and take longest: they begin first.
+    let waiting = Mutex::new(chosen.into_iter().zip(&mut rows).rev());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..players {
+            scope.spawn(|| {
+                while let Some(((name, host), place)) = next() {
+                    *place = Some(row(name, host, wish, is_named, &screen));
+                }
+            });
+        }
+    });
+    rows.into_iter().flatten().collect()
+}
+
 /// Plays one host. One that cannot boot is an error where it was named, and else a row with the reason.
 fn row(
     name: String,
     host: Result<Box<dyn Host>, String>,
     wish: &Wish,
     is_named: bool,
+    screen: &Screen,
 ) -> Result<Row, String> {
-    let progress = Progress::new(&name, wish.cases().len());
+    let progress = screen.progress(&name, wish.cases().len());
     let played = host.and_then(|mut host| {
         let mut watch = |judge: &Judge| progress.show(judge);
         play(&mut *host, wish, &mut watch)

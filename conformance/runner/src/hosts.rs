@@ -56,7 +56,7 @@ pub enum Event {
 }
 
 /// A host: boots machines, one at a time.
-pub trait Host {
+pub trait Host: Send {
     /// Boots a machine with this command line.
     ///
     /// # Errors

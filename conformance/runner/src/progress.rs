@@ -2,7 +2,26 @@
 //! Progress on standard error, where a person looks at it.
 
 use crate::judge::Judge;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// A line for each host that is being played. Nothing is drawn where standard error is no terminal.
+#[derive(Default)]
+pub struct Screen {
+    bars: MultiProgress,
+}
+
+impl Screen {
+    /// Begins a host with so many cases.
+    #[must_use]
+    pub fn progress(&self, host: &str, cases: usize) -> Progress {
+        let bar = self.bars.add(ProgressBar::new(cases as u64));
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {pos}/{len} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(host.to_owned());
+        Progress { bar }
+    }
+}
 
 /// One host's progress.
 pub struct Progress {
@@ -10,17 +29,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins a host with so many cases. Nothing is drawn where standard error is no terminal.
-    #[must_use]
-    pub fn new(host: &str, cases: usize) -> Self {
-        let bar = ProgressBar::new(cases as u64);
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {pos}/{len} {wide_msg}") {
-            bar.set_style(style);
-        }
-        bar.set_prefix(host.to_owned());
-        Self { bar }
-    }
-
     /// Shows how far the judge is.
     pub fn show(&self, judge: &Judge) {
         self.bar.set_position(judge.results().len() as u64);

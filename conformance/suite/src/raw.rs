@@ -10,6 +10,9 @@ use core::sync::atomic::{Ordering, fence};
 use tenon_abi::Record;
 use tenon_rings::{Mapping, Site, Words};
 
+/// Bytes that a request needs of its frame, which begins on the largest granule: to clear all of it is what an emulated guest would do most.
+pub(crate) const REQUEST_LEN: usize = 4096;
+
 /// A full fence.
 pub fn full_fence() {
     fence(Ordering::SeqCst);
@@ -119,7 +122,7 @@ pub fn granule_shift(env: &dyn Env) -> u32 {
 /// Resets whatever session there is; whether an idle one is there afterwards.
 #[must_use]
 pub fn reset(env: &dyn Env) -> bool {
-    let Some((page, at)) = env.pages(1 << 16, 1 << 16) else { return false };
+    let Some((page, at)) = env.pages(REQUEST_LEN, 1 << 16) else { return false };
     let shift = granule_shift(env);
     let answered = matches!(Control::reset(env).send(env, &page, at, shift), Some((0, _)));
     answered && load(&env.window(), 0x88) == 0
@@ -164,7 +167,7 @@ pub fn pages(env: &dyn Env, len: usize, align: usize) -> Result<(Mapping, u64), 
 ///
 /// [`Fail::Failed`] if it is refused or not answered.
 pub fn open(env: &'static dyn Env) -> Result<((Mapping, u64), u32), Fail> {
-    let scratch = pages(env, 1 << 16, 1 << 16)?;
+    let scratch = pages(env, REQUEST_LEN, 1 << 16)?;
     let shift = granule_shift(env);
     let features = load(&env.window(), 0x10);
     match Control::negotiate(env, features, shift).send(env, &scratch.0, scratch.1, shift) {

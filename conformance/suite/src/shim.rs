@@ -4,6 +4,7 @@
 
 use crate::case::Fail;
 use crate::env::Env;
+use crate::raw;
 use tenon_abi::Granule;
 use tenon_guest::{Conduit, Error, Found, Pages, Platform, Session, Vcpu, Wish};
 
@@ -63,7 +64,7 @@ impl SuitePlatform {
     /// [`Fail::Failed`] when the host refuses.
     pub fn open(&self, wish: Wish) -> Result<Session<'_, Self>, Fail> {
         let found = Found::at(self.env.window()).map_err(|error| failed("no record", error))?;
-        let scratch = self.pages(1 << 16, Granule::K64)?;
+        let scratch = self.scratch()?;
         Session::open(self, found, scratch, wish).map_err(|error| failed("no session", error))
     }
 
@@ -84,8 +85,26 @@ impl SuitePlatform {
     ///
     /// [`Fail::Failed`] when the host refuses.
     pub fn bind<'p>(&'p self, session: &Session<'p, Self>, vcpu: u32) -> Result<Vcpu<'p, Self>, Fail> {
-        let pages = self.pages(1 << 17, session.granule())?;
+        let pages = self.areas(session.granule())?;
         session.bind(vcpu, pages, [256, 256]).map_err(|error| failed("no vCPU", error))
+    }
+
+    /// A frame for control requests, aligned to any granule.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::pages`].
+    pub fn scratch(&self) -> Result<Pages, Fail> {
+        self.pages(raw::REQUEST_LEN, Granule::K64)
+    }
+
+    /// Pages for the two areas of a vCPU of depth 64 with two rings of 256: each is below 8 KiB.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::pages`].
+    pub fn areas(&self, granule: Granule) -> Result<Pages, Fail> {
+        self.pages(2 << granule.shift().max(13), granule)
     }
 
     /// Pages of the environment's.

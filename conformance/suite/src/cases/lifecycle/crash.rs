@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::raw::{self, store};
 use crate::shim::{SuitePlatform, failed};
 use core::cell::Cell;
-use tenon_abi::{Granule, Op};
+use tenon_abi::Op;
 use tenon_guest::{Buffer, Conduit, Error, Found, Pages, Platform, Session, Vcpu, Wish};
 
 /// The cases.
@@ -200,9 +200,9 @@ fn inside_submit(ctx: &Ctx) -> Outcome {
     let inner = SuitePlatform::new(ctx.env);
     let platform = Interrupted { inner, env: ctx.env, hook: Cell::new(None) };
     let found = Found::at(ctx.env.window()).map_err(shim)?;
-    let scratch = inner.pages(1 << 16, Granule::K64)?;
+    let scratch = inner.scratch()?;
     let session = Session::open(&platform, found, scratch, Wish::default()).map_err(shim)?;
-    let pages: Pages = inner.pages(1 << 17, session.granule())?;
+    let pages: Pages = inner.areas(session.granule())?;
     let vcpu: Vcpu<'_, _> = session.bind(0, pages, [256, 256]).map_err(shim)?;
     let seen = Cell::new(None);
     let crash = || {

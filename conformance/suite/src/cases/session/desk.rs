@@ -21,7 +21,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(env: &'static dyn Env) -> Result<Self, Fail> {
-        Ok(Self { env, scratch: raw::pages(env, 1 << 16, 1 << 16)? })
+        Ok(Self { env, scratch: raw::pages(env, raw::REQUEST_LEN, 1 << 16)? })
     }
 
     /// Status and value of a request.

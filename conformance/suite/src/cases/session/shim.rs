@@ -96,7 +96,7 @@ fn wants_more(ctx: &Ctx) -> Outcome {
     let found = Found::at(fake.window).map_err(|error| failed("no record", error))?;
     let platform = SuitePlatform::new(ctx.env);
     let refused = |wish: Wish| -> Outcome {
-        let scratch = platform.pages(1 << 16, Granule::K64)?;
+        let scratch = platform.scratch()?;
         match Session::open(&fake, found, scratch, wish) {
             Err(Error::NoMatch) => Ok(()),
             _ => Err(Fail::Failed("the shim asks for what is not offered", 0, 0)),
