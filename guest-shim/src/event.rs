@@ -4,10 +4,10 @@
 use crate::error::Error;
 use crate::platform::Platform;
 use crate::vcpu::Vcpu;
-use core::sync::atomic::{AtomicU32, Ordering};
 use tenon_abi::Op;
 use tenon_abi::event::HINTED_PORTS;
 use tenon_abi::vcpu::Sizes;
+pub use tenon_rings::event::Gate;
 use tenon_rings::{Mapping, Taker, Words};
 
 /// Events taken under one guard.
@@ -209,45 +209,6 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         };
         self.platform.leave(token);
         result
-    }
-}
-
-/// Runs each port's handler on one vCPU at a time (EVT-18). One for the kernel, shared by all vCPUs; `N` ports.
-#[derive(Debug)]
-pub struct Gate<const N: usize> {
-    counts: [AtomicU32; N],
-}
-
-impl<const N: usize> Default for Gate<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<const N: usize> Gate<N> {
-    /// A gate through which nobody has gone.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { counts: [const { AtomicU32::new(0) }; N] }
-    }
-
-    /// Runs `handler` for an event of `port`. While it runs elsewhere this returns at once, and whoever runs it runs it again: an event is never
-    /// lost, and the handler never runs twice at the same time. `false`: left to the other. Ports from `N` on are not handled: `false`.
-    pub fn run(&self, port: u32, mut handler: impl FnMut()) -> bool {
-        let count = usize::try_from(port).ok().and_then(|index| self.counts.get(index));
-        let Some(count) = count else { return false };
-        if count.fetch_add(1, Ordering::AcqRel) != 0 {
-            return false;
-        }
-        let mut seen = 1;
-        loop {
-            handler();
-            // Each further round answers an event that came meanwhile: the storm contract bounds them (EVT-10).
-            match count.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return true,
-                Err(now) => seen = now,
-            }
-        }
     }
 }
 

@@ -2,10 +2,12 @@
 //! The event ring: entries one way; `taken`, armed positions and mask hints the other (EVT-7 to EVT-15).
 
 mod arm;
+mod gate;
 mod raiser;
 mod taker;
 
 pub use arm::Arm;
+pub use gate::{Count, Gate, run_alone};
 pub use raiser::{Raised, Raiser, RaiserState};
 pub use taker::Taker;
 

@@ -13,6 +13,8 @@ pub enum Operation {
     Store,
     /// Loads on one side, stores on the other.
     Access,
+    /// A load and a store in one.
+    Update,
     /// A fence.
     Fence,
 }
@@ -97,4 +99,10 @@ sites! {
     ControlPublish: Store, Release;
     /// The same words (SES-4).
     ControlTake: Load, Acquire;
+    /// An event is counted: whoever handles it sees what came before it, and who handles it sees what the last one did (EVT-18).
+    GateEnter: Update, AcqRel;
+    /// All events that were counted are handled (EVT-18).
+    GateLeave: Update, Release;
+    /// Others were counted meanwhile (EVT-18).
+    GateAgain: Update, Acquire;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, EVT-8, EVT-9, EVT-11, EVT-12 and
-//! EVT-15, and each is needed. GEN-2 is held by the memory under all models.
+//! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, EVT-8, EVT-9, EVT-11, EVT-12,
+//! EVT-15 and EVT-18, and each is needed. GEN-2 is held by the memory under all models.
 //!
 //! A model runs the rings' own code under loom, which tries every interleaving and every value that a load may see. `holds`
 //! runs it as it is. The other tests of a model weaken one site, an access to Relaxed or a fence to nothing, and demand that loom finds
@@ -11,6 +11,7 @@
 
 mod control;
 mod event;
+mod gate;
 mod memory;
 mod queue;
 mod run;
@@ -99,5 +100,10 @@ models! {
     answer_control(weak) { control::answer(weak) } sees {
         control_publish: ControlPublish,
         control_take: ControlTake,
+    }
+    one_handler_at_a_time(weak) { gate::two_cpus(weak) } sees {
+        gate_enter: GateEnter,
+        gate_leave: GateLeave,
+        gate_again: GateAgain,
     }
 }

@@ -32,7 +32,7 @@ impl Word {
 
 /// Whether only who owns a slot accesses it there.
 const fn is_body(site: Site) -> bool {
-    matches!(site, Site::SubmissionBody | Site::CompletionBody)
+    matches!(site.operation(), Operation::Access) && !matches!(site, Site::Status)
 }
 
 /// An area that one side writes. Only the words that a model names exist: loom's price of a fence grows with their number.

@@ -27,6 +27,7 @@ fn each_site_stands_there_once_with_its_ordering() {
             (Operation::Store, Ordering::Release | Ordering::Relaxed) => "store",
             (Operation::Load, Ordering::Acquire | Ordering::Relaxed) => "load",
             (Operation::Access, Ordering::Relaxed) => "load, store",
+            (Operation::Update, Ordering::AcqRel | Ordering::Release | Ordering::Acquire) => "update",
             // An access is never SeqCst: loom would weaken it without a word. Other pairs are less than they say, or mean nothing.
             pair => panic!("{site:?}: {pair:?}"),
         };

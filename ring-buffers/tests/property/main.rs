@@ -5,6 +5,7 @@
 mod arm;
 mod event;
 mod fetch_once;
+mod gate;
 mod hostile_event;
 mod hostile_queue;
 mod mapping;
