@@ -42,6 +42,7 @@ struct Area {
     sizes: Sizes,
     lanes: [Lane; 2],
     written: [u32; 2],
+    taken: [u32; 2],
     broken: [Option<u64>; 2],
 }
 
@@ -63,6 +64,8 @@ pub(crate) struct Model {
     taking: Option<Taking>,
     /// A queue that showed an id out of range or in flight (CALL-6).
     bad_id: Option<(usize, usize)>,
+    /// A ring whose guest says that it took what it cannot have taken (EVT-8).
+    bad_taken: Option<(usize, usize)>,
     ended: bool,
     /// The words that never change (DISC-3).
     fixed: Vec<u64>,
@@ -83,6 +86,7 @@ impl Model {
             areas: (0..max_vcpus).map(|_| None).collect(),
             taking: None,
             bad_id: None,
+            bad_taken: None,
             ended: false,
             fixed: (0..16).map(|word| ground.window(word)).collect(),
             completed: Vec::new(),
@@ -118,7 +122,7 @@ impl Model {
             }
         }
         let fresh = || [Lane::default(), Lane::default()];
-        let area = Area { guest, host, sizes, lanes: fresh(), written: [0; 2], broken: [None; 2] };
+        let area = Area { guest, host, sizes, lanes: fresh(), written: [0; 2], taken: [0; 2], broken: [None; 2] };
         assert!(self.areas[vcpu].replace(area).is_none(), "a vCPU is bound twice");
     }
 
@@ -163,6 +167,11 @@ impl Model {
                 area.lanes[lane].corrupt.is_some(),
                 "a good submission was not fetched, or a bad id not latched"
             );
+        }
+        if let Some((vcpu, class)) = self.bad_taken.take()
+            && let Some(area) = &self.areas[vcpu]
+        {
+            assert!(area.broken[class].is_some(), "a guest that took too much was not found out (EVT-8)");
         }
         for (word, value) in self.fixed.iter().enumerate() {
             assert_eq!(ground.window(word), *value, "word {word} of the record changed (DISC-3)");
@@ -224,6 +233,9 @@ impl Model {
         let found = self.areas.iter().position(|area| area.as_ref().is_some_and(|area| area.guest == grant));
         let vcpu =
             found.expect("the host loads only from the guest-written area of a bound vCPU (GEN-2, SES-7)");
+        if site == Site::TakenRead {
+            self.taken(vcpu, usize::from(index == words(guest::TAKEN1)), value);
+        }
         if site != Site::SubmissionTake {
             return;
         }
@@ -238,6 +250,19 @@ impl Model {
         let tail = Tail::from_word(value);
         if tail.turn == turn(seed, here.fetched) {
             self.taking = Some(Taking { vcpu, lane, at, tail, words: Vec::new() });
+        }
+    }
+
+    /// The host was told how far the guest has taken: neither backwards nor beyond what was written.
+    fn taken(&mut self, vcpu: usize, class: usize, value: u64) {
+        let Some(area) = &mut self.areas[vcpu] else { return };
+        assert!(area.broken[class].is_none(), "a look at a corrupt ring (EVT-20)");
+        let (taken, high) = tenon_abi::call::unpack(value);
+        let step = taken.wrapping_sub(area.taken[class]);
+        if high != 0 || step > area.written[class].wrapping_sub(area.taken[class]) {
+            self.bad_taken = Some((vcpu, class));
+        } else {
+            area.taken[class] = taken;
         }
     }
 
