@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// What the program `machine` measures.
 fn machine() -> Result<Vec<Line>, Failure> {
-    let program = build("machine", true)?;
+    let program = build("machine")?;
     let output = std::process::Command::new(program)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -78,14 +78,10 @@ fn machine() -> Result<Vec<Line>, Failure> {
 }
 
 /// Builds one program of the package and says where it is.
-fn build(program: &str, images: bool) -> Result<PathBuf, Failure> {
+fn build(program: &str) -> Result<PathBuf, Failure> {
     let mut cargo = project::cargo();
     cargo.args(["build", "--quiet", "--profile", PROFILE, "--package", PACKAGE, "--bin", program]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
-    if !images {
-        // Counting instructions needs no image.
-        cargo.arg("--no-default-features");
-    }
     let output =
         cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     if !output.status.success() {

@@ -14,7 +14,7 @@ pub mod report;
 pub mod run;
 pub mod shim;
 
-pub use case::{Case, Ctx, Fail, Needs, Outcome};
+pub use case::{Case, Ctx, Fail, Lacks, Needs, Outcome};
 pub use env::Env;
 pub use run::{Selection, run};
 

@@ -35,7 +35,7 @@ pub(super) fn count() -> Result<Vec<Line>, Failure> {
         let reason = format!("{TOOL} is not installed");
         return Ok(ROWS.map(|(name, _)| Line::Skip { name: name.to_owned(), reason: reason.clone() }).into());
     }
-    let program = build("instructions", false)?;
+    let program = build("instructions")?;
     let each = |mode: &str, toggles: &[&str]| per_run(&program, mode, toggles);
     let further = |guest_or_host: &[&str]| -> Result<f64, Failure> {
         Ok((each("batch32", guest_or_host)? - each("batch1", guest_or_host)?) / (CALLS_OF_A_BATCH - 1.0))
