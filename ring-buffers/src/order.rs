@@ -48,6 +48,17 @@ macro_rules! sites {
                     $( Self::$site => Ordering::$ordering, )*
                 }
             }
+
+            /// All that the ordering can be weakened to; a Relaxed fence is none.
+            #[must_use]
+            pub const fn weaker(self) -> &'static [Ordering] {
+                match self.ordering() {
+                    Ordering::Relaxed => &[],
+                    Ordering::AcqRel => &[Ordering::Acquire, Ordering::Release],
+                    Ordering::SeqCst => &[Ordering::AcqRel, Ordering::Relaxed],
+                    _ => &[Ordering::Relaxed],
+                }
+            }
         }
     };
 }

@@ -8,6 +8,7 @@ mod check_abi;
 mod ci;
 mod failure;
 mod fuzz;
+mod mutate_orderings;
 mod project;
 mod size;
 mod spec;
@@ -39,6 +40,8 @@ enum Command {
     Bench(bench::Args),
     /// Text that Tenon adds to an image.
     Size(size::Args),
+    /// Weaken every ordering and fence of the rings: a model has to notice each.
+    MutateOrderings,
     /// Feed the host core with what libFuzzer finds.
     Fuzz(fuzz::Args),
     /// Run the conformance suite, or any static binary, in a machine with a standard hypervisor.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Spec(args) => spec::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Size(args) => size::run(&args),
+        Command::MutateOrderings => mutate_orderings::run(),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Vm(args) => vm::run(&args),
     };

@@ -111,8 +111,9 @@ impl Words for LoomWords {
 
     fn fence(&self, site: Site) {
         assert_eq!(site.operation(), Operation::Fence, "{site:?} fences");
-        if self.ordering(site) == Ordering::SeqCst {
-            fence(Ordering::SeqCst);
+        match self.ordering(site) {
+            Ordering::Relaxed => {}
+            ordering => fence(ordering),
         }
     }
 

@@ -14,15 +14,6 @@ thread_local! {
     static WEAKER: Cell<Ordering> = const { Cell::new(Ordering::Relaxed) };
 }
 
-/// What a site can be weakened to. A fence of no ordering is none.
-pub(crate) const fn weaker(site: Site) -> &'static [Ordering] {
-    match site.ordering() {
-        Ordering::Relaxed => &[],
-        Ordering::AcqRel => &[Ordering::Acquire, Ordering::Release],
-        _ => &[Ordering::Relaxed],
-    }
-}
-
 /// A site's ordering in the model that runs on this thread.
 pub(crate) fn ordering(site: Site, weak: Option<Site>) -> Ordering {
     if weak == Some(site) { WEAKER.get() } else { site.ordering() }
@@ -37,8 +28,8 @@ pub(crate) fn holds(name: &str, model: impl Fn() + Send + Sync + 'static) {
 
 /// Runs a model with `site` weakened, which has to fail, without the noise.
 pub(crate) fn fails(name: &str, site: Site, model: impl Fn() + Send + Sync + UnwindSafe + Copy + 'static) {
-    assert!(!weaker(site).is_empty(), "{site:?} cannot be weakened");
-    for &weaker in weaker(site) {
+    assert!(!site.weaker().is_empty(), "{site:?} cannot be weakened");
+    for &weaker in site.weaker() {
         WEAKER.set(weaker);
         let runs = fails_once(model);
         println!("fails {name} {site:?} {weaker:?} {runs}");
