@@ -11,17 +11,20 @@
 //! | `host` | a machine that counts exits, rings an eventfd for a queue, and has a bare interrupt and a bare doorbell beside Tenon's |
 //! | `call` | calls and doorbells against bare exits and bare doorbells (CALL-24) |
 //! | `event` | events against bare interrupts |
+//! | `rings` | rings against other crates and against the floors |
 
 pub mod process;
 pub mod row;
 
-#[cfg(all(feature = "machine", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod call;
-#[cfg(all(feature = "machine", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod event;
-#[cfg(all(feature = "machine", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod host;
-#[cfg(all(feature = "machine", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod listen;
-#[cfg(all(feature = "machine", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod quiet;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod rings;
