@@ -3,7 +3,7 @@
 
 use crate::env::Env;
 use core::fmt;
-use tenon_abi::{Features, Record};
+use tenon_abi::{ConduitFlags, ConduitKind, Features, Record};
 
 /// One case.
 #[derive(Clone, Copy)]
@@ -57,33 +57,54 @@ impl Needs {
     pub const DIRECT: Self =
         Self { features: Features::EVENTS.union(Features::DIRECT).union(Features::UPCALL), ..Self::NONE };
 
-    /// Why a host with this record cannot be asked, if so.
+    /// What a host with this record lacks for the case, if anything.
     #[must_use]
-    pub fn unmet(&self, record: &Record) -> Option<&'static str> {
+    pub fn unmet(&self, record: &Record) -> Option<Lacks> {
         let offered = Features::from_bits_truncate(record.features.get());
         let missing = self.features.difference(offered);
-        // The first missing feature names the reason.
-        for (feature, reason) in [
-            (Features::WINDOW, "WINDOW is not offered"),
-            (Features::EVENTS, "EVENTS is not offered"),
-            (Features::DIRECT, "DIRECT is not offered"),
-            (Features::UPCALL, "UPCALL is not offered"),
-            (Features::SMP, "SMP is not offered"),
-            (Features::CONSOLE, "CONSOLE is not offered"),
-            (Features::LIFECYCLE, "LIFECYCLE is not offered"),
-        ] {
-            if missing.contains(feature) {
-                return Some(reason);
-            }
+        if !missing.is_empty() {
+            return Some(Lacks::Features(missing));
         }
         if record.max_vcpus.get() < self.vcpus {
-            return Some("max_vcpus is too small");
+            return Some(Lacks::Vcpus);
         }
-        if record.granules.get() & self.granules != self.granules {
-            return Some("a granule is not offered");
-        }
-        None
+        (record.granules.get() & self.granules != self.granules).then_some(Lacks::Granule)
     }
+}
+
+/// What a host does not offer, by its record: there is no other reason to leave a case out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacks {
+    /// These features.
+    Features(Features),
+    /// These capabilities of the conduit.
+    Conduit(ConduitFlags),
+    /// What the clause is about, with a conduit of this kind.
+    Kind(ConduitKind),
+    /// So many vCPUs.
+    Vcpus,
+    /// A granule.
+    Granule,
+}
+
+impl fmt::Display for Lacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Features(features) => names(f, features.iter_names().map(|(name, _)| name)),
+            Self::Conduit(flags) => names(f, flags.iter_names().map(|(name, _)| name)),
+            Self::Kind(kind) => write!(f, "the conduit is {}", kind.name().unwrap_or("of another kind")),
+            Self::Vcpus => f.write_str("max_vcpus is too small"),
+            Self::Granule => f.write_str("a granule is not offered"),
+        }
+    }
+}
+
+fn names<'n>(f: &mut fmt::Formatter<'_>, names: impl Iterator<Item = &'n str>) -> fmt::Result {
+    for (index, name) in names.enumerate() {
+        f.write_str(if index == 0 { "" } else { ", " })?;
+        f.write_str(name)?;
+    }
+    f.write_str(" not offered")
 }
 
 /// Why a case did not pass.
@@ -91,8 +112,8 @@ impl Needs {
 pub enum Fail {
     /// The subject broke a clause: what was expected, with up to two observed values.
     Failed(&'static str, u64, u64),
-    /// A capability that cannot be read from the record is not there: not a fault.
-    Skip(&'static str),
+    /// A capability is not offered: not a fault.
+    Skip(Lacks),
     /// Legal but doubtful.
     Warn(&'static str),
     /// The environment could not do its part: nobody's verdict.
@@ -107,7 +128,8 @@ impl fmt::Display for Fail {
         match self {
             Self::Failed(what, 0, 0) => f.write_str(what),
             Self::Failed(what, a, b) => write!(f, "{what}: {a:#x}, {b:#x}"),
-            Self::Skip(what) | Self::Warn(what) | Self::Error(what) => f.write_str(what),
+            Self::Skip(lacks) => write!(f, "{lacks}"),
+            Self::Warn(what) | Self::Error(what) => f.write_str(what),
         }
     }
 }

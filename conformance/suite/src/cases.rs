@@ -31,6 +31,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     call::inline::CASES,
     call::batch::CASES,
     call::upcall::CASES,
+    call::interrupted::CASES,
     call::late::CASES,
     call::ops::CASES,
     call::emergency::CASES,

@@ -61,7 +61,7 @@ pub fn run(env: &'static dyn Env, selection: Selection<'_>, arch: &str) {
         let before = env.micros();
         let record: Record = raw::record(env);
         let outcome = match case.needs.unmet(&record) {
-            Some(reason) => Err(Fail::Skip(reason)),
+            Some(lacks) => Err(Fail::Skip(lacks)),
             None => {
                 match case.ends {
                     Some(Ends::Exit(code)) => reporter.say(format_args!("ends {name} exit={code}")),

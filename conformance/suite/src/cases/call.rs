@@ -7,6 +7,7 @@ pub mod corrupt;
 pub mod emergency;
 pub(crate) mod held;
 pub mod inline;
+pub mod interrupted;
 pub mod late;
 pub mod ops;
 pub mod queue;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Regions and the ranges of payloads, by hand (REG-1 to REG-4).
 
-use crate::case::{Case, Ctx, Fail, Needs, Outcome, equal};
+use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, equal};
+use crate::cases::discovery::window::by_cpuid;
 use crate::cases::tools::{case, expect, op, settle, status};
 use crate::raw::{self, Bound};
+use tenon_abi::Features;
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -48,7 +50,7 @@ fn payload_op(ctx: &Ctx) -> Result<u16, Fail> {
     match raw::record(ctx.env).features.get() {
         features if features & (1 << 5) != 0 => Ok(op::CONSOLE_WRITE),
         features if features & (1 << 6) != 0 => Ok(op::CRASH),
-        _ => Err(Fail::Skip("no operation that is offered takes a range")),
+        _ => Err(Fail::Skip(Lacks::Features(Features::CONSOLE.union(Features::LIFECYCLE)))),
     }
 }
 
@@ -128,9 +130,7 @@ fn zero_length(ctx: &Ctx) -> Outcome {
 }
 
 fn hole(ctx: &Ctx) -> Outcome {
-    let Some((window, _)) = ctx.env.discovered_by_cpuid() else {
-        return Err(Fail::Skip("the window has no guest-physical address"));
-    };
+    let (window, _) = by_cpuid(ctx)?;
     let mut bound = raw::attach(ctx.env)?;
     let op = payload_op(ctx)?;
     // The window is not part of region 0: there, region 0 has a hole or has ended.

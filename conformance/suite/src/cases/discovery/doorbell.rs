@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Kicks and binds.
 
-use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
+use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check, equal};
 use crate::cases::session::desk::{Desk, Random, settle};
 use crate::cases::tools::{case, op};
 use crate::raw::{self, Control, load, store};
+use tenon_abi::{ConduitFlags, ConduitKind};
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -149,7 +150,7 @@ fn bind_outside(ctx: &Ctx) -> Outcome {
 fn synchronous(ctx: &Ctx) -> Outcome {
     let flags = load(&ctx.env.window(), 0x18) >> 48;
     if flags & 1 == 0 {
-        return Err(Fail::Skip("SYNCHRONOUS is not offered"));
+        return Err(Fail::Skip(Lacks::Conduit(ConduitFlags::SYNCHRONOUS)));
     }
     let mut bound = raw::attach(ctx.env)?;
     for value in 0..16 {
@@ -170,9 +171,13 @@ fn synchronous(ctx: &Ctx) -> Outcome {
 }
 
 fn user_mode(ctx: &Ctx) -> Outcome {
+    // A function call has no level below it.
+    if raw::record(ctx.env).conduit.get() == ConduitKind::CALL.0 {
+        return Err(Fail::Skip(Lacks::Kind(ConduitKind::CALL)));
+    }
     let mut bound = raw::attach(ctx.env)?;
     match ctx.env.doorbell_from_user_mode() {
-        None => return Err(Fail::Skip("the environment has no user mode of its own")),
+        None => return Err(Fail::Error("this environment has no user mode")),
         Some(refused) => check(refused, "user mode can ring a doorbell")?,
     }
     equal(bound.call(op::NOP, [4, 0, 0, 0, 0, 0])?.value, 4, "NOP afterwards")

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the window is, and what a guest can do to it.
 
-use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
+use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check, equal};
 use crate::cases::session::desk::Desk;
 use crate::cases::tools::{case, op, status};
 use crate::raw::{self, Control, load};
+use tenon_abi::ConduitKind;
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -14,10 +15,18 @@ pub const CASES: &[Case] = &[
     case("discovery.window-is-no-memory", &["DISC-5", "REG-1"], Needs::NONE, window_is_no_memory),
 ];
 
-const NO_CPUID: Fail = Fail::Skip("the conduit's window is not found by CPUID");
+/// Address and length of the window. It has none that CPUID could name where the conduit is a function call, or another device's memory; and
+/// there is no CPUID but on x86.
+pub(in crate::cases) fn by_cpuid(ctx: &Ctx) -> Result<(u64, u64), Fail> {
+    let kind = ConduitKind(raw::record(ctx.env).conduit.get());
+    if [ConduitKind::CALL, ConduitKind::SHARED].contains(&kind) || !cfg!(target_arch = "x86_64") {
+        return Err(Fail::Skip(Lacks::Kind(kind)));
+    }
+    ctx.env.discovered_by_cpuid().ok_or(Fail::Error("the environment has not looked for the window by CPUID"))
+}
 
 fn cpuid(ctx: &Ctx) -> Outcome {
-    let (address, len) = ctx.env.discovered_by_cpuid().ok_or(NO_CPUID)?;
+    let (address, len) = by_cpuid(ctx)?;
     let promised = load(&ctx.env.window(), 0x38);
     check(len >= promised && len - promised < 4096, "CPUID and record disagree on the window's length")?;
     let leaf = |leaf| ctx.env.cpuid(leaf).unwrap_or_default();
@@ -71,8 +80,8 @@ fn shim_cpuid(_: &Ctx) -> Outcome {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn shim_cpuid(_: &Ctx) -> Outcome {
-    Err(NO_CPUID)
+fn shim_cpuid(ctx: &Ctx) -> Outcome {
+    by_cpuid(ctx).map(|_| ())
 }
 
 fn window_store(ctx: &Ctx) -> Outcome {
@@ -86,7 +95,7 @@ fn window_store(ctx: &Ctx) -> Outcome {
         let refused = ctx.env.store_to_window(offset, !before);
         let now = load(&window, offset);
         match refused {
-            None => return Err(Fail::Skip("a store to the window cannot be tried in this environment")),
+            None => return Err(Fail::Error("this environment cannot try a store to the window")),
             Some(true) => equal(now, before, "a store to the window changed it")?,
             Some(false) => {
                 writable = true;
@@ -100,7 +109,7 @@ fn window_store(ctx: &Ctx) -> Outcome {
 }
 
 fn window_is_no_memory(ctx: &Ctx) -> Outcome {
-    let (address, _) = ctx.env.discovered_by_cpuid().ok_or(NO_CPUID)?;
+    let (address, _) = by_cpuid(ctx)?;
     let desk = Desk::new(ctx.env)?;
     desk.negotiate(desk.features() & !1, desk.smallest())?;
     // The lowest and the highest place that an area could be written to.

@@ -8,7 +8,6 @@ use crate::raw;
 use crate::shim::{SuitePlatform, failed};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use tenon_abi::Op;
 use tenon_guest::{Error, Gate, Vcpu};
 
 /// The cases.
@@ -17,7 +16,6 @@ pub const CASES: &[Case] = &[
     case("event.shim-takes-in-order", &["EVT-21", "EVT-8", "EVT-10"], Needs::EVENTS, in_order),
     case("event.spurious-upcall", &["EVT-13", "EVT-12"], Needs::UPCALL, spurious),
     case("event.handler-in-upcall", &["EVT-12", "EVT-8"], Needs::UPCALL, handler),
-    case("event.upcall-at-every-step", &["CALL-7", "EVT-13"], Needs::NONE, every_step),
     case("event.halt-and-second-cpu", &["EVT-12", "EVT-11", "EVT-9"], SMP_UPCALL, halt_loop),
     case("event.gate-on-two-cpus", &["EVT-18"], Needs::SMP, gate),
 ];
@@ -123,7 +121,7 @@ static HANDLED: AtomicU32 = AtomicU32::new(0);
 static WRONG: AtomicBool = AtomicBool::new(false);
 
 /// Runs `body` while handlers reach `vcpu` through [`with_vcpu`].
-fn lend<T>(vcpu: &Vcpu<'_, SuitePlatform>, body: impl FnOnce() -> T) -> T {
+pub(in crate::cases) fn lend<T>(vcpu: &Vcpu<'_, SuitePlatform>, body: impl FnOnce() -> T) -> T {
     HANDLED.store(0, Ordering::Release);
     WRONG.store(false, Ordering::Release);
     VCPU.store(ptr::from_ref(vcpu).cast_mut().cast(), Ordering::Release);
@@ -133,7 +131,7 @@ fn lend<T>(vcpu: &Vcpu<'_, SuitePlatform>, body: impl FnOnce() -> T) -> T {
 }
 
 /// In a handler on CPU 0: the vCPU that was lent.
-fn with_vcpu(run: impl FnOnce(&Vcpu<'_, SuitePlatform>)) {
+pub(in crate::cases) fn with_vcpu(run: impl FnOnce(&Vcpu<'_, SuitePlatform>)) {
     let vcpu = VCPU.load(Ordering::Acquire).cast::<Vcpu<'_, SuitePlatform>>().cast_const();
     // SAFETY: null, or stored by `lend`, whose reference outlives the time that it stands there; handlers run on the CPU of
     // the case, so `lend` does not return meanwhile.
@@ -182,38 +180,6 @@ fn handler(ctx: &Ctx) -> Outcome {
     ctx.env.set_handler(None);
     outcome?;
     check(!WRONG.load(Ordering::Acquire), "the shim refused to take events in an upcall")
-}
-
-/// An interrupt that makes a call itself, between all instructions of a call.
-fn every_step(ctx: &Ctx) -> Outcome {
-    const MARK: u64 = 0x0dd_ba11;
-    fn hook() {
-        with_vcpu(|vcpu| {
-            HANDLED.fetch_add(1, Ordering::AcqRel);
-            if vcpu.call(Op::NOP, [MARK]) != Ok(MARK) {
-                WRONG.store(true, Ordering::Release);
-            }
-        });
-    }
-    let platform = SuitePlatform::new(ctx.env);
-    let (_session, vcpu) = platform.attach()?;
-    let mut results = [Err(Error::Pending); 2];
-    let steps = lend(&vcpu, || {
-        ctx.env.step_through(
-            &mut || {
-                for (result, value) in results.iter_mut().zip([1u64, 2]) {
-                    *result = vcpu.call(Op::NOP, [value]);
-                }
-            },
-            hook,
-        )
-    });
-    if steps.is_none() {
-        return Err(Fail::Skip("this environment cannot step instructions"));
-    }
-    check(results == [Ok(1), Ok(2)], "a call that was interrupted")?;
-    check(HANDLED.load(Ordering::Acquire) > 0, "the hook was never called")?;
-    check(!WRONG.load(Ordering::Acquire), "a call from an interrupt")
 }
 
 const WAKE_PORT: u32 = 7;

@@ -31,7 +31,7 @@ fn refused(ctx: &Ctx) -> Outcome {
     let record = raw::record(ctx.env);
     let max_vcpus = u64::from(record.max_vcpus.get());
     let Some((entry, argument)) = ctx.env.secondary(1, second::beat) else {
-        return Err(Fail::Skip("this environment has no second CPU"));
+        return Err(Fail::Error("this environment has no second CPU"));
     };
     for (args, what) in [
         ([max_vcpus, entry, argument], "vCPU max_vcpus"),
