@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
 
-use crate::{call, control, discovery, status, vcpu};
+use crate::{call, control, discovery, status, stream, vcpu};
 
 /// One wire structure.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,8 @@ pub const LAYOUT: &[Struct] = &[
     control::ControlRequest::LAYOUT,
     call::Submission::LAYOUT,
     call::Completion::LAYOUT,
+    stream::RingLine::LAYOUT,
+    stream::RecordHeader::LAYOUT,
 ];
 
 /// Every group of numbers.
@@ -75,6 +77,7 @@ pub const NUMBERS: &[Group] = &[
     Group { name: "Status", numbers: status::Status::NUMBERS },
     Group { name: "QueueState", numbers: status::QueueState::NUMBERS },
     Group { name: "Reason", numbers: status::Reason::NUMBERS },
+    Group { name: "RecordLength", numbers: stream::RecordLength::NUMBERS },
     Group { name: "GuestArea", numbers: vcpu::guest::NUMBERS },
     Group { name: "HostArea", numbers: vcpu::host::NUMBERS },
 ];

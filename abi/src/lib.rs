@@ -13,6 +13,7 @@
 //! | [`control`] | negotiate, bind, reset: the requests that are frozen for ever |
 //! | [`call`] | submissions, completions, turns, call operations |
 //! | [`event`] | event entries and event operations |
+//! | [`stream`] | data rings: control lines, records |
 //! | [`vcpu`] | the two areas of a vCPU, start, stop, upcall |
 //! | [`console`] | console output and input |
 //! | [`lifecycle`] | exit, restart, crash record |
@@ -32,6 +33,7 @@ pub mod event;
 pub mod layout;
 pub mod lifecycle;
 pub mod status;
+pub mod stream;
 pub mod vcpu;
 
 pub use address::{Address, Granule};
@@ -40,6 +42,7 @@ pub use control::{ControlOp, ControlRequest};
 pub use discovery::{ConduitFlags, ConduitKind, Features, Record};
 pub use event::Entry;
 pub use status::{QueueState, Reason, Status};
+pub use stream::{RecordHeader, RingLine, RingPosition, RingShape};
 pub use vcpu::Sizes;
 
 /// The one ABI version (NEG-1): what this crate describes.

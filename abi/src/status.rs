@@ -43,6 +43,10 @@ numbers! {
         4 BAD_ARMED, "EVT-11", "an armed word's high half is not zero";
         5 UNKNOWN_ID, "CALL-7", "a completion for an id that is not in flight";
         6 BAD_PORT, "EVT-7", "an event entry names a port at or above `max_ports`";
+        7 BAD_POSITION, "STR-5", "a data ring's position went backwards, too far, or lost its seed";
+        8 BAD_RECORD, "STR-9", "a record's header has another turn or an impossible length";
+        9 BAD_SHAPE, "STR-3", "the other side has another size or kind of ring in mind";
+        10 NOT_ZERO, "GEN-5", "a reserved word of a control line is not zero";
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Error {
     Full,
     /// The peer broke the protocol: latched until the ring is made anew.
     Corrupt(Corrupt),
+    /// A record is longer than its ring takes.
+    TooLong,
     /// The memory is too small, or a size is not a power of two in its range.
     BadSize,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Error {
             Self::Empty => f.write_str("nothing there yet"),
             Self::Full => f.write_str("no room at the moment"),
             Self::Corrupt(_) => f.write_str("the peer broke the protocol"),
+            Self::TooLong => f.write_str("longer than a record of this ring can be"),
             Self::BadSize => f.write_str("the memory is too small or a size is not a power of two in range"),
         }
     }

@@ -8,6 +8,7 @@
 //! | [`mapping`] | mapped memory as words, and the copy routine for payload |
 //! | [`call`] | the queue: submitter and completer |
 //! | [`event`] | the event ring: raiser and taker |
+//! | [`stream`] | the data ring: producer and consumer, of records or of messages |
 //!
 //! The rules that all of it keeps:
 //!
@@ -30,6 +31,7 @@ mod error;
 pub mod event;
 pub mod mapping;
 pub mod order;
+pub mod stream;
 pub mod words;
 
 pub use call::{Completer, Submitter, Ticket};
@@ -37,4 +39,5 @@ pub use error::{Corrupt, Error};
 pub use event::{Raised, Raiser, Taker};
 pub use mapping::Mapping;
 pub use order::Site;
+pub use stream::{RingMemory, SetupError, channel};
 pub use words::Words;

@@ -76,6 +76,18 @@ impl Mapping {
         })
     }
 
+    /// `N` words from `first` on, after one check for all.
+    #[inline(always)]
+    fn run<const N: usize>(&self, first: usize) -> Option<&[AtomicU64; N]> {
+        // A mapping shorter than the run has no first word of one.
+        if first > self.words.checked_sub(N)? {
+            return None;
+        }
+        // SAFETY: `first + N` words are inside the mapping, which `new`'s caller keeps mapped; the base is aligned, and atomics may be
+        // referenced while the peer writes.
+        Some(unsafe { self.base.add(first).cast::<[AtomicU64; N]>().as_ref() })
+    }
+
     /// Copies `out.len()` bytes from `offset` on out of the mapping; `false`, with nothing copied, when they are not all inside.
     /// What the peer writes meanwhile may be seen in part.
     #[must_use]
@@ -160,6 +172,54 @@ impl Words for Mapping {
             *value = words::load(word, body_site);
         }
         (tail, Some(body))
+    }
+
+    #[inline(always)]
+    fn store_run<const N: usize>(&self, first: usize, words: &[u64; N], site: Site) {
+        if let Some(run) = self.run::<N>(first) {
+            for (word, value) in run.iter().zip(words) {
+                words::store(word, *value, site);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn load_run<const N: usize>(&self, first: usize, site: Site) -> [u64; N] {
+        self.run::<N>(first).map_or([0; N], |run| {
+            core::array::from_fn(|at| run.get(at).map_or(0, |word| words::load(word, site)))
+        })
+    }
+
+    #[inline(always)]
+    fn store_bytes(&self, first: usize, parts: &[&[u8]], site: Site) {
+        let Some(start) = first.checked_mul(8) else { return };
+        let len = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
+        if !self.contains(start, len) {
+            return;
+        }
+        if len % 8 != 0 {
+            // Before the bytes that come to lie in it.
+            self.store(first.wrapping_add(len / 8), 0, site);
+        }
+        let mut at = start;
+        for part in parts {
+            // SAFETY: the parts together are inside the mapping; none of them is, by `new`'s contract.
+            unsafe { copy::<false>(self.base.as_ptr().cast::<u8>().add(at), part.as_ptr(), part.len()) };
+            at = at.wrapping_add(part.len());
+        }
+    }
+
+    #[inline(always)]
+    fn load_bytes(&self, offset: usize, out: &mut [u8], _: Site) {
+        if self.contains(offset, out.len()) {
+            // SAFETY: the source lies inside the mapping, the destination is an exclusive slice of the same length.
+            unsafe { copy::<true>(out.as_mut_ptr(), self.base.as_ptr().cast::<u8>().add(offset), out.len()) };
+        }
+    }
+
+    #[inline(always)]
+    fn is_aligned(&self, bytes: usize) -> bool {
+        self.base.addr().get().is_multiple_of(bytes)
     }
 }
 

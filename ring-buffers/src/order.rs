@@ -90,13 +90,13 @@ sites! {
     RaiseFence: Fence, SeqCst;
     /// `taken` (EVT-9).
     TakenRead: Load, Relaxed;
-    /// An armed position (EVT-12, CALL-16).
+    /// An armed position (EVT-12, CALL-16, STR-11).
     ArmedPublish: Store, Relaxed;
-    /// Between storing an armed position and looking at the next turn (EVT-12, CALL-16).
+    /// Between storing an armed position and looking at the next turn, or position (EVT-12, CALL-16, STR-11).
     ArmFence: Fence, SeqCst;
-    /// Between writing an entry or a completion and reading the armed position (EVT-12, CALL-16).
+    /// Between writing an entry, a completion or a position and reading the armed position (EVT-12, CALL-16, STR-11).
     WakeFence: Fence, SeqCst;
-    /// An armed position (EVT-12, CALL-16).
+    /// An armed position (EVT-12, CALL-16, STR-11).
     ArmedRead: Load, Relaxed;
     /// A mask hint (EVT-15).
     HintPublish: Store, Relaxed;
@@ -104,6 +104,16 @@ sites! {
     HintFence: Fence, SeqCst;
     /// A mask hint (EVT-15).
     HintRead: Load, Relaxed;
+    /// What a data ring carries: headers, records, messages (STR-6).
+    RingBody: Access, Relaxed;
+    /// A producer's position, and that it has come (STR-3, STR-6).
+    ProducedPublish: Store, Release;
+    /// A producer's position, and that it has come (STR-3, STR-6).
+    ProducedTake: Load, Acquire;
+    /// A consumer's position, and that it has come (STR-3, STR-10).
+    ConsumedPublish: Store, Release;
+    /// A consumer's position, and that it has come (STR-3, STR-10).
+    ConsumedTake: Load, Acquire;
     /// A word that carries no other data: state words, limits (CALL-15).
     Status: Access, Relaxed;
     /// A word that other data depend on: control results, the session (SES-4, SES-6).

@@ -64,6 +64,52 @@ pub trait Words: Clone {
         words
     }
 
+    /// Stores `N` words from `first` on, in any order.
+    #[inline(always)]
+    fn store_run<const N: usize>(&self, first: usize, words: &[u64; N], site: Site) {
+        for (index, word) in (first..).zip(words) {
+            self.store(index, *word, site);
+        }
+    }
+
+    /// Stores the bytes of `parts`, one behind the other, from the word `first` on; a last word that they do not fill ends with zeros.
+    ///
+    /// Bytes are stored in order of address and a word's first byte is its lowest. Memory may store them in pieces of any size.
+    #[inline(always)]
+    fn store_bytes(&self, first: usize, parts: &[&[u8]], site: Site) {
+        let mut bytes = parts.iter().flat_map(|part| part.iter().copied()).peekable();
+        for index in first.. {
+            if bytes.peek().is_none() {
+                break;
+            }
+            let word = core::array::from_fn(|_| bytes.next().unwrap_or(0));
+            self.store(index, u64::from_le_bytes(word), site);
+        }
+    }
+
+    /// Loads the `out.len()` bytes from byte `offset` on, each once. Memory may load them in pieces of any size.
+    #[inline(always)]
+    fn load_bytes(&self, offset: usize, out: &mut [u8], site: Site) {
+        let mut skip = offset % 8;
+        let mut out = out.iter_mut().peekable();
+        for index in offset / 8.. {
+            if out.peek().is_none() {
+                break;
+            }
+            let word = self.load(index, site).to_le_bytes();
+            for (byte, place) in word.iter().skip(skip).zip(out.by_ref()) {
+                *place = *byte;
+            }
+            skip = 0;
+        }
+    }
+
+    /// Whether the first word lies at a multiple of `bytes`, as far as the memory knows where it lies.
+    #[inline(always)]
+    fn is_aligned(&self, _bytes: usize) -> bool {
+        true
+    }
+
     /// Whether there are no words.
     #[inline(always)]
     fn is_empty(&self) -> bool {
@@ -113,5 +159,10 @@ impl Words for &[AtomicU64] {
     #[inline(always)]
     fn slice(&self, first: usize, len: usize) -> Option<Self> {
         self.get(first..first.checked_add(len)?)
+    }
+
+    #[inline(always)]
+    fn is_aligned(&self, bytes: usize) -> bool {
+        self.as_ptr().addr().is_multiple_of(bytes)
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, EVT-8, EVT-9, EVT-11, EVT-12,
-//! EVT-15 and EVT-18, and each is needed. GEN-2 is held by the memory under all models.
+//! EVT-15, EVT-18, STR-3, STR-4, STR-6, STR-8, STR-10, STR-11 and STR-14, and each is needed. GEN-2 is held by the memory under all models.
 //!
 //! A model runs the rings' own code under loom, which tries every interleaving and every value that a load may see. `holds`
 //! runs it as it is. The other tests of a model weaken one site, an access to Relaxed or a fence to nothing, and demand that loom finds
@@ -9,12 +9,14 @@
 //! Every run is exhaustive. Where a call gives two sizes, the second is that of `--release`.
 #![allow(missing_docs, reason = "a test")]
 
+mod channel;
 mod control;
 mod event;
 mod gate;
 mod memory;
 mod queue;
 mod run;
+mod stream;
 mod table;
 
 use tenon_rings::Site;
@@ -105,5 +107,35 @@ models! {
         gate_enter: GateEnter,
         gate_leave: GateLeave,
         gate_again: GateAgain,
+    }
+    channel_2_slots(weak) { channel::exchange(weak, 2, size(4, 5), size(4, 6)) } sees {
+        produced_publish: ProducedPublish,
+        produced_take: ProducedTake,
+        consumed_publish: ConsumedPublish,
+        consumed_take: ConsumedTake,
+    }
+    records_behind_a_skip(weak) { stream::records(weak, 3, 0, size(3, 4)) } sees {
+        produced_publish: ProducedPublish,
+        produced_take: ProducedTake,
+    }
+    records_over_records(weak) { stream::records(weak, size(5, 6), 3, size(4, 5)) } sees {
+        consumed_publish: ConsumedPublish,
+        consumed_take: ConsumedTake,
+    }
+    wait_for_messages(weak) { channel::wait_for_messages(weak, 2) } sees {
+        arm_fence: ArmFence,
+        wake_fence: WakeFence,
+        produced_publish: ProducedPublish,
+        produced_take: ProducedTake,
+    }
+    wait_for_room(weak) { channel::wait_for_room(weak, 2, 1) } sees {
+        arm_fence: ArmFence,
+        wake_fence: WakeFence,
+        consumed_publish: ConsumedPublish,
+        consumed_take: ConsumedTake,
+    }
+    attach_to_a_ring(weak) { channel::attach(weak, 1) } sees {
+        produced_publish: ProducedPublish,
+        produced_take: ProducedTake,
     }
 }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The consumer of records.
+
+use super::end::{Consumes, End};
+use super::{Bell, Span};
+use crate::error::{Corrupt, Error};
+use crate::order::Site;
+use crate::words::Words;
+use tenon_abi::Reason;
+use tenon_abi::call::unpack;
+use tenon_abi::status::StateWord;
+use tenon_abi::stream::{RecordLength, max_record, record_units};
+
+/// Reads records. One for each ring; obtained from [`super::ConsumerSide::records`].
+///
+/// The room of what was read is given back when it amounts to an eighth of the ring, when there is nothing left, when the consumer arms, and by
+/// [`Self::release`].
+#[derive(Debug)]
+pub struct Consumer<W, B = ()> {
+    end: End<W, B, Consumes>,
+    data: W,
+}
+
+/// A record that is there: words from its header to its end, and its length in bytes.
+struct Found {
+    units: u32,
+    len: u32,
+}
+
+impl<W: Words, B: Bell> Consumer<W, B> {
+    pub(super) const fn new(end: End<W, B, Consumes>, data: W) -> Self {
+        Self { end, data }
+    }
+
+    /// The longest record that can come, in bytes.
+    #[must_use]
+    pub const fn max_record(&self) -> u32 {
+        max_record(self.end.units())
+    }
+
+    /// Takes the next record: what `read` does not copy is gone when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] when there is none, [`Error::Corrupt`] when the producer broke the protocol.
+    #[inline]
+    pub fn read<T>(&mut self, read: impl FnOnce(Span<'_, W>) -> T) -> Result<T, Error> {
+        self.await_one()?;
+        self.take(read)
+    }
+
+    /// Takes up to `most` records, of those that are there without looking at the producer more than once. The result is their number, at least one unless
+    /// `most` is zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] when there is none, [`Error::Corrupt`] when the producer broke the protocol; records before the breach are given out first.
+    #[inline]
+    pub fn drain(&mut self, most: usize, mut read: impl FnMut(Span<'_, W>)) -> Result<usize, Error> {
+        self.await_one()?;
+        let mut count = 0usize;
+        while count < most && self.end.ahead() > 0 {
+            match self.take(&mut read) {
+                Ok(()) => count = count.wrapping_add(1),
+                Err(error) if count == 0 => return Err(error),
+                // Latched: the next call says so.
+                Err(_) => break,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Makes sure that something is there.
+    #[inline(always)]
+    fn await_one(&mut self) -> Result<(), Error> {
+        self.end.check()?;
+        if self.end.ahead() > 0 { Ok(()) } else { self.look_for_one() }
+    }
+
+    #[inline(never)]
+    fn look_for_one(&mut self) -> Result<(), Error> {
+        // The producer may be waiting for this room.
+        self.end.publish();
+        self.end.look()?;
+        if self.end.ahead() > 0 { Ok(()) } else { Err(Error::Empty) }
+    }
+
+    /// Takes the record at the own position; something is there.
+    #[inline(always)]
+    fn take<T>(&mut self, read: impl FnOnce(Span<'_, W>) -> T) -> Result<T, Error> {
+        let Found { units, len } = match self.header() {
+            Some(found) => found,
+            None => self.behind_skip()?,
+        };
+        let start = usize::try_from(self.end.offset()).unwrap_or(0).wrapping_add(1).wrapping_mul(8);
+        // Both are below the size of the data, which is in memory.
+        let len = usize::try_from(len).unwrap_or(0);
+        let value = read(Span::new(&self.data, start, len));
+        self.end.advance(units);
+        Ok(value)
+    }
+
+    /// The header at the own position, if it is one of a record that lies in what was published and before the ring's end (STR-9).
+    #[inline(always)]
+    fn header(&self) -> Option<Found> {
+        let (len, turn) = self.load_header();
+        let units = record_units(len)?;
+        let to_end = self.end.units().wrapping_sub(self.end.offset());
+        let fits = len <= self.max_record() && units <= self.end.ahead() && units <= to_end;
+        (turn == self.end.turn() && fits).then_some(Found { units, len })
+    }
+
+    #[inline(always)]
+    fn load_header(&self) -> (u32, u32) {
+        let index = usize::try_from(self.end.offset()).unwrap_or(0);
+        unpack(self.data.load(index, Site::RingBody))
+    }
+
+    /// What is not a record's header is a skip, with a record behind it, or a breach (STR-8, STR-9).
+    #[cold]
+    fn behind_skip(&mut self) -> Result<Found, Error> {
+        let (len, turn) = self.load_header();
+        let skip = self.end.units().wrapping_sub(self.end.offset());
+        let whole = self.end.offset() == 0;
+        if len == RecordLength::SKIP.0 && turn == self.end.turn() && !whole && skip < self.end.ahead() {
+            // Below an eighth or not: what is skipped is given back with the record behind it.
+            self.end.at = self.end.at.wrapping_add(skip);
+            if let Some(found) = self.header() {
+                return Ok(found);
+            }
+        }
+        Err(self.end.latch(Reason::BAD_RECORD))
+    }
+
+    /// Gives back the room of what was read. To be called before the consumer does something else for long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] once latched.
+    #[inline]
+    pub fn release(&mut self) -> Result<(), Error> {
+        self.end.check()?;
+        self.end.publish();
+        Ok(())
+    }
+
+    /// Gives all room back, and asks to be woken when `bytes` of the ring are filled, headers included: at least one, at most half the ring. `true`: they are not
+    /// yet, the caller may sleep (STR-11, STR-12).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the producer broke the protocol.
+    pub fn arm(&mut self, bytes: u32) -> Result<bool, Error> {
+        let wanted = self.end.threshold(bytes.div_ceil(8));
+        self.end.arm(self.end.at.wrapping_add(wanted))
+    }
+
+    /// Why the ring is corrupt on this side, if it is.
+    #[must_use]
+    pub const fn corrupt(&self) -> Option<Corrupt> {
+        self.end.corrupt()
+    }
+
+    /// The producer's state word; `UNBOUND` before it came and after it left.
+    #[must_use]
+    pub fn peer(&self) -> StateWord {
+        self.end.peer()
+    }
+
+    /// Gives all room back and leaves.
+    pub fn close(self) {
+        self.end.close();
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The producer of records.
+
+use super::Bell;
+use super::end::{End, Produces};
+use crate::error::{Corrupt, Error};
+use crate::order::Site;
+use crate::words::Words;
+use tenon_abi::call::pack;
+use tenon_abi::status::StateWord;
+use tenon_abi::stream::{RecordLength, max_record, record_units};
+
+/// Writes records. One for each ring; obtained from [`super::ProducerSide::records`].
+///
+/// What is written is published when it amounts to an eighth of the ring, when there is no room, when the producer arms, and by [`Self::flush`].
+#[derive(Debug)]
+pub struct Producer<W, B = ()> {
+    end: End<W, B, Produces>,
+    data: W,
+}
+
+impl<W: Words, B: Bell> Producer<W, B> {
+    pub(super) const fn new(end: End<W, B, Produces>, data: W) -> Self {
+        Self { end, data }
+    }
+
+    /// The longest record in bytes: with its header a quarter of the ring.
+    #[must_use]
+    pub const fn max_record(&self) -> u32 {
+        max_record(self.end.units())
+    }
+
+    /// Writes a record. It may be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all that was written before is published.
+    #[inline]
+    pub fn write(&mut self, record: &[u8]) -> Result<(), Error> {
+        self.put(record.len(), |data, first| data.store_bytes(first, &[record], Site::RingBody))
+    }
+
+    /// Writes one record out of several parts, one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all that was written before is published.
+    #[inline]
+    pub fn write_vectored(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
+        let len = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
+        self.put(len, |data, first| data.store_bytes(first, parts, Site::RingBody))
+    }
+
+    /// Writes a record of `N` words: straight-line code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all that was written before is published.
+    #[inline]
+    pub fn write_words<const N: usize>(&mut self, record: &[u64; N]) -> Result<(), Error> {
+        let len = N.saturating_mul(8);
+        self.put(len, |data, first| data.store_run(first, record, Site::RingBody))
+    }
+
+    /// Writes a header and, by `body`, what belongs behind it (STR-7).
+    #[inline(always)]
+    fn put(&mut self, len: usize, body: impl FnOnce(&W, usize)) -> Result<(), Error> {
+        let len = u32::try_from(len).map_err(|_| Error::TooLong)?;
+        if len > self.max_record() {
+            return Err(Error::TooLong);
+        }
+        let units = record_units(len).ok_or(Error::TooLong)?;
+        let to_end = self.end.units().wrapping_sub(self.end.offset());
+        // It lies in one piece: what does not fit before the end begins at the start (STR-8).
+        let skip = if units > to_end { to_end } else { 0 };
+        self.make_room(units.wrapping_add(skip))?;
+        if skip > 0 {
+            self.header(RecordLength::SKIP.0);
+            self.end.at = self.end.at.wrapping_add(skip);
+        }
+        let first = self.header(len);
+        body(&self.data, first);
+        self.end.advance(units);
+        Ok(())
+    }
+
+    /// Stores a header at the own position; the result is the index of the word behind it.
+    #[inline(always)]
+    fn header(&mut self, len: u32) -> usize {
+        let index = usize::try_from(self.end.offset()).unwrap_or(0);
+        self.data.store(index, pack(len, self.end.turn()), Site::RingBody);
+        index.wrapping_add(1)
+    }
+
+    /// Checks for room, looking at the consumer if there is too little by what is known.
+    #[inline(always)]
+    fn make_room(&mut self, units: u32) -> Result<(), Error> {
+        self.end.check()?;
+        if self.end.room() >= units { Ok(()) } else { self.look_for_room(units) }
+    }
+
+    #[inline(never)]
+    fn look_for_room(&mut self, units: u32) -> Result<(), Error> {
+        // What is not published cannot be taken.
+        self.end.publish();
+        self.end.look()?;
+        if self.end.room() >= units { Ok(()) } else { Err(Error::Full) }
+    }
+
+    /// Publishes what was written. To be called before the producer does something else for long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] once latched.
+    #[inline]
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.end.check()?;
+        self.end.publish();
+        Ok(())
+    }
+
+    /// Publishes, and asks to be woken when there is room for a record of `len` bytes, at most [`Self::max_record`]. `true`: there is none yet, the caller may
+    /// sleep (STR-11).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the consumer broke the protocol.
+    pub fn arm(&mut self, len: u32) -> Result<bool, Error> {
+        let units = record_units(len.min(self.max_record())).unwrap_or(u32::MAX);
+        let to_end = self.end.units().wrapping_sub(self.end.offset());
+        let skip = if units > to_end { to_end } else { 0 };
+        self.end.arm(self.end.at_room(units.saturating_add(skip)))
+    }
+
+    /// Why the ring is corrupt on this side, if it is.
+    #[must_use]
+    pub const fn corrupt(&self) -> Option<Corrupt> {
+        self.end.corrupt()
+    }
+
+    /// The consumer's state word; `UNBOUND` before it came and after it left.
+    #[must_use]
+    pub fn peer(&self) -> StateWord {
+        self.end.peer()
+    }
+
+    /// Publishes and leaves. The consumer can still take what is there.
+    pub fn close(self) {
+        self.end.close();
+    }
+}
