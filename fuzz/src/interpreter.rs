@@ -69,6 +69,17 @@ impl<'a> Life<'a> {
             self.live();
         }
         self.end_twin();
+        self.aftermath();
+    }
+
+    /// What every life ends with: damage that nobody has asked about yet shows now.
+    fn aftermath(&mut self) {
+        for _ in 0..2 {
+            (0..16).for_each(|port| self.enter(&Step::Raise(port)));
+            self.enter(&Step::Input(vec![0x5a; 64]));
+            self.kick_all();
+            (0..self.books.len()).for_each(|vcpu| self.take_all(vcpu));
+        }
     }
 
     fn live(&mut self) {
@@ -307,11 +318,20 @@ impl<'a> Life<'a> {
     fn scribble(&mut self) {
         let vcpu = self.bytes.below(self.books.len() as u32) as usize;
         let places = [guest::COMPLETIONS_ARMED, guest::TAKEN0, guest::ARMED0, guest::TAKEN1, guest::ARMED1];
-        let offset = match places.get(self.bytes.below(8) as usize) {
-            Some(&offset) => offset,
-            None => guest::MASK_HINTS + u64::from(self.bytes.below(16)) * 8,
+        let place = self.bytes.below(8) as usize;
+        let (offset, value) = match places.get(place) {
+            Some(&offset) => (offset, self.bytes.edge()),
+            None if place == 5 => {
+                (guest::MASK_HINTS + u64::from(self.bytes.below(16)) * 8, self.bytes.edge())
+            }
+            // Next to what would be true.
+            None => {
+                let class = place - 6;
+                let written = self.model.written(vcpu, class).wrapping_sub(2);
+                let near = written.wrapping_add(self.bytes.below(5));
+                ([guest::TAKEN0, guest::TAKEN1][class], u64::from(near))
+            }
         };
-        let value = self.bytes.edge();
         if let Some(Some(book)) = self.books.get(vcpu) {
             self.poke(&[(book.word(offset), value)]);
         }
@@ -320,6 +340,10 @@ impl<'a> Life<'a> {
     /// Takes what was raised, as a good guest does.
     fn take_events(&mut self) {
         let vcpu = self.bytes.below(self.books.len() as u32) as usize;
+        self.take_all(vcpu);
+    }
+
+    fn take_all(&mut self, vcpu: usize) {
         let Some(Some(book)) = self.books.get(vcpu) else { return };
         let all = [(guest::TAKEN0, guest::ARMED0), (guest::TAKEN1, guest::ARMED1)].into_iter().enumerate();
         let mut stores = Vec::new();

@@ -122,7 +122,8 @@ impl Model {
             }
         }
         let fresh = || [Lane::default(), Lane::default()];
-        let area = Area { guest, host, sizes, lanes: fresh(), written: [0; 2], taken: [0; 2], broken: [None; 2] };
+        let area =
+            Area { guest, host, sizes, lanes: fresh(), written: [0; 2], taken: [0; 2], broken: [None; 2] };
         assert!(self.areas[vcpu].replace(area).is_none(), "a vCPU is bound twice");
     }
 
