@@ -6,18 +6,25 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`pair`] | one thread, or two on two processors, and how long they took |
+//! | [`report`] | everything that is measured, and how it is printed |
+//! | [`compare`] | what is held against what |
 //! | [`sample`] | samples in turns, and what comes out of them |
+//! | [`pair`] | one thread, or two on two processors, and how long they took |
 //! | [`memory`] | memory that both ends share |
 //! | [`queue`] | requests and answers: what every queue has to do |
-//! | [`ours`] | Tenon's queue |
-//! | [`virtio`] | virtio-drivers and virtio-queue |
-//! | [`report`] | what is measured, and what is compared |
-//! | [`slots`] | the floor of a queue: the same wire, nothing checked |
+//! | [`ours`], [`virtio`], [`slots`] | Tenon's queue, virtio-drivers with virtio-queue, and the floor: the same wire, nothing checked |
+//! | [`events`] | Tenon's events |
+//! | [`message`] | messages of one size: what every channel has to do |
+//! | [`others`], [`copy`] | rtrb, crossbeam and the standard library's channel, and the floor: a copy |
 //! | [`lines`] | the floor of a round trip: a cache line there and back |
 
+pub mod compare;
+pub mod copy;
+pub mod events;
 pub mod lines;
 pub mod memory;
+pub mod message;
+pub mod others;
 pub mod ours;
 pub mod pair;
 pub mod queue;

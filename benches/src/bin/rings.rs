@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tenon's rings beside other crates and beside the floors: prints every figure and a row for each comparison (`tenon_benches::rings::report`).
+//! With an argument: only groups whose names contain it.
 
 use std::process::ExitCode;
 
@@ -25,7 +26,8 @@ mod rows {
 
     pub(crate) fn print() -> ExitCode {
         // The first thread sits nowhere, so that the others can see which processors there are.
-        match std::thread::spawn(run).join() {
+        let only = std::env::args().nth(1).unwrap_or_default();
+        match std::thread::spawn(move || run(&only)).join() {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::from(1),
         }

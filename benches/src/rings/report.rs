@@ -1,67 +1,147 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Everything that is measured, and what of it is compared.
+//! Everything that is measured, what of it is compared, and how it is printed.
+//!
+//! Lines of fields that tabs separate. `figure`: group, name, p25, median, p75, samples that counted, samples taken. `row`: name, Tenon's variant, its p25, median,
+//! p75, unit, the reference, its p25, median, p75, the ratio's p25, median, p75, the largest ratio that is allowed or nothing. `skip`: name, reason.
 
 use std::time::Duration;
 
+use super::compare::{Comparison, OURS};
+use super::events::events;
 use super::lines::ping_pong;
+use super::message::{Channel, stream};
 use super::ours::{Batches, OneByOne};
 use super::queue::{DEPTH, Queue, one_thread, round_trip, two_threads};
-use super::sample::{Figure, Variant, measure};
-use super::slots::Bare;
+use super::sample::{Figure, Spread, Variant, measure};
 use super::virtio::Virtio;
+use super::{copy, others, slots};
 use crate::quiet::{Seat, sit};
+use crate::row::Skip;
 
+/// Rounds, if all is quiet, and the longest that all of it may take.
 const ROUNDS: usize = 25;
 const LIMIT: Duration = Duration::from_secs(75);
-
-/// Measures, and prints figures and rows.
-pub fn run() {
-    sit(Seat::Host);
-    let rounds = std::env::var("ROUNDS").ok().and_then(|t| t.parse().ok()).unwrap_or(ROUNDS);
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let mut variants = queues();
-    variants.retain(|variant| variant.group.contains(&only));
-    for figure in measure(variants, rounds, LIMIT) {
-        let Figure { group, name, median, p25, p75, kept, taken } = figure;
-        println!("figure\t{group}\t{name}\t{median:.2}\t{p25:.2}\t{p75:.2}\t{kept}\t{taken}");
-    }
-}
 
 const ALONE: &str = "queue, one thread, batch 32";
 const ROUND: &str = "queue, two threads, depth 1";
 const DEEP: &str = "queue, two threads, depth 128";
+const EVENT: &str = "event, raised, taken, acknowledged";
 
-fn queues() -> Vec<Variant> {
+/// Measures and prints. Only groups whose names contain `only`.
+pub fn run(only: &str) {
+    sit(Seat::Host);
+    let mut variants = all();
+    variants.retain(|variant| variant.group.contains(only));
+    let figures = measure(variants, ROUNDS, LIMIT);
+    for figure in &figures {
+        let Figure { group, name, taken, .. } = figure;
+        let times = figure.times().map_or_else(|| "\t\t".to_owned(), three);
+        println!("figure\t{group}\t{name}\t{times}\t{}\t{taken}", figure.kept());
+    }
+    for comparison in comparisons() {
+        let Comparison { name, ours, most, .. } = &comparison;
+        if !ours.0.contains(only) {
+            continue;
+        }
+        let Some(result) = comparison.of(&figures) else {
+            let reason = "the filter rejected too many samples: others use the processors".to_owned();
+            println!("{}", Skip { name: name.clone(), reason });
+            continue;
+        };
+        let (ours, theirs) = (result.ours, result.theirs);
+        let times = |figure: &Figure| figure.times().map_or_else(|| "\t\t".to_owned(), three);
+        println!(
+            "row\t{name}\t{}\t{}\tns\t{}\t{}\t{}\t{}",
+            ours.name,
+            times(ours),
+            theirs.name,
+            times(theirs),
+            three(result.ratio),
+            most.map_or_else(String::new, |most| most.to_string()),
+        );
+    }
+}
+
+fn three(Spread { p25, median, p75 }: Spread) -> String {
+    format!("{p25:.4}\t{median:.4}\t{p75:.4}")
+}
+
+/// Every variant, in the order in which they take turns: those that are compared are neighbours.
+fn all() -> Vec<Variant> {
     let mut all = vec![
         ping_pong(ROUND, "one line", true, false),
         ping_pong(ROUND, "two lines", false, false),
         ping_pong(ROUND, "two lines, paced", false, true),
     ];
-    add::<OneByOne>(&mut all, ["tenon, one by one", "tenon, one by one, paced"]);
-    add::<Batches>(&mut all, ["tenon, batches", "tenon, batches, paced"]);
-    add::<Bare>(&mut all, ["unchecked slots", "unchecked slots, paced"]);
-    add::<Virtio<1, 128, false>>(
-        &mut all,
-        ["virtio 1 descriptor, popped", "virtio 1 descriptor, popped, paced"],
-    );
-    add::<Virtio<1, 128, true>>(
-        &mut all,
-        ["virtio 1 descriptor, iterated", "virtio 1 descriptor, iterated, paced"],
-    );
-    add::<Virtio<3, 512, false>>(
-        &mut all,
-        ["virtio 3 descriptors, popped", "virtio 3 descriptors, popped, paced"],
-    );
-    add::<Virtio<3, 512, true>>(
-        &mut all,
-        ["virtio 3 descriptors, iterated", "virtio 3 descriptors, iterated, paced"],
-    );
+    queues::<OneByOne>(&mut all, ["tenon, one by one", "tenon, one by one, paced"]);
+    queues::<Batches>(&mut all, ["tenon, batches", "tenon, batches, paced"]);
+    queues::<slots::Bare>(&mut all, ["unchecked slots", "unchecked slots, paced"]);
+    queues::<Virtio<1, 128, false>>(&mut all, ["virtio 1, popped", "virtio 1, popped, paced"]);
+    queues::<Virtio<1, 128, true>>(&mut all, ["virtio 1, iterated", "virtio 1, iterated, paced"]);
+    queues::<Virtio<3, 512, false>>(&mut all, ["virtio 3, popped", "virtio 3, popped, paced"]);
+    queues::<Virtio<3, 512, true>>(&mut all, ["virtio 3, iterated", "virtio 3, iterated, paced"]);
+    all.push(events(EVENT, "tenon, 64 ports", 64));
+    all.push(events(EVENT, "tenon, 65536 ports", 65536));
+    messages::<8>(&mut all);
+    messages::<64>(&mut all);
+    messages::<256>(&mut all);
+    messages::<1500>(&mut all);
+    messages::<4096>(&mut all);
+    messages::<16384>(&mut all);
     all
 }
 
-fn add<Q: Queue + 'static>(all: &mut Vec<Variant>, [name, paced]: [&'static str; 2]) {
+fn queues<Q: Queue + 'static>(all: &mut Vec<Variant>, [name, paced]: [&'static str; 2]) {
     all.push(one_thread::<Q>(ALONE, name));
     all.push(round_trip::<Q>(ROUND, name, false));
     all.push(round_trip::<Q>(ROUND, paced, true));
     all.push(two_threads::<Q>(DEEP, name, DEPTH));
+}
+
+fn group(bytes: usize) -> String {
+    format!("messages of {bytes} B")
+}
+
+/// Bytes of the ring for messages of a size: a thousand small ones, or what stays in the second-level cache.
+const fn ring_bytes(bytes: usize) -> usize {
+    if bytes <= 256 { 1024 * bytes } else { 256 << 10 }
+}
+
+fn messages<const N: usize>(all: &mut Vec<Variant>) {
+    channel::<copy::Bare, N>(all, "unchecked copy");
+    channel::<others::RtrbEach, N>(all, "rtrb push/pop");
+    channel::<others::RtrbChunks, N>(all, "rtrb chunks");
+    channel::<others::RtrbSlices, N>(all, "rtrb slices");
+    channel::<others::RtrbBytes, N>(all, "rtrb byte slices");
+    channel::<others::Crossbeam, N>(all, "crossbeam ArrayQueue");
+    channel::<others::Std, N>(all, "std mpsc");
+}
+
+fn channel<C: Channel<N> + 'static, const N: usize>(all: &mut Vec<Variant>, name: &'static str) {
+    all.push(stream::<C, N>(&group(N), name, ring_bytes(N) / N));
+}
+
+fn comparisons() -> Vec<Comparison> {
+    let row = |name: &str, ours: (&str, &'static str), theirs: (&str, &'static str), most: Option<f64>| {
+        Comparison {
+            name: name.to_owned(),
+            ours: (ours.0.to_owned(), ours.1),
+            theirs: (theirs.0.to_owned(), theirs.1),
+            most,
+        }
+    };
+    let own = |group: &str, theirs, most| row(group, (group, OURS), (group, theirs), Some(most));
+    vec![
+        own(ROUND, "two lines", 1.2),
+        own(ROUND, "virtio 1", 0.45),
+        own(ALONE, "virtio 1", 1.0 / 6.0),
+        own(ALONE, "virtio 3", 1.0 / 10.0),
+        own(ALONE, "unchecked", 2.5),
+        own(DEEP, "virtio 1", 1.0 / 5.0),
+        own(DEEP, "virtio 3", 1.0 / 9.0),
+        own(DEEP, "unchecked", 1.5),
+        row(&format!("{EVENT}, 64 ports"), (EVENT, "tenon, 64 "), (ALONE, "unchecked"), Some(4.0)),
+        row(&format!("{EVENT}, 65536 ports"), (EVENT, "tenon, 65536 "), (ALONE, "unchecked"), Some(4.0)),
+        row("event, 65536 ports against 64", (EVENT, "tenon, 65536 "), (EVENT, "tenon, 64 "), None),
+    ]
 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::pair::Reading;
 
-/// What a sample should take.
+/// What a sample should take, in nanoseconds.
 const SAMPLE: f64 = 700_000.0;
 /// Fewer quiet samples than this are no median.
 pub const FEW: usize = 7;
 
 /// Something that can be measured.
 pub struct Variant {
-    /// What it belongs to: variants of a group are compared.
+    /// What it belongs to.
     pub group: String,
     /// Its name in the group.
     pub name: &'static str,
@@ -20,50 +20,93 @@ pub struct Variant {
     pub run: Box<dyn FnMut(u64) -> (u64, Reading)>,
 }
 
-/// What came out of one variant. Times are nanoseconds for an operation.
+/// What came out of one variant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// What it belongs to.
     pub group: String,
     /// Its name in the group.
     pub name: &'static str,
-    /// The value in the middle.
-    pub median: f64,
-    /// A quarter of the samples is below.
-    pub p25: f64,
-    /// A quarter of the samples is above.
-    pub p75: f64,
-    /// Samples that counted.
-    pub kept: usize,
+    /// Nanoseconds for an operation in each round, if the sample counts.
+    pub rounds: Vec<Option<f64>>,
     /// Samples that were taken.
     pub taken: usize,
 }
 
-/// Measures all variants in turns: at least `rounds` rounds, and more while one has too few quiet samples, until the time is up.
+/// The middle of some numbers, and what a quarter of them is below and above.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// A quarter is below.
+    pub p25: f64,
+    /// Half is below.
+    pub median: f64,
+    /// A quarter is above.
+    pub p75: f64,
+}
+
+impl Spread {
+    /// `None` where there are too few.
+    fn of(numbers: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut numbers: Vec<f64> = numbers.collect();
+        numbers.sort_by(f64::total_cmp);
+        let at = |part: usize| numbers.get(numbers.len() * part / 4).copied();
+        if numbers.len() < FEW {
+            return None;
+        }
+        Some(Self { p25: at(1)?, median: at(2)?, p75: at(3)? })
+    }
+}
+
+impl Figure {
+    /// Samples that counted.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.rounds.iter().flatten().count()
+    }
+
+    /// The times; `None` if too few samples counted.
+    #[must_use]
+    pub fn times(&self) -> Option<Spread> {
+        Spread::of(self.rounds.iter().copied().flatten())
+    }
+
+    /// This one's time as a multiple of another's, round by round, because the two processors of a virtual machine may be neighbours in one round and
+    /// far from each other in the next.
+    #[must_use]
+    pub fn ratio(&self, other: &Self) -> Option<Spread> {
+        Spread::of(
+            self.rounds.iter().zip(&other.rounds).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?)),
+        )
+    }
+}
+
+/// Measures all variants in turns: `rounds` times, and more often while one has too few samples that count, until the time is up.
 #[must_use]
 pub fn measure(mut variants: Vec<Variant>, rounds: usize, limit: Duration) -> Vec<Figure> {
     let end = Instant::now() + limit;
     let counts: Vec<u64> = variants.iter_mut().map(calibrate).collect();
-    let mut samples = vec![Vec::new(); variants.len()];
-    let mut taken = vec![0; variants.len()];
+    let mut figures: Vec<Figure> = variants
+        .iter()
+        .map(|variant| Figure {
+            group: variant.group.clone(),
+            name: variant.name,
+            rounds: Vec::new(),
+            taken: 0,
+        })
+        .collect();
     for round in 0..3 * rounds {
-        for (index, variant) in variants.iter_mut().enumerate() {
-            let enough = samples[index].len() >= 2 * FEW && round >= rounds;
-            if enough || Instant::now() >= end {
-                continue;
-            }
-            let (done, reading) = (variant.run)(counts[index]);
-            taken[index] += 1;
-            if reading.quiet {
-                samples[index].push(reading.nanos / done as f64);
-            }
+        // All of a round or nothing: it is compared within itself.
+        let enough = round >= rounds && figures.iter().all(|figure| figure.kept() >= 2 * FEW);
+        if enough || Instant::now() >= end {
+            break;
+        }
+        for ((variant, figure), count) in variants.iter_mut().zip(&mut figures).zip(&counts) {
+            let (done, reading) = (variant.run)(*count);
+            figure.taken += 1;
+            figure.rounds.push(reading.quiet.then_some(reading.nanos / done as f64));
         }
     }
-    let figure = |((variant, samples), taken): ((Variant, Vec<f64>), usize)| {
-        let [p25, median, p75] = quartiles(samples.clone());
-        Figure { group: variant.group, name: variant.name, median, p25, p75, kept: samples.len(), taken }
-    };
-    variants.into_iter().zip(samples).zip(taken).map(figure).collect()
+    figures
 }
 
 /// How many operations make a sample.
@@ -73,29 +116,39 @@ fn calibrate(variant: &mut Variant) -> u64 {
         let (done, reading) = (variant.run)(count);
         // Somebody else's time slice in it makes a sample too short, never too long.
         let each = reading.nanos / done as f64;
-        let wanted = (SAMPLE / each) as u64;
         if reading.nanos > SAMPLE / 8.0 || count > 1 << 20 {
-            return wanted.clamp(64, 1 << 20);
+            return ((SAMPLE / each) as u64).clamp(64, 1 << 20);
         }
         count *= 4;
     }
-}
-
-/// Of nothing: no numbers.
-fn quartiles(mut samples: Vec<f64>) -> [f64; 3] {
-    samples.sort_by(f64::total_cmp);
-    let at = |part: usize| samples.get(samples.len() * part / 4).copied().unwrap_or(f64::NAN);
-    [at(1), at(2), at(3)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn figure(rounds: &[Option<f64>]) -> Figure {
+        Figure { group: "g".into(), name: "n", rounds: rounds.into(), taken: rounds.len() }
+    }
+
     #[test]
-    fn quartiles_lie_in_order() {
-        assert_eq!(quartiles((0..9).rev().map(f64::from).collect()), [2.0, 4.0, 6.0]);
-        assert!(quartiles(Vec::new())[1].is_nan());
+    fn quarters_lie_in_order() {
+        let rounds: Vec<_> = (0..9).rev().map(|number| Some(f64::from(number))).collect();
+        assert_eq!(figure(&rounds).times(), Some(Spread { p25: 2.0, median: 4.0, p75: 6.0 }));
+        assert_eq!(figure(&rounds[..FEW - 1]).times(), None, "too few");
+    }
+
+    #[test]
+    fn ratios_are_those_of_one_round() {
+        // Both three times slower in every second round: the ratio stays.
+        let both = |each: f64| {
+            let rounds = (0..10).map(|round| Some(if round % 2 == 0 { each } else { 3.0 * each }));
+            figure(&rounds.collect::<Vec<_>>())
+        };
+        assert_eq!(both(2.0).ratio(&both(1.0)), Some(Spread { p25: 2.0, median: 2.0, p75: 2.0 }));
+        let mut holes = both(1.0);
+        holes.rounds[..4].fill(None);
+        assert_eq!(both(2.0).ratio(&holes), None, "six pairs are too few");
     }
 
     #[test]
@@ -112,7 +165,8 @@ mod tests {
             }),
         };
         let figures = measure(vec![variant], 20, Duration::from_secs(60));
-        assert_eq!((figures[0].median, figures[0].p75), (1000.0, 1000.0));
-        assert!(figures[0].kept >= FEW && figures[0].kept < figures[0].taken, "{figures:?}");
+        let times = figures[0].times().expect("enough");
+        assert_eq!((times.median, times.p75), (1000.0, 1000.0));
+        assert!(figures[0].kept() >= 2 * FEW && figures[0].kept() < figures[0].taken, "{figures:?}");
     }
 }
