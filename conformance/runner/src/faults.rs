@@ -14,6 +14,7 @@ mod table;
 pub use access::{Access, Past};
 pub use table::ALL;
 
+use crate::guest::memory::GuestMemory;
 use crate::report::Format;
 use memory::FaultyMemory;
 use std::fmt::Write;
@@ -39,6 +40,8 @@ pub enum Line {
     Store(fn(&Access<'_>, u64)),
     /// In a control request as the host reads it, 16 words, with the session's word in the record.
     Request(fn(&mut [u64; 16], u64)),
+    /// In what the host writes into a payload's range, by its offset in region 0.
+    Write(fn(GuestMemory, u64, &[u8]) -> bool),
     /// In the length of a region, in bytes.
     Length(fn(u64) -> u64),
     /// In an action: what is done instead, if anything.

@@ -3,7 +3,8 @@
 
 use super::memory::FaultyWords;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tenon_rings::{Mapping, Site, Words};
 
@@ -21,8 +22,16 @@ pub struct Past {
     seen: Mutex<HashMap<usize, u64>>,
     /// Places where something was done once, with the session.
     done: Mutex<HashSet<(usize, u64)>>,
-    /// Position beyond the last event entry.
-    written: AtomicU64,
+    /// Operation of the last submission that was looked at.
+    op: AtomicU16,
+    /// Where `taken` was read last: of the ring that the next entry is written to.
+    ring: AtomicUsize,
+    /// Position beyond the last event entry, by ring and session.
+    written: Mutex<HashMap<(usize, u64), u64>>,
+    /// What a ring's `taken` is at least said to be, by ring and session.
+    taken: Mutex<HashMap<(usize, u64), u64>>,
+    /// What an action leaves for the next one.
+    mark: AtomicBool,
     /// Where the last completion was stored.
     completion: Mutex<Option<(Mapping, usize)>>,
 }
@@ -38,12 +47,27 @@ impl Past {
         self.live.load(Ordering::Relaxed)
     }
 
+    /// Leaves a mark for the next action; whether there was one.
+    pub(super) fn mark(&self, mark: bool) -> bool {
+        self.mark.swap(mark, Ordering::Relaxed)
+    }
+
+    /// Notes a load of the host's.
+    pub(super) fn note_load(&self, access: &Access<'_>, value: u64) {
+        match access.site {
+            Site::SubmissionTake => self.op.store(value as u16, Ordering::Relaxed),
+            Site::TakenRead => self.ring.store(access.place(), Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
     /// Notes a store of the host's.
     pub(super) fn note(&self, access: &Access<'_>, value: u64) {
         match access.site {
             Site::EntryPublish => {
                 let position = ((value >> 32) as u32).wrapping_sub(access.seed());
-                self.written.store(u64::from(position), Ordering::Relaxed);
+                let ring = (self.ring.load(Ordering::Relaxed), session(&access.words.window));
+                lock(&self.written).insert(ring, u64::from(position));
             }
             Site::CompletionPublish => *lock(&self.completion) = Some((access.words.inner, access.index)),
             _ => {}
@@ -119,10 +143,62 @@ impl Access<'_> {
         lock(&self.words.past.done).insert((self.place(), session(&self.words.window)))
     }
 
-    /// Position beyond the last event entry that the host wrote.
+    /// The operation that the host is looking at, or executing.
+    #[must_use]
+    pub fn op(&self) -> u16 {
+        self.words.past.op.load(Ordering::Relaxed)
+    }
+
+    /// Loads the word at byte `offset` of the area that this word is in.
+    #[must_use]
+    pub fn area(&self, offset: usize) -> u64 {
+        self.words.area.load(offset / 8, Site::Status)
+    }
+
+    /// Stores a completion's tail; of an operation of `ops`, with status `to` instead of `from`.
+    pub fn store_status(&self, value: u64, ops: RangeInclusive<u16>, from: u64, to: u64) {
+        let found =
+            self.site == Site::CompletionPublish && value & 0xffff == from && ops.contains(&self.op());
+        self.store(if found { value & !0xffff | to } else { value });
+    }
+
+    /// Stores a word; where it is the value of a completion of `ops`, another one instead.
+    pub fn store_value(&self, value: u64, ops: RangeInclusive<u16>, other: u64) {
+        let found = self.site == Site::CompletionBody && ops.contains(&self.op());
+        self.store(if found { other } else { value });
+    }
+
+    /// A submission's tail as that of a NOP, if it is one of `ops` with arguments for which `wrong` is true.
+    #[must_use]
+    pub fn as_nop(&self, value: u64, ops: RangeInclusive<u16>, wrong: impl FnOnce([u64; 2]) -> bool) -> u64 {
+        let found = self.site == Site::SubmissionTake && ops.contains(&(value as u16));
+        // The tail is the last of eight words, the arguments begin with the second.
+        if found && wrong([6, 5].map(|back| self.load(self.index - back))) {
+            value & !0xffff | 0x0100
+        } else {
+            value
+        }
+    }
+
+    /// Where `taken` is read: the position beyond the last entry that the host wrote to that ring.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.words.past.written.load(Ordering::Relaxed)
+        lock(&self.words.past.written).get(&self.ring()).copied().unwrap_or(0)
+    }
+
+    /// Where `taken` is read: `value`, but from the moment that `forget` is true, all that was written until then passes for taken.
+    #[must_use]
+    pub fn taken(&self, value: u64, forget: bool) -> u64 {
+        let mut taken = lock(&self.words.past.taken);
+        let least = taken.entry(self.ring()).or_default();
+        if forget {
+            *least = self.written();
+        }
+        value.max(*least)
+    }
+
+    fn ring(&self) -> (usize, u64) {
+        (self.place(), session(&self.words.window))
     }
 
     /// Stores where the last completion was stored.

@@ -26,7 +26,13 @@ impl FaultyMemory {
     }
 
     fn wrap(&self, inner: Mapping) -> FaultyWords {
-        FaultyWords { inner, window: self.inner.window(), fault: self.fault, past: self.past }
+        let window = self.inner.window();
+        FaultyWords { inner, area: inner, window, fault: self.fault, past: self.past }
+    }
+
+    /// What the wrapper remembers.
+    pub(super) const fn past(&self) -> &Past {
+        self.past
     }
 }
 
@@ -65,7 +71,10 @@ impl Memory for FaultyMemory {
     }
 
     fn write(&self, region: u16, offset: u64, data: &[u8]) -> bool {
-        self.inner.write(region, offset, data)
+        match self.fault.line {
+            Line::Write(line) => line(self.inner, offset, data),
+            _ => self.inner.write(region, offset, data),
+        }
     }
 
     fn window(&self) -> FaultyWords {
@@ -77,6 +86,8 @@ impl Memory for FaultyMemory {
 #[derive(Clone, Copy)]
 pub struct FaultyWords {
     pub(super) inner: Mapping,
+    /// What the host asked the memory for, before it took a part of that.
+    pub(super) area: Mapping,
     /// The whole window, as the host sees it.
     pub(super) window: Mapping,
     fault: &'static Fault,
@@ -90,8 +101,10 @@ impl Words for FaultyWords {
 
     fn load(&self, index: usize, site: Site) -> u64 {
         let value = self.inner.load(index, site);
+        let access = Access { words: self, index, site };
+        self.past.note_load(&access, value);
         match self.fault.line {
-            Line::Load(line) => line(&Access { words: self, index, site }, value),
+            Line::Load(line) => line(&access, value),
             _ => value,
         }
     }

@@ -3,13 +3,46 @@
 
 use super::{Fault, Line};
 use crate::guest::CPUS;
-use tenon_host::Action;
+use std::thread;
+use std::time::Duration;
+use tenon_host::{Action, Memory};
 use tenon_rings::Site;
 
 /// The magic of a control request (SES-3).
 const MAGIC: u64 = u64::from_le_bytes(*b"Tenon\0CR");
 const LOW: u64 = 0xffff_ffff;
 const STATUS: u64 = 0xffff;
+
+/// Operations, as the spec prints them.
+mod op {
+    use std::ops::RangeInclusive;
+
+    type Ops = RangeInclusive<u16>;
+
+    pub(super) const PROBE: Ops = 0x0101..=0x0101;
+    pub(super) const CANCEL: Ops = 0x0102..=0x0102;
+    /// All of the chapter.
+    pub(super) const EVENTS: Ops = 0x0200..=0x02ff;
+    pub(super) const EVENT_BIND: Ops = 0x0200..=0x0200;
+    pub(super) const EVENT_UNBIND: Ops = 0x0201..=0x0201;
+    pub(super) const EVENT_MOVE: Ops = 0x0202..=0x0202;
+    pub(super) const EVENT_SIGNAL: Ops = 0x0203..=0x0203;
+    pub(super) const REGION_QUERY: Ops = 0x0300..=0x0300;
+    pub(super) const VCPU_STOP: Ops = 0x0501..=0x0501;
+    pub(super) const VCPU_UPCALL: Ops = 0x0502..=0x0502;
+    pub(super) const CONSOLE_WRITE: Ops = 0x0600..=0x0600;
+    pub(super) const CONSOLE_READ: Ops = 0x0601..=0x0601;
+    pub(super) const EXIT: Ops = 0x0800..=0x0800;
+}
+
+/// Status codes, as the spec prints them.
+mod status {
+    pub(super) const OK: u64 = 0;
+    pub(super) const NOT_SUPPORTED: u64 = 1;
+    pub(super) const NO_CAPACITY: u64 = 7;
+    pub(super) const EXISTS: u64 = 8;
+    pub(super) const BAD_STATE: u64 = 10;
+}
 
 const fn fault(name: &'static str, clause: &'static str, what: &'static str, line: Line) -> Fault {
     Fault { name, what, clause, line }
@@ -22,6 +55,12 @@ pub const ALL: &[Fault] = &[
         "GEN-5",
         "reserved fields of a control request are not looked at",
         Line::Request(|words, _| words[9..].fill(0)),
+    ),
+    fault(
+        "area-rounded",
+        "GEN-4",
+        "a misaligned area is used from the granule on in which it begins",
+        Line::Request(|words, _| words[7] &= !0xfff),
     ),
     fault(
         "record-changes",
@@ -64,6 +103,25 @@ pub const ALL: &[Fault] = &[
         Line::Request(|words, _| words[4] &= 0x7f),
     ),
     fault(
+        "any-granule",
+        "NEG-3",
+        "a granule that is not offered is replaced by one that is",
+        Line::Request(|words, _| {
+            let shift = words[3] >> 32;
+            let offered = [0, 12, 14, 16].contains(&shift);
+            words[3] = if offered { words[3] } else { words[3] & LOW | 12 << 32 };
+        }),
+    ),
+    fault(
+        "negotiated-twice",
+        "NEG-4",
+        "what comes in the wrong state is not done, but answers OK",
+        Line::Store(|access, value| {
+            let refused = access.in_record() == Some(0xa0) && value & STATUS == status::BAD_STATE;
+            access.store(if refused { value & !STATUS } else { value });
+        }),
+    ),
+    fault(
         "active-not-shown",
         "NEG-5",
         "what was negotiated does not stand in the record",
@@ -71,6 +129,14 @@ pub const ALL: &[Fault] = &[
             if access.in_record() != Some(0x88) {
                 access.store(value)
             }
+        }),
+    ),
+    fault(
+        "events-not-gated",
+        "NEG-7",
+        "operations on ports answer OK where EVENTS was not negotiated",
+        Line::Store(|access, value| {
+            access.store_status(value, op::EVENTS, status::NOT_SUPPORTED, status::OK)
         }),
     ),
     fault(
@@ -221,10 +287,79 @@ pub const ALL: &[Fault] = &[
         }),
     ),
     fault(
+        "completions-wake-nobody",
+        "CALL-16",
+        "the position from which completions owe an upcall is misread",
+        Line::Load(|access, value| match access.site {
+            Site::ArmedRead if access.index == 0 => value.wrapping_add(1 << 30) & LOW,
+            _ => value,
+        }),
+    ),
+    fault(
+        "everything-exists",
+        "CALL-21",
+        "PROBE says of every operation that it exists",
+        Line::Store(|access, value| access.store_value(value, op::PROBE, value | 1)),
+    ),
+    fault(
+        "cancel-denies",
+        "CALL-22",
+        "CANCEL cancels and says that it did not",
+        Line::Store(|access, value| access.store_value(value, op::CANCEL, 0)),
+    ),
+    fault(
         "emergency-ignored",
         "CALL-23",
         "kicks of emergency lanes are not answered",
         Line::Kick(|domain, queue| while queue % 2 == 0 && domain.serve(queue, 64).again {}),
+    ),
+    fault(
+        "port-cut",
+        "EVT-1",
+        "port numbers are cut to ten bits",
+        Line::Load(|access, value| match access.site {
+            Site::SubmissionBody if access.index % 8 == 1 && op::EVENTS.contains(&access.op()) => {
+                if value < 4096 { value & 0x3ff } else { value }
+            }
+            _ => value,
+        }),
+    ),
+    fault(
+        "bound-twice",
+        "EVT-3",
+        "binding a bound port changes nothing and answers OK",
+        Line::Store(|access, value| access.store_status(value, op::EVENT_BIND, status::EXISTS, status::OK)),
+    ),
+    fault(
+        "full-ring",
+        "EVT-4",
+        "binding to a ring without room does nothing and answers OK",
+        Line::Store(|access, value| {
+            access.store_status(value, op::EVENT_BIND, status::NO_CAPACITY, status::OK)
+        }),
+    ),
+    fault(
+        "departed-forgotten",
+        "EVT-4",
+        "the entry of a port that is released makes room at once",
+        Line::Load(|access, value| match access.site {
+            Site::TakenRead => access.taken(value, op::EVENT_UNBIND.contains(&access.op())),
+            _ => value,
+        }),
+    ),
+    fault(
+        "unbind-forgotten",
+        "EVT-5",
+        "a port that is released goes on",
+        Line::Load(|access, value| access.as_nop(value, op::EVENT_UNBIND, |_| true)),
+    ),
+    fault(
+        "other-port",
+        "EVT-7",
+        "an entry names the next port",
+        Line::Store(|access, value| {
+            access.store(if access.site == Site::EntryPublish { value + 1 } else { value })
+        }),
     ),
     fault(
         "taken-unchecked",
@@ -269,6 +404,59 @@ pub const ALL: &[Fault] = &[
         Line::Load(|access, value| if access.site == Site::HintRead { access.stale(value) } else { value }),
     ),
     fault(
+        "hints-of-all-ports",
+        "EVT-15",
+        "a port from 1024 on is masked by the hint of one below",
+        Line::Load(|access, value| {
+            access.as_nop(value, op::EVENT_SIGNAL, |args| {
+                let bit = (args[0] & 0x3ff) as usize;
+                args[0] >= 1024 && access.area(0x100 + bit / 64 * 8) & 1 << (bit % 64) != 0
+            })
+        }),
+    ),
+    fault(
+        "move-forgets",
+        "EVT-17",
+        "what is untaken when a port moves is not raised again",
+        Line::Load(|access, value| match access.site {
+            Site::TakenRead => access.taken(value, op::EVENT_MOVE.contains(&access.op())),
+            _ => value,
+        }),
+    ),
+    fault(
+        "direct-lost",
+        "EVT-22",
+        "direct ports raise no interrupt",
+        Line::Act(|_, action| (!matches!(action, Action::Direct { .. })).then_some(action)),
+    ),
+    fault(
+        "vcpu-bound-twice",
+        "VCPU-1",
+        "BIND of a bound vCPU changes nothing and answers OK",
+        Line::Store(|access, value| {
+            let refused = access.in_record() == Some(0xa0) && value & STATUS == status::EXISTS;
+            access.store(if refused { value & !STATUS } else { value });
+        }),
+    ),
+    fault(
+        "depth-rounded",
+        "VCPU-2",
+        "a depth that is no power of two is rounded up to one",
+        Line::Request(|words, _| {
+            let depth = (words[5] as u32).checked_next_power_of_two().unwrap_or(0);
+            words[5] = words[5] & !LOW | u64::from(depth);
+        }),
+    ),
+    fault(
+        "window-without-room",
+        "VCPU-4",
+        "BIND answers OK where the window has no room",
+        Line::Store(|access, value| {
+            let refused = access.in_record() == Some(0xa0) && value & STATUS == status::NO_CAPACITY;
+            access.store(if refused { value & !STATUS } else { value });
+        }),
+    ),
+    fault(
         "stop-forgotten",
         "VCPU-6",
         "a stopped vCPU goes on",
@@ -281,10 +469,53 @@ pub const ALL: &[Fault] = &[
         }),
     ),
     fault(
+        "stop-forgets",
+        "VCPU-6",
+        "what is untaken when its vCPU stops is not raised again",
+        Line::Load(|access, value| match access.site {
+            Site::TakenRead => access.taken(value, op::VCPU_STOP.contains(&access.op())),
+            _ => value,
+        }),
+    ),
+    fault(
+        "stop-without-room",
+        "VCPU-6",
+        "VCPU_STOP answers OK where the target lacks room, and does nothing",
+        Line::Store(|access, value| {
+            access.store_status(value, op::VCPU_STOP, status::NO_CAPACITY, status::OK)
+        }),
+    ),
+    fault(
         "start-forgotten",
         "VCPU-5",
         "a started vCPU does not run",
         Line::Act(|_, action| (!matches!(action, Action::Start { .. })).then_some(action)),
+    ),
+    fault(
+        "vector-cut",
+        "VCPU-8",
+        "bits 8 to 15 of a vector are not looked at",
+        Line::Load(|access, value| match access.site {
+            Site::SubmissionBody if access.index % 8 == 2 && op::VCPU_UPCALL.contains(&access.op()) => {
+                value & !0xff00
+            }
+            _ => value,
+        }),
+    ),
+    fault(
+        "upcalls-stay-on",
+        "VCPU-8",
+        "vector 0 does not turn upcalls off",
+        Line::Load(|access, value| access.as_nop(value, op::VCPU_UPCALL, |args| args[1] == 0)),
+    ),
+    fault(
+        "owed-upcall-forgotten",
+        "VCPU-8",
+        "the upcall that was owed before the vector was set is not sent",
+        Line::Act(|domain, action| {
+            let routed = domain.memory().past().mark(matches!(action, Action::Route { .. }));
+            (!routed || !matches!(action, Action::Upcall { .. })).then_some(action)
+        }),
     ),
     fault(
         "region-as-range",
@@ -300,6 +531,79 @@ pub const ALL: &[Fault] = &[
         "REG-3",
         "a payload may end one byte behind its region",
         Line::Length(|len| len + 1),
+    ),
+    fault(
+        "length-short",
+        "REG-4",
+        "REGION_QUERY says a page less than there is",
+        Line::Store(|access, value| access.store_value(value, op::REGION_QUERY, value.saturating_sub(4096))),
+    ),
+    fault(
+        "one-byte-more",
+        "CON-2",
+        "CONSOLE_WRITE says one byte more than was accepted",
+        Line::Store(|access, value| access.store_value(value, op::CONSOLE_WRITE, value + 1)),
+    ),
+    fault(
+        "payload-cut",
+        "CON-3",
+        "a payload above the limit is cut to the limit",
+        Line::Load(|access, value| match access.site {
+            Site::SubmissionBody if access.index % 8 == 2 && op::CONSOLE_WRITE.contains(&access.op()) => {
+                value.min(65_536)
+            }
+            _ => value,
+        }),
+    ),
+    fault(
+        "read-of-nothing",
+        "CON-4",
+        "a read of no bytes waits for one",
+        Line::Load(|access, value| match access.site {
+            Site::SubmissionBody if access.index % 8 == 2 && op::CONSOLE_READ.contains(&access.op()) => {
+                value.max(1)
+            }
+            _ => value,
+        }),
+    ),
+    fault(
+        "second-read",
+        "CON-4",
+        "a second read answers OK, with nothing",
+        Line::Store(|access, value| access.store_status(value, op::CONSOLE_READ, status::EXISTS, status::OK)),
+    ),
+    fault(
+        "input-in-words",
+        "CON-5",
+        "input is written in words of eight bytes",
+        Line::Write(|memory, offset, data| {
+            let mut words = data.to_vec();
+            words.resize(data.len().next_multiple_of(8), 0);
+            memory.write(0, offset, &words)
+        }),
+    ),
+    fault(
+        "input-late",
+        "CON-5",
+        "input is written after the completion",
+        Line::Write(|memory, offset, data| {
+            let data = data.to_vec();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(20));
+                memory.write(0, offset, &data)
+            });
+            true
+        }),
+    ),
+    fault(
+        "no-exit-in-the-lane",
+        "LIFE-1",
+        "the emergency lane does not take EXIT",
+        Line::Load(|access, value| {
+            let lane = access.site == Site::SubmissionTake && access.words() == 8;
+            let exit = op::EXIT.contains(&(value as u16));
+            if lane && exit { value | 0x7000 } else { value }
+        }),
     ),
     fault(
         "exit-code-cut",
