@@ -77,7 +77,11 @@ impl World {
 
     /// This domain as an embedder restores it over `ground`; `None` where the memory no longer holds its areas.
     pub(crate) fn restored(&self, ground: Rc<Ground>) -> Option<Self> {
-        let domain = Domain::restore(self.saved(), Given(Rc::clone(&ground))).ok()?;
+        let domain = match Domain::restore(self.saved(), Given(Rc::clone(&ground))) {
+            Ok(domain) => domain,
+            Err(tenon_host::Error::BadState("an area lies outside the memory")) => return None,
+            Err(error) => panic!("a state that was saved is refused: {error}"),
+        };
         Some(Self { ground, domain })
     }
 

@@ -4,6 +4,8 @@
 //! A saved submission is unfetched in the guest's memory, or in flight here with what its operation needs, or completed in
 //! memory; nothing else exists between two entries into the core.
 
+mod check;
+
 use crate::action::Action;
 use crate::config::Config;
 use crate::domain::{Core, Domain};
@@ -105,7 +107,7 @@ impl<M: Memory> Domain<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::BadState`] when the state is of another version or does not fit the memory.
+    /// [`Error::BadState`] when the state is of another version, does not fit the memory, or is one in which no domain can be.
     pub fn restore(state: State, memory: M) -> Result<Self, Error> {
         if state.version != STATE_VERSION {
             return Err(Error::BadState("it is of another version"));
@@ -145,6 +147,7 @@ impl<M: Memory> Domain<M> {
         if !domain.state.console.output.is_empty() {
             domain.actions.push(Action::Output);
         }
+        domain.check_parts()?;
         Ok(domain)
     }
 

@@ -103,6 +103,97 @@ fn a_state_that_does_not_fit_is_refused() {
     assert_eq!(restored(other, 8 << 20, 1 << 20), Some(Error::BadState("it is of another version")));
 }
 
+/// Some changes, of which each is a path and a value, that leave the numbers in range, and what has to be said of them.
+type Rule = (&'static [(&'static str, u64)], &'static str);
+
+const RULES: &[Rule] = &[
+    (&[("/core/granule", 13)], "its session was never offered"),
+    (&[("/config/granules", 1 << 16)], "its session was never offered"),
+    (&[("/config/features", 1)], "its session was never offered"),
+    (&[("/config/max_direct", 0)], "it has too many direct ports"),
+    (&[("/ports/9/last", 0)], "a port that is not bound has an entry"),
+    (&[("/ports/6/last", 0)], "a direct port has what it cannot have"),
+    (&[("/ports/6/target/Direct/vector", 31)], "a direct port has what it cannot have"),
+    (&[("/ports/6/target/Direct/vcpu", 2)], "a port is bound where nothing is"),
+    (&[("/ports/3/target/Ring/vcpu", 2)], "a port is bound where nothing is"),
+    (&[("/ports/3/target/Ring/vcpu", 3)], "a port is bound where nothing is"),
+    (&[("/ports/3/target/Ring/class", 2)], "a port is bound where nothing is"),
+    (&[("/ports/3/last", 1)], "a port's last entry was never written"),
+    (&[("/ports/3/target/Ring/vcpu", 1)], "a port's last entry was never written"),
+    (&[("/ports/5/target/Ring/vcpu", 0)], "an event ring's positions do not fit"),
+    (&[("/vcpus/0/areas/rings/0/reserved", 2)], "an event ring's positions do not fit"),
+    (&[("/vcpus/0/areas/rings/0/departed", 16)], "an event ring's positions do not fit"),
+    (&[("/vcpus/0/areas/rings/0/departed_until", 2)], "an event ring's positions do not fit"),
+    (&[("/vcpus/0/areas/rings/0/taken", 2)], "an event ring's positions do not fit"),
+    (&[("/vcpus/0/areas/rings/0/written", 17)], "an event ring's positions do not fit"),
+    (
+        &[("/vcpus/0/areas/rings/0/written", 1 << 62), ("/vcpus/0/areas/rings/0/taken", 1 << 62)],
+        "an event ring's positions do not fit",
+    ),
+    (&[("/core/console/read/id", 3)], "something waits for a request that is not in flight"),
+    (&[("/core/console/read/id", 2)], "something waits for a request that is not in flight"),
+    (&[("/core/console/read/queue", 1)], "something waits for a request that is not in flight"),
+    (&[("/core/console/read/queue", 4)], "something waits for a request that is not in flight"),
+    (&[("/vcpus/0/vector", 31)], "an upcall has a vector that cannot be"),
+    (&[("/vcpus/0/areas/call/in_flight/0", 14)], "a queue's positions do not fit its requests in flight"),
+    (&[("/vcpus/0/areas/call/completed", 0)], "a queue's positions do not fit its requests in flight"),
+    (
+        &[("/vcpus/1/areas/call/fetched", 1), ("/vcpus/1/areas/call/in_flight/63", 1)],
+        "a queue's positions do not fit its requests in flight",
+    ),
+    (
+        &[("/vcpus/1/areas/emergency/fetched", 1), ("/vcpus/1/areas/emergency/in_flight/0", 2)],
+        "a queue's positions do not fit its requests in flight",
+    ),
+    (
+        &[("/vcpus/1/areas/emergency/fetched", 1), ("/vcpus/1/areas/emergency/in_flight/0", 1)],
+        "nothing completes a request that is in flight",
+    ),
+    (
+        &[("/vcpus/1/areas/call/fetched", 1), ("/vcpus/1/areas/call/in_flight/0", 1)],
+        "nothing completes a request that is in flight",
+    ),
+];
+
+#[test]
+fn a_state_in_which_no_domain_can_be_is_refused() {
+    let guest = busy(Features::empty());
+    let good = serde_json::to_value(guest.domain.save()).expect("a state can be written");
+    let refusal = |state: Value| {
+        let state: State = serde_json::from_value(state).expect("it can be read");
+        let arena = Arena::new(8 << 20, 1 << 20).expect("memory");
+        match Domain::restore(state, patchy(&arena)) {
+            Err(Error::BadState(why)) => Some(why),
+            Err(other) => panic!("{other}"),
+            Ok(_) => None,
+        }
+    };
+    assert_eq!(refusal(good.clone()), None);
+    for (changes, why) in RULES {
+        let mut bad = good.clone();
+        for &(path, value) in *changes {
+            let place = bad.pointer_mut(path).unwrap_or_else(|| panic!("nothing is at {path}"));
+            assert_ne!(*place, Value::from(value), "{path} is no change");
+            *place = value.into();
+        }
+        assert_eq!(refusal(bad), Some(*why), "{changes:?}");
+    }
+    for (path, value, why) in [
+        ("/core/granule", Value::Null, "its session was never offered"),
+        ("/core/console/read", Value::Null, "nothing completes a request that is in flight"),
+        ("/vcpus/2/stopping", false.into(), "a vCPU was asked to stop and does not"),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(path).expect("it is there") = value;
+        assert_eq!(refusal(bad), Some(why), "{path}");
+    }
+    // A domain that has ended keeps the request that ended it.
+    let mut ended = good;
+    ended["ended"] = true.into();
+    ended["core"]["console"]["read"] = Value::Null;
+    assert_eq!(refusal(ended), None);
+}
+
 /// Paths to every number, string and truth value of a state.
 fn leaves(value: &Value, path: String, found: &mut Vec<String>) {
     match value {
