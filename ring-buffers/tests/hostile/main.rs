@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Peers that lie at every word, at every moment, or die: `cargo xtask hostile` runs this optimised and under the sanitizers.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `ground` | memory that knows who may do what, and counts |
+//! | `story`, `noise` | histories, strikes, values |
+//! | `submitter`, `completer` | each end of a queue against the other |
+#![allow(missing_docs, reason = "a test")]
+
+mod area;
+mod completer;
+mod ground;
+mod noise;
+mod raiser;
+mod scribble;
+mod story;
+mod submitter;
+mod taker;
