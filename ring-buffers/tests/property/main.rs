@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rings against models that are correct at a glance, and against peers that write anything anywhere.
+//!
+//! What proptest finds gets a test with a name; the seeds that it leaves behind are not kept.
 #![allow(missing_docs, reason = "a test")]
 
 mod arm;
+mod error;
 mod event;
 mod fetch_once;
 mod gate;
@@ -10,6 +13,7 @@ mod hostile_event;
 mod hostile_queue;
 mod mapping;
 mod queue;
+mod words;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

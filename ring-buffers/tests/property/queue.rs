@@ -18,8 +18,10 @@ enum Step {
     Reap,
     Fetch,
     Answer(u32),
-    /// Submits so many, has the host answer at most so many at once, and waits for it to serve so many more.
-    Exchange(usize, u32, usize),
+    /// Submits one and has the host answer at most so many at once.
+    Call([u64; 6], u32),
+    /// Submits so many, has the host answer at most so many at once, and waits for it to serve so many more, with this status.
+    Exchange(usize, u32, usize, u16),
     Complete(usize, u16, u64),
 }
 
@@ -31,7 +33,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Reap),
         3 => Just(Step::Fetch),
         2 => (0u32..6).prop_map(Step::Answer),
-        2 => (0usize..6, 0u32..6, 0usize..6).prop_map(|(n, at_once, late)| Step::Exchange(n, at_once, late)),
+        2 => (any::<[u64; 6]>(), 0u32..6).prop_map(|(arguments, at_once)| Step::Call(arguments, at_once)),
+        2 => (0usize..6, 0u32..6, 0usize..6, 0u16..2)
+            .prop_map(|(n, at_once, late, status)| Step::Exchange(n, at_once, late, status)),
         4 => (any::<usize>(), 0u16..3, any::<u64>()).prop_map(|(n, status, value)| Step::Complete(n, status, value)),
     ]
 }
@@ -100,14 +104,20 @@ impl Reference {
         }
     }
 
-    fn fetch_next(&mut self, id: u16, found: &Submission) {
-        let call = self.fetched;
+    /// A call has this id, which no other has.
+    fn name(&mut self, call: usize, id: u16) {
         if self.ids[call] == UNKNOWN {
             for (other, fate) in self.ids.iter().zip(&self.fates) {
                 assert!(*other != id || *fate == Fate::Over, "an id is used twice");
             }
             self.ids[call] = id;
         }
+        assert_eq!(self.ids[call], id);
+    }
+
+    fn fetch_next(&mut self, id: u16, found: &Submission) {
+        let call = self.fetched;
+        self.name(call, id);
         assert_eq!((id, found.op()), (self.ids[call], submission(self.arguments[call]).op()));
         assert_eq!(found.args.map(|word| word.get()), self.arguments[call]);
         self.fetched += 1;
@@ -173,6 +183,7 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
     let state = CompleterState { fetched: start, completed: start, in_flight: [0; 64], corrupt: None };
     let depth = u32::try_from(D).unwrap();
     let mut completer = Completer::resume(submissions, completions, seed, depth, state).unwrap();
+    assert_eq!(completer.depth(), depth);
     let mut reference = Reference::default();
     let mut tickets: Vec<(Ticket, usize)> = Vec::new();
 
@@ -184,13 +195,12 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
             Step::Submit(arguments) => match submitter.submit(submission(arguments)) {
                 Ok(ticket) => {
                     assert!(reference.unfinished() < D, "more than the depth");
-                    for (id, fate) in reference.ids.iter().zip(&reference.fates) {
-                        assert!(*id != ticket.id() || *fate == Fate::Over, "an id is used twice");
-                    }
-                    tickets.push((ticket, reference.ids.len()));
-                    reference.ids.push(tickets.last().unwrap().0.id());
+                    let call = reference.ids.len();
+                    reference.ids.push(UNKNOWN);
                     reference.arguments.push(arguments);
                     reference.fates.push(Fate::Waited);
+                    reference.name(call, ticket.id());
+                    tickets.push((ticket, call));
                 }
                 Err(error) => assert_eq!((error, reference.unfinished()), (Error::Full, D)),
             },
@@ -217,7 +227,36 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
             }
             Step::Fetch => reference.fetch(completer.fetch(), D),
             Step::Answer(budget) => reference.answer(&mut completer, budget, D),
-            Step::Exchange(count, at_once, late) => {
+            Step::Call(arguments, at_once) => {
+                let (before, call) = (reference.unfinished(), reference.ids.len());
+                if before < D {
+                    reference.ids.push(UNKNOWN);
+                    reference.arguments.push(arguments);
+                    reference.fates.push(Fate::Waited);
+                }
+                let reaped = submitter.reaped();
+                let result =
+                    submitter.call(submission(arguments), || reference.answer(&mut completer, at_once, D));
+                if before == D {
+                    assert_eq!(result, Err(Error::Full));
+                    continue;
+                }
+                for _ in 0..submitter.reaped().wrapping_sub(reaped) {
+                    assert!(reference.reap(), "a completion from nowhere");
+                }
+                match result.unwrap() {
+                    Ok(outcome) => {
+                        assert_eq!(reference.fates[call], Fate::Arrived(outcome));
+                        reference.fates[call] = Fate::Over;
+                    }
+                    Err(ticket) => {
+                        assert_eq!(reference.fates[call], Fate::Waited, "a result was lost");
+                        reference.name(call, ticket.id());
+                        tickets.push((ticket, call));
+                    }
+                }
+            }
+            Step::Exchange(count, at_once, late, status) => {
                 let before = reference.unfinished();
                 let first = reference.ids.len();
                 let mut results = vec![Err(Status::OK); count];
@@ -233,6 +272,7 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                 let reaped = submitter.reaped();
                 let host = RefCell::new((&mut completer, &mut reference));
                 let mut late = 0..late;
+                let mut patient = true;
                 let result = submitter.exchange(
                     &mut results,
                     |n| submission(arguments(n)),
@@ -241,13 +281,15 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                         reference.answer(completer, at_once, D);
                     },
                     || {
-                        if late.next().is_none() {
+                        assert!(patient, "asked again after it was over");
+                        patient = late.next().is_some();
+                        if !patient {
                             return false;
                         }
                         let (completer, reference) = &mut *host.borrow_mut();
                         reference.fetch(completer.fetch(), D);
                         // The youngest first, so that results come out of order.
-                        reference.complete(completer, usize::MAX, 0, 11);
+                        reference.complete(completer, usize::MAX, status, 11);
                         true
                     },
                 );
@@ -270,6 +312,7 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                 }
                 let given_up = results.contains(&Err(Status::INDETERMINATE));
                 assert_eq!(result, if given_up { Err(Error::Empty) } else { Ok(()) });
+                assert_eq!(given_up, !patient, "its patience decides, and nothing else");
             }
             Step::Complete(n, status, value) => reference.complete(&mut completer, n, status, value),
             Step::Poll(_) | Step::Abandon(_) => {}
@@ -329,6 +372,8 @@ fn the_largest_queue_holds_as_many_as_it_says() {
     assert_eq!(completer.fetch().err(), Some(Error::Full));
     for id in ids.into_iter().rev() {
         assert!(completer.is_in_flight(id));
+        let bits = completer.state().in_flight[usize::from(id / 64)];
+        assert_eq!(bits >> (id % 64), 1, "bit {id} of the whole, and none above");
         assert!(completer.complete(id, Status::OK, u64::from(id)));
         assert!(!completer.is_in_flight(id));
     }
