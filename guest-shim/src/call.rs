@@ -312,7 +312,7 @@ fn collect<P: Platform, W: Words, const D: usize>(
 
 /// Waits with the queue in hand; a request that is not answered is given up.
 #[inline]
-pub(crate) fn wait<P: Platform, W: Words, const D: usize>(
+fn wait<P: Platform, W: Words, const D: usize>(
     platform: &P,
     calls: &mut Submitter<W, D>,
     mut ticket: Ticket,
@@ -329,7 +329,7 @@ pub(crate) fn wait<P: Platform, W: Words, const D: usize>(
 }
 
 #[inline]
-fn into_value(outcome: Outcome) -> Result<u64, Error> {
+pub(crate) fn into_value(outcome: Outcome) -> Result<u64, Error> {
     match outcome.status {
         Status::OK => Ok(outcome.value),
         status => Err(Error::Refused(status)),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A bound vCPU; start, stop, upcall (VCPU-1 to VCPU-8).
 
+use crate::call::into_value;
+use crate::conduit::Conduit;
 use crate::error::Error;
 use crate::event::Events;
 use crate::platform::Platform;
@@ -136,11 +138,29 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     /// As [`Self::call`].
     pub fn emergency(&self, submission: Submission) -> Result<u64, Error> {
         let mut lane = self.emergency.try_borrow_mut().map_err(|_| Error::Busy)?;
-        // One that was given up before is done by now, or the lane is full.
-        lane.reap()?;
-        let ticket = lane.submit(submission)?;
-        crate::conduit::Conduit::kick(self.platform.conduit(), emergency_queue(self.number));
-        crate::call::wait(self.platform, &mut *lane, ticket)
+        let mut held = None;
+        // One look more than the platform's patience: the first is for one that was given up before. It is done by now, or the lane is full.
+        for _ in 0..=self.platform.patience() {
+            lane.reap()?;
+            held = Some(match held {
+                None => {
+                    let ticket = lane.submit(submission)?;
+                    self.platform.conduit().kick(emergency_queue(self.number));
+                    ticket
+                }
+                Some(ticket) => match lane.claim(ticket) {
+                    Ok(outcome) => return into_value(outcome),
+                    Err(ticket) => {
+                        self.platform.relax();
+                        ticket
+                    }
+                },
+            });
+        }
+        if let Some(ticket) = held {
+            lane.abandon(ticket);
+        }
+        Err(Error::Pending)
     }
 
     fn arm_completions_at(&self, position: u32) {

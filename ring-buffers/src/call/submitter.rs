@@ -166,6 +166,23 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         Ok(Err(ticket))
     }
 
+    /// Takes a ticket's result if it was taken into the table before ([`Self::reap`]); the ticket comes back if it was not.
+    ///
+    /// # Errors
+    ///
+    /// The ticket.
+    #[inline]
+    pub fn claim(&mut self, ticket: Ticket) -> Result<Outcome, Ticket> {
+        let id = usize::from(ticket.id);
+        match (self.states.get(id), self.outcomes.get(id).copied()) {
+            (Some(State::Done), Some(outcome)) => {
+                self.release(ticket.id);
+                Ok(outcome)
+            }
+            _ => Err(ticket),
+        }
+    }
+
     /// Gives a ticket up: its id stays in use until the completion arrives (CALL-17).
     pub fn abandon(&mut self, ticket: Ticket) {
         match self.states.get_mut(usize::from(ticket.id)) {
