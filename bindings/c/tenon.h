@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The Tenon ABI for C11 and C++. Generated from the project's description by `cargo xtask spec --write`: do not edit.
+//
+// The norm is docs/abi.md; what stands in brackets is its clause. Every field is little-endian (GEN-1): a big-endian
+// machine swaps. No field may be accessed twice where a peer can write it: copy, check the copy, use the copy (GEN-6).
+#ifndef TENON_H
+#define TENON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define TENON_STATIC_ASSERT(holds, text) static_assert(holds, text)
+extern "C" {
+#else
+#define TENON_STATIC_ASSERT(holds, text) _Static_assert(holds, text)
+#endif
+
+#define TENON_MAJOR 0x0u // major version of this header [NEG-1]
+#define TENON_MINOR 0x1u // minor version of this header [NEG-1]
+#define TENON_RECORD_MAGIC UINT64_C(0x5244006e6f6e6554) // `Tenon\0DR` [DISC-1]
+#define TENON_CONTROL_MAGIC UINT64_C(0x5243006e6f6e6554) // `Tenon\0CR` [SES-3]
+#define TENON_CPUID_FIRST 0x40000000u // first leaf that a guest looks at [DISC-4]
+#define TENON_CPUID_STEP 0x100u // distance between the leaves [DISC-4]
+#define TENON_CPUID_TRIES 0x100u // how many leaves are looked at [DISC-4]
+#define TENON_CPUID_EBX 0x74726f4du // `Mort` [DISC-4]
+#define TENON_CPUID_ECX 0x54657369u // `iseT` [DISC-4]
+#define TENON_CPUID_EDX 0x6e6f6e65u // `enon` [DISC-4]
+#define TENON_OFFSET_BITS 0x30u // bits of an address below its region number [GEN-3]
+#define TENON_MAX_DEPTH 0x1000u // the largest call queue that exists [CALL-1]
+#define TENON_INLINE_MAX 0x30u // bytes of the largest inline payload [CALL-10]
+#define TENON_CLASSES 0x2u // event rings of a vCPU [EVT-2]
+#define TENON_MAX_EVENTS 0x10000u // entries of the largest event ring that exists [EVT-2]
+#define TENON_HINTED_PORTS 0x400u // ports below this have a mask hint [EVT-15]
+#define TENON_CRASH_TEXT_MAX 0x400u // bytes of the longest text of a crash [LIFE-4]
+
+// Features
+#define TENON_FEATURES_WINDOW UINT64_C(0x1) // the host supplies its control pages in the window [NEG-6]
+#define TENON_FEATURES_EVENTS UINT64_C(0x2) // ports and event rings [EVT-1]
+#define TENON_FEATURES_DIRECT UINT64_C(0x4) // direct ports [EVT-22]
+#define TENON_FEATURES_UPCALL UINT64_C(0x8) // upcalls can be injected [VCPU-8]
+#define TENON_FEATURES_SMP UINT64_C(0x10) // vCPUs can be started and stopped [VCPU-5]
+#define TENON_FEATURES_CONSOLE UINT64_C(0x20) // console output and input [CON-1]
+#define TENON_FEATURES_LIFECYCLE UINT64_C(0x40) // exit, restart and crash record [LIFE-1]
+
+// ConduitKind
+#define TENON_CONDUIT_KIND_CALL 0x0u // a function call inside one process [DISC-6]
+#define TENON_CONDUIT_KIND_PORT_IO 0x1u // an aligned 32-bit `out` to an x86 port [DISC-6]
+#define TENON_CONDUIT_KIND_MMIO 0x2u // an aligned 32-bit store to a guest-physical address [DISC-6]
+#define TENON_CONDUIT_KIND_HYPERCALL 0x3u // VMCALL, VMMCALL, HVC or ECALL: function number, then the value [DISC-6]
+#define TENON_CONDUIT_KIND_SHARED 0x4u // a doorbell that carries no value; bind by a word in shared memory [DISC-6]
+
+// ConduitFlags
+#define TENON_CONDUIT_FLAGS_SYNCHRONOUS 0x1u // what a kick completes is in memory when the trap returns [DISC-10]
+#define TENON_CONDUIT_FLAGS_PRIVILEGED 0x2u // the host can tell kicks and binds of user mode and refuses them [DISC-11]
+
+// ControlOp
+#define TENON_CONTROL_OP_NEGOTIATE 0x1u // open the session with a version, features and a granule [NEG-4]
+#define TENON_CONTROL_OP_BIND 0x2u // give a vCPU its areas [VCPU-1]
+#define TENON_CONTROL_OP_RESET 0x3u // end the session [SES-6]
+
+// SessionState
+#define TENON_SESSION_STATE_IDLE 0x0u // nothing is negotiated [NEG-5]
+#define TENON_SESSION_STATE_OPEN 0x1u // negotiated: vCPUs can be bound [NEG-5]
+
+// Op
+#define TENON_OP_NOP 0x100u // does nothing: value = args[0] [CALL-20]
+#define TENON_OP_PROBE 0x101u // does an operation exist: value = 0, or 1, or 3 if it is replay-safe too [CALL-21]
+#define TENON_OP_CANCEL 0x102u // cancel a request in flight: value = 1 if it was cancelled, else 0 [CALL-22]
+#define TENON_OP_EVENT_BIND 0x200u // bind a port to a vCPU's event ring [EVT-3]
+#define TENON_OP_EVENT_UNBIND 0x201u // release a port [EVT-5]
+#define TENON_OP_EVENT_MOVE 0x202u // bind a port to another ring [EVT-17]
+#define TENON_OP_EVENT_SIGNAL 0x203u // raise a port of one's own [EVT-6]
+#define TENON_OP_EVENT_BIND_DIRECT 0x204u // give a port an interrupt of its own [EVT-22]
+#define TENON_OP_REGION_QUERY 0x300u // length of a region in bytes [REG-4]
+#define TENON_OP_VCPU_START 0x500u // start a vCPU [VCPU-5]
+#define TENON_OP_VCPU_STOP 0x501u // stop a vCPU and move its ports [VCPU-6]
+#define TENON_OP_VCPU_UPCALL 0x502u // set the interrupt vector of a vCPU's upcall [VCPU-8]
+#define TENON_OP_CONSOLE_WRITE 0x600u // write bytes to the console [CON-2]
+#define TENON_OP_CONSOLE_READ 0x601u // read bytes; completes when there are some [CON-4]
+#define TENON_OP_EXIT 0x800u // end the domain with a code [LIFE-2]
+#define TENON_OP_RESTART 0x801u // restart the domain [LIFE-3]
+#define TENON_OP_CRASH 0x802u // leave a crash record [LIFE-4]
+
+// SubmissionFlags
+#define TENON_SUBMISSION_FLAGS_INLINE 0x1u // `args` hold `count` bytes of payload [CALL-10]
+
+// Status
+#define TENON_STATUS_OK 0x0u // done [CALL-13]
+#define TENON_STATUS_NOT_SUPPORTED 0x1u // no such operation here [CALL-12]
+#define TENON_STATUS_BAD_ARGUMENT 0x2u // an argument is outside its range [CALL-11]
+#define TENON_STATUS_BAD_RESERVED 0x3u // an unknown bit is set or a reserved field is not zero [GEN-5]
+#define TENON_STATUS_BAD_REGION 0x4u // no such region [REG-2]
+#define TENON_STATUS_BAD_RANGE 0x5u // the range does not lie inside the region, or wraps [REG-3]
+#define TENON_STATUS_TOO_LONG 0x6u // the payload is longer than the limit [CALL-10]
+#define TENON_STATUS_NO_CAPACITY 0x7u // a quota, a ring or the window has no room [EVT-4]
+#define TENON_STATUS_EXISTS 0x8u // it is bound already [VCPU-1]
+#define TENON_STATUS_NOT_FOUND 0x9u // it is not bound [EVT-5]
+#define TENON_STATUS_BAD_STATE 0xau // not in this state [NEG-4]
+#define TENON_STATUS_BAD_SESSION 0xbu // that session is over [SES-5]
+#define TENON_STATUS_BAD_VERSION 0xcu // that version is not spoken here [NEG-1]
+#define TENON_STATUS_BAD_FEATURES 0xdu // a feature was asked that is not offered [NEG-2]
+#define TENON_STATUS_CANCELLED 0xeu // cancelled before it took effect [CALL-22]
+#define TENON_STATUS_INDETERMINATE 0xfu // it may or may not have taken effect [CALL-18]
+#define TENON_STATUS_DENIED 0x10u // the caller may not do this [DISC-11]
+#define TENON_STATUS_BAD_ALIGNMENT 0x11u // not aligned to the granule [GEN-4]
+
+// QueueState
+#define TENON_QUEUE_STATE_UNBOUND 0x0u // no such queue in this session [CALL-15]
+#define TENON_QUEUE_STATE_RUNNING 0x1u // the queue works [CALL-15]
+#define TENON_QUEUE_STATE_CORRUPT 0x2u // the guest broke the protocol; cured only by reset [CALL-15]
+
+// Reason
+#define TENON_REASON_NONE 0x0u // it is not [CALL-15]
+#define TENON_REASON_BAD_ID 0x1u // an id at or above the queue's depth [CALL-6]
+#define TENON_REASON_DUPLICATE_ID 0x2u // an id that is in flight already [CALL-6]
+#define TENON_REASON_BAD_TAKEN 0x3u // `taken` went backwards or beyond what was written [EVT-8]
+#define TENON_REASON_BAD_ARMED 0x4u // an armed word's high half is not zero [EVT-11]
+#define TENON_REASON_UNKNOWN_ID 0x5u // a completion for an id that is not in flight [CALL-7]
+#define TENON_REASON_BAD_PORT 0x6u // an event entry names a port at or above `max_ports` [EVT-7]
+#define TENON_REASON_BAD_POSITION 0x7u // a data ring's position went backwards, too far, or lost its seed [STR-5]
+#define TENON_REASON_BAD_RECORD 0x8u // a record's header has another turn or an impossible length [STR-9]
+#define TENON_REASON_BAD_SHAPE 0x9u // the other side has another size or kind of ring in mind [STR-3]
+#define TENON_REASON_NOT_ZERO 0xau // a reserved word of a control line is not zero [GEN-5]
+
+// RecordLength
+#define TENON_RECORD_LENGTH_SKIP 0xffffffffu // no record: the rest of the ring up to its end is not used [STR-8]
+
+// GuestArea
+#define TENON_GUEST_AREA_COMPLETIONS_ARMED 0x0u // U64: completion position from which an upcall is wanted [CALL-16]
+#define TENON_GUEST_AREA_TAKEN0 0x40u // U64: position beyond the last entry taken from ring 0 [EVT-8]
+#define TENON_GUEST_AREA_ARMED0 0x48u // U64: position of ring 0 from which an upcall is wanted [EVT-11]
+#define TENON_GUEST_AREA_TAKEN1 0x80u // U64: position beyond the last entry taken from ring 1 [EVT-8]
+#define TENON_GUEST_AREA_ARMED1 0x88u // U64: position of ring 1 from which an upcall is wanted [EVT-11]
+#define TENON_GUEST_AREA_MASK_HINTS 0x100u // 16 U64: bit p of the whole is the hint of port p [EVT-15]
+#define TENON_GUEST_AREA_EMERGENCY 0x180u // Submission: the slot of the emergency lane [CALL-23]
+#define TENON_GUEST_AREA_SUBMISSIONS 0x200u // Submission[depth]: the call queue [CALL-1]
+
+// HostArea
+#define TENON_HOST_AREA_CALL_STATE 0x0u // U64: state word of the call queue [CALL-15]
+#define TENON_HOST_AREA_EMERGENCY_STATE 0x8u // U64: state word of the emergency lane [CALL-15]
+#define TENON_HOST_AREA_EVENT_STATE0 0x10u // U64: state word of event ring 0 [EVT-20]
+#define TENON_HOST_AREA_EVENT_STATE1 0x18u // U64: state word of event ring 1 [EVT-20]
+#define TENON_HOST_AREA_EMERGENCY 0x40u // Completion: the slot of the emergency lane [CALL-23]
+#define TENON_HOST_AREA_COMPLETIONS 0x80u // Completion[depth], then the entries of event ring 0, then those of ring 1 [CALL-1]
+
+// The discovery record, at the start of the window. Written by the host only; frozen in every version.
+struct tenon_record {
+    uint64_t magic; // `Tenon\0DR` [DISC-1]
+    uint16_t major; // highest ABI major version that the host speaks [NEG-1]
+    uint16_t minor; // highest minor version of that major [NEG-1]
+    uint32_t size; // size of this record in bytes: 256 [DISC-1]
+    uint64_t features; // feature bits that the host offers [NEG-2]
+    uint32_t granules; // granules that the host offers: bit n stands for 2^n bytes [NEG-3]
+    uint16_t conduit; // conduit kind [DISC-6]
+    uint16_t conduit_flags; // conduit capabilities [DISC-6]
+    uint64_t kick_base; // where queue 0 is kicked: port, guest-physical address or function number [DISC-7]
+    uint32_t kick_stride; // distance between the doorbells of two queues; 0: one doorbell [DISC-7]
+    uint32_t reserved0; // zero [GEN-5]
+    uint64_t bind_base; // where a frame number is handed over [DISC-8]
+    uint64_t window_len; // length of the window in bytes, this record included [DISC-5]
+    uint32_t max_vcpus; // vCPU numbers are below this [DISC-9]
+    uint32_t max_depth; // largest call queue depth [DISC-9]
+    uint32_t max_events; // largest event ring, in entries [DISC-9]
+    uint32_t max_ports; // port numbers are below this [DISC-9]
+    uint32_t max_payload; // largest payload of one call in bytes [DISC-9]
+    uint32_t reserved1; // zero [GEN-5]
+    uint64_t region0_len; // length of region 0 in bytes [REG-1]
+    uint64_t reserved2[4]; // zero [GEN-5]
+    uint64_t session; // high 32 bits: session number; low 32 bits: its seed [SES-1]
+    uint64_t active; // major, minor, granule shift and state of the session, 16 bits each from the low end [NEG-5]
+    uint64_t active_features; // feature bits of the session [NEG-5]
+    uint64_t control_value; // value of the last control request [SES-4]
+    uint64_t control_result; // last control request: status (16 bits), zero (16 bits), ticket (32 bits) [SES-4]
+    uint64_t reserved3[11]; // zero [GEN-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_record) == 0x100, "tenon_record: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, magic) == 0x0, "tenon_record.magic");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, major) == 0x8, "tenon_record.major");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, minor) == 0xa, "tenon_record.minor");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, size) == 0xc, "tenon_record.size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, features) == 0x10, "tenon_record.features");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, granules) == 0x18, "tenon_record.granules");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, conduit) == 0x1c, "tenon_record.conduit");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, conduit_flags) == 0x1e, "tenon_record.conduit_flags");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, kick_base) == 0x20, "tenon_record.kick_base");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, kick_stride) == 0x28, "tenon_record.kick_stride");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, reserved0) == 0x2c, "tenon_record.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, bind_base) == 0x30, "tenon_record.bind_base");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, window_len) == 0x38, "tenon_record.window_len");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_vcpus) == 0x40, "tenon_record.max_vcpus");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_depth) == 0x44, "tenon_record.max_depth");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_events) == 0x48, "tenon_record.max_events");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_ports) == 0x4c, "tenon_record.max_ports");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_payload) == 0x50, "tenon_record.max_payload");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, reserved1) == 0x54, "tenon_record.reserved1");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, region0_len) == 0x58, "tenon_record.region0_len");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, reserved2) == 0x60, "tenon_record.reserved2");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, session) == 0x80, "tenon_record.session");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, active) == 0x88, "tenon_record.active");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, active_features) == 0x90, "tenon_record.active_features");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, control_value) == 0x98, "tenon_record.control_value");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, control_result) == 0xa0, "tenon_record.control_result");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, reserved3) == 0xa8, "tenon_record.reserved3");
+
+// A control request, at the start of the frame whose number is handed to `bind`. Written by the guest only.
+struct tenon_control_request {
+    uint64_t magic; // `Tenon\0CR` [SES-3]
+    uint16_t op; // what is asked [SES-3]
+    uint16_t reserved0; // zero [GEN-5]
+    uint32_t ticket; // chosen by the guest, returned with the result [SES-4]
+    uint32_t session; // the session number that the guest read in the record [SES-5]
+    uint32_t vcpu; // bind: the vCPU; else zero [VCPU-1]
+    uint16_t major; // negotiate: version to use; else zero [NEG-1]
+    uint16_t minor; // negotiate: version to use; else zero [NEG-1]
+    uint32_t granule; // negotiate: log2 of the granule; else zero [NEG-3]
+    uint64_t features; // negotiate: feature bits to use; else zero [NEG-2]
+    uint32_t depth; // bind: depth of the call queue; else zero [VCPU-2]
+    uint32_t events0; // bind: entries of the event ring of class 0; else zero [VCPU-2]
+    uint32_t events1; // bind: entries of the event ring of class 1; else zero [VCPU-2]
+    uint32_t reserved1; // zero [GEN-5]
+    uint64_t guest_area; // bind: wire address of the guest-written area; else zero [VCPU-3]
+    uint64_t host_area; // bind without WINDOW: wire address of the host-written area; else zero [NEG-6]
+    uint64_t reserved2[7]; // zero [GEN-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_control_request) == 0x80, "tenon_control_request: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, magic) == 0x0, "tenon_control_request.magic");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, op) == 0x8, "tenon_control_request.op");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, reserved0) == 0xa, "tenon_control_request.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, ticket) == 0xc, "tenon_control_request.ticket");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, session) == 0x10, "tenon_control_request.session");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, vcpu) == 0x14, "tenon_control_request.vcpu");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, major) == 0x18, "tenon_control_request.major");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, minor) == 0x1a, "tenon_control_request.minor");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, granule) == 0x1c, "tenon_control_request.granule");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, features) == 0x20, "tenon_control_request.features");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, depth) == 0x28, "tenon_control_request.depth");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, events0) == 0x2c, "tenon_control_request.events0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, events1) == 0x30, "tenon_control_request.events1");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, reserved1) == 0x34, "tenon_control_request.reserved1");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, guest_area) == 0x38, "tenon_control_request.guest_area");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, host_area) == 0x40, "tenon_control_request.host_area");
+TENON_STATIC_ASSERT(offsetof(struct tenon_control_request, reserved2) == 0x48, "tenon_control_request.reserved2");
+
+// One request. The tail is stored last, with Release.
+struct tenon_submission {
+    uint32_t flags; // submission flags [CALL-9]
+    uint32_t count; // bytes of inline payload in `args`; zero without INLINE [CALL-10]
+    uint64_t args[6]; // arguments, or the inline payload [CALL-11]
+    uint64_t tail; // operation (16 bits), id (16 bits), turn (32 bits) [CALL-2]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_submission) == 0x40, "tenon_submission: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_submission, flags) == 0x0, "tenon_submission.flags");
+TENON_STATIC_ASSERT(offsetof(struct tenon_submission, count) == 0x4, "tenon_submission.count");
+TENON_STATIC_ASSERT(offsetof(struct tenon_submission, args) == 0x8, "tenon_submission.args");
+TENON_STATIC_ASSERT(offsetof(struct tenon_submission, tail) == 0x38, "tenon_submission.tail");
+
+// One result. The tail is stored last, with Release.
+struct tenon_completion {
+    uint64_t value; // the operation's value; zero unless the status is OK [CALL-3]
+    uint64_t tail; // status (16 bits), id (16 bits), turn (32 bits) [CALL-3]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_completion) == 0x10, "tenon_completion: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_completion, value) == 0x0, "tenon_completion.value");
+TENON_STATIC_ASSERT(offsetof(struct tenon_completion, tail) == 0x8, "tenon_completion.tail");
+
+// One side's control line of a data ring, at the start of its page. Written by that side only.
+struct tenon_ring_line {
+    uint64_t position; // how far this side has come: position (32 bits), seed (32 bits) [STR-4]
+    uint64_t armed; // position of the other side from which a wake is wanted (32 bits), seed (32 bits) [STR-11]
+    uint64_t shape; // units in the ring (32 bits), words of a message (32 bits; zero: records) [STR-3]
+    uint64_t state; // state word: state, reason, position [STR-13]
+    uint64_t reserved[4]; // zero [GEN-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_ring_line) == 0x40, "tenon_ring_line: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_ring_line, position) == 0x0, "tenon_ring_line.position");
+TENON_STATIC_ASSERT(offsetof(struct tenon_ring_line, armed) == 0x8, "tenon_ring_line.armed");
+TENON_STATIC_ASSERT(offsetof(struct tenon_ring_line, shape) == 0x10, "tenon_ring_line.shape");
+TENON_STATIC_ASSERT(offsetof(struct tenon_ring_line, state) == 0x18, "tenon_ring_line.state");
+TENON_STATIC_ASSERT(offsetof(struct tenon_ring_line, reserved) == 0x20, "tenon_ring_line.reserved");
+
+// The word before each record's bytes. Written by the producer only.
+struct tenon_record_header {
+    uint64_t word; // bytes of the record (32 bits), turn of the header's position (32 bits) [STR-7]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_record_header) == 0x8, "tenon_record_header: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record_header, word) == 0x0, "tenon_record_header.word");
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The C header: the same description as the norm's tables, for implementations in other languages.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use tenon_abi::layout::{Field, LAYOUT, NUMBERS, Struct};
+use tenon_abi::{call, control, discovery, event, lifecycle};
+
+use crate::failure::{Context, Failure};
+use crate::project;
+
+/// Where the header stands.
+pub(crate) const PATH: &str = "bindings/c/tenon.h";
+
+/// The languages that it has to be clean in: compiler, its language, its dialect.
+const COMPILERS: [(&str, &str, &str); 2] = [("cc", "c", "-std=c11"), ("c++", "c++", "-std=c++17")];
+
+const HEAD: &str = "\
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The Tenon ABI for C11 and C++. Generated from the project's description by `cargo xtask spec --write`: do not edit.
+//
+// The norm is docs/abi.md; what stands in brackets is its clause. Every field is little-endian (GEN-1): a big-endian
+// machine swaps. No field may be accessed twice where a peer can write it: copy, check the copy, use the copy (GEN-6).
+#ifndef TENON_H
+#define TENON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define TENON_STATIC_ASSERT(holds, text) static_assert(holds, text)
+extern \"C\" {
+#else
+#define TENON_STATIC_ASSERT(holds, text) _Static_assert(holds, text)
+#endif
+";
+
+const TAIL: &str = "
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+";
+
+/// Numbers that stand alone: name, value, clause, meaning.
+const SINGLE: &[(&str, u64, &str, &str)] = &[
+    ("MAJOR", tenon_abi::VERSION.major as u64, "NEG-1", "major version of this header"),
+    ("MINOR", tenon_abi::VERSION.minor as u64, "NEG-1", "minor version of this header"),
+    ("RECORD_MAGIC", discovery::MAGIC, "DISC-1", "`Tenon\\0DR`"),
+    ("CONTROL_MAGIC", control::MAGIC, "SES-3", "`Tenon\\0CR`"),
+    ("CPUID_FIRST", discovery::CPUID_FIRST as u64, "DISC-4", "first leaf that a guest looks at"),
+    ("CPUID_STEP", discovery::CPUID_STEP as u64, "DISC-4", "distance between the leaves"),
+    ("CPUID_TRIES", discovery::CPUID_TRIES as u64, "DISC-4", "how many leaves are looked at"),
+    ("CPUID_EBX", discovery::CPUID_SIGNATURE[0] as u64, "DISC-4", "`Mort`"),
+    ("CPUID_ECX", discovery::CPUID_SIGNATURE[1] as u64, "DISC-4", "`iseT`"),
+    ("CPUID_EDX", discovery::CPUID_SIGNATURE[2] as u64, "DISC-4", "`enon`"),
+    ("OFFSET_BITS", 48, "GEN-3", "bits of an address below its region number"),
+    ("MAX_DEPTH", call::MAX_DEPTH as u64, "CALL-1", "the largest call queue that exists"),
+    ("INLINE_MAX", call::INLINE_MAX as u64, "CALL-10", "bytes of the largest inline payload"),
+    ("CLASSES", event::CLASSES as u64, "EVT-2", "event rings of a vCPU"),
+    ("MAX_EVENTS", event::MAX_ENTRIES as u64, "EVT-2", "entries of the largest event ring that exists"),
+    ("HINTED_PORTS", event::HINTED_PORTS as u64, "EVT-15", "ports below this have a mask hint"),
+    ("CRASH_TEXT_MAX", lifecycle::CRASH_TEXT_MAX as u64, "LIFE-4", "bytes of the longest text of a crash"),
+];
+
+/// The header's text.
+pub(crate) fn text() -> String {
+    let mut text = HEAD.to_owned();
+    text.push('\n');
+    for (name, value, clause, doc) in SINGLE {
+        number(&mut text, name, literal(*value, false), doc, clause);
+    }
+    for group in NUMBERS {
+        let prefix = words(group.name).to_uppercase();
+        let _ = write!(text, "\n// {}\n", group.name);
+        for item in group.numbers {
+            let name = format!("{prefix}_{}", item.name);
+            number(&mut text, &name, literal(item.value, WIDE.contains(&group.name)), item.doc, item.clause);
+        }
+    }
+    for item in LAYOUT {
+        structure(&mut text, item);
+    }
+    text.push_str(TAIL);
+    text
+}
+
+/// Groups whose numbers fill 64 bits on the wire: their complement has to.
+const WIDE: [&str; 1] = ["Features"];
+
+/// A number as C has it; `wide`: with 64 bits, however small it is.
+fn literal(value: u64, wide: bool) -> String {
+    if !wide && u32::try_from(value).is_ok() {
+        format!("{value:#x}u")
+    } else {
+        format!("UINT64_C({value:#x})")
+    }
+}
+
+fn number(text: &mut String, name: &str, value: String, doc: &str, clause: &str) {
+    let _ = writeln!(text, "#define TENON_{name} {value} // {} [{clause}]", doc);
+}
+
+fn structure(text: &mut String, item: &Struct) {
+    let name = format!("tenon_{}", words(item.name));
+    let _ = write!(text, "\n// {}\nstruct {name} {{\n", item.doc);
+    for field in item.fields {
+        let (ty, suffix) = c_type(field);
+        let (field_name, doc, clause) = (field.name, field.doc, field.clause);
+        let _ = writeln!(text, "    {ty} {field_name}{suffix}; // {doc} [{clause}]");
+    }
+    text.push_str("};\n");
+    let _ =
+        writeln!(text, "TENON_STATIC_ASSERT(sizeof(struct {name}) == {:#x}, \"{name}: size\");", item.size);
+    for Field { name: field, offset, .. } in item.fields {
+        let _ = writeln!(
+            text,
+            "TENON_STATIC_ASSERT(offsetof(struct {name}, {field}) == {offset:#x}, \"{name}.{field}\");"
+        );
+    }
+}
+
+/// A field's C type, and what stands behind its name. A type that is unknown here becomes one that no compiler knows.
+fn c_type(field: &Field) -> (String, String) {
+    let (element, count) = match field.ty.strip_prefix('[').and_then(|ty| ty.strip_suffix(']')) {
+        Some(array) => array.split_once(';').unwrap_or((array, "")),
+        None => (field.ty, ""),
+    };
+    let ty = match element.trim().strip_prefix('U') {
+        Some(bits) => format!("uint{bits}_t"),
+        None => element.trim().to_owned(),
+    };
+    (ty, if count.is_empty() { String::new() } else { format!("[{}]", count.trim()) })
+}
+
+/// `TwoWords` as `two_words`.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+/// What is wrong with the header as it stands, and what could not be looked at, with the reason.
+pub(crate) fn check(found: Option<&str>) -> Result<(Vec<String>, Vec<String>), Failure> {
+    if found != Some(text().as_str()) {
+        return Ok((vec![format!("{PATH} is missing or stale: cargo xtask spec --write")], Vec::new()));
+    }
+    let (mut problems, mut skipped) = (Vec::new(), Vec::new());
+    for (compiler, language, dialect) in COMPILERS {
+        if project::find_program(compiler).is_none() {
+            skipped.push(format!("{PATH} as {language}: there is no {compiler}"));
+            continue;
+        }
+        let file = project::root().join(PATH);
+        if let Err(error) = compile(compiler, language, dialect, &file)? {
+            problems.push(format!("{PATH} as {language}: {error}"));
+        }
+    }
+    Ok((problems, skipped))
+}
+
+/// The first complaint of a compiler about a file, if it has one.
+fn compile(
+    compiler: &str,
+    language: &str,
+    dialect: &str,
+    file: &std::path::Path,
+) -> Result<Result<(), String>, Failure> {
+    const STRICT: [&str; 7] =
+        ["-ffreestanding", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x"];
+    let output = Command::new(compiler)
+        .arg(dialect)
+        .args(STRICT)
+        .arg(language)
+        .arg(file)
+        .output()
+        .context(compiler)?;
+    if output.status.success() {
+        return Ok(Ok(()));
+    }
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    let first = complaints.lines().find(|line| line.contains("error")).unwrap_or("it does not compile");
+    Ok(Err(first.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn every_item_is_in_the_header() {
+        let text = text();
+        for field in LAYOUT.iter().flat_map(|item| item.fields) {
+            assert!(text.contains(&format!(", {}) == {:#x},", field.name, field.offset)), "{}", field.name);
+        }
+        assert!(text.contains("#define TENON_OP_CONSOLE_WRITE 0x600u //"), "{text}");
+        assert!(text.contains("    uint64_t args[6]; // "), "{text}");
+        assert!(
+            text.lines().all(|line| line.is_ascii() && !line.ends_with('\\')),
+            "a compiler may stumble on it"
+        );
+        let mut names: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("#define ")?.split(' ').next()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        // The assertion's name is there for both languages.
+        assert_eq!(names.len(), count - 1, "a name is defined twice");
+    }
+
+    #[test]
+    fn a_stale_header_is_found() {
+        let stale = text().replacen("0x600u", "0x601u", 1);
+        for found in [None, Some(stale.as_str())] {
+            let (problems, _) = check(found).expect("nothing is compiled");
+            crate::check_abi::testing::assert_one(&problems, "is missing or stale");
+        }
+    }
+
+    #[test]
+    fn a_wrong_offset_does_not_compile() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tenon.h");
+        for (compiler, language, dialect) in COMPILERS {
+            if project::find_program(compiler).is_none() {
+                continue;
+            }
+            fs::write(&file, text()).expect("a file");
+            assert_eq!(compile(compiler, language, dialect, &file).expect("it starts"), Ok(()));
+            fs::write(&file, text().replacen("uint32_t count;", "uint64_t count;", 1)).expect("a file");
+            let complaint = compile(compiler, language, dialect, &file).expect("it starts");
+            assert!(complaint.is_err_and(|text| text.contains("tenon_submission")));
+        }
+    }
+}
