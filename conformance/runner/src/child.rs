@@ -9,15 +9,19 @@ use crate::guest::memory::GuestMemory;
 use crate::guest::{CPUS, Doorbells, Guest};
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::{panic, process, thread};
 use tenon_conformance::Selection;
 use tenon_host::loopback::{Act, Loopback, Timing};
-use tenon_host::{Action, Conduit, Config, Domain, Memory};
+use tenon_host::{Action, Conduit, Config, CrashRecord, Domain, Memory};
 
 /// What the host's last line on standard error starts with.
 pub const END: &str = "~END ";
+
+/// What the line of a crash record starts with, before its code and its text in hexadecimal; it stands before the last line.
+pub const CRASH: &str = "~CRASH ";
 
 /// Runs the suite in this process, on the host of this name, with boot parameters of the form `key=value`.
 #[must_use]
@@ -62,6 +66,7 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
 
 /// What a loopback machine does for its host.
 fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
+    let mut crash = None;
     Box::new(move |domain: &mut Domain<M>, action| match action {
         Action::Upcall { vcpu, vector } | Action::Direct { vcpu, vector, .. } => cpus.inject(vcpu, vector),
         Action::Start { vcpu, entry, argument } => cpus.start(vcpu, entry, argument),
@@ -75,8 +80,9 @@ fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
             let output = domain.take_output();
             domain.input(console::echo(&output));
         }
-        Action::Exit { code } => end(&format!("exit={code}")),
-        Action::Restart => end("restart"),
+        Action::Crash(record) => crash = Some(record),
+        Action::Exit { code } => end(&format!("exit={code}"), crash.as_ref()),
+        Action::Restart => end("restart", crash.as_ref()),
         _ => {}
     })
 }
@@ -129,10 +135,32 @@ impl Doorbells for Broken {
 }
 
 /// Ends the machine: neither guest nor host executes anything more.
-fn end(how: &str) -> ! {
-    // Whoever runs the machine reads this line or has gone.
-    let _ = writeln!(std::io::stderr(), "{END}{how}");
+fn end(how: &str, crash: Option<&CrashRecord>) -> ! {
+    let mut lines = String::new();
+    // A string takes whatever it is given.
+    if let Some(record) = crash {
+        let _ = writeln!(lines, "{CRASH}{:x} {}", record.code, hex(&record.text));
+    }
+    let _ = writeln!(lines, "{END}{how}");
+    // Whoever runs the machine reads these lines or has gone.
+    let _ = std::io::stderr().write_all(lines.as_bytes());
     process::exit(0)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // As above.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Bytes from two hexadecimal digits each.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (digits, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.iter().map(byte).collect()
 }
 
 /// No machine outlives its runner, however that ends: its standard input is closed then.

@@ -29,7 +29,7 @@ impl End {
     #[must_use]
     pub fn is(&self, ends: Ends) -> bool {
         match (self, ends) {
-            (Self::Exit(code), Ends::Exit(expected)) => *code == expected,
+            (Self::Exit(code), Ends::Exit(expected) | Ends::ExitAfterCrash(expected, _)) => *code == expected,
             (Self::Restart, Ends::Restart) => true,
             _ => false,
         }
@@ -46,11 +46,22 @@ impl fmt::Display for End {
     }
 }
 
+/// A crash record as a host has kept it (LIFE-4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// Its code.
+    pub code: u64,
+    /// Its text.
+    pub text: Vec<u8>,
+}
+
 /// What a running machine does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It sent these bytes to its serial port.
     Bytes(Vec<u8>),
+    /// It is about to end, and this is the crash record that its host holds, if there is one. Not every host can tell.
+    Crash(Option<Crash>),
     /// It ended; nothing comes after that.
     Ended(End),
 }

@@ -8,7 +8,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use crate::hosts::End;
+use crate::hosts::{Crash, End};
 use crate::verdict::{CaseResult, Verdict};
 use line::Lines;
 use std::time::Duration;
@@ -62,6 +62,8 @@ struct Boot {
     /// Results that were there when it began.
     results: usize,
     running: Option<Running>,
+    /// The crash record that its host held, where the host told.
+    crash: Option<Option<Crash>>,
     /// The last sign of progress.
     since: Duration,
 }
@@ -155,6 +157,11 @@ impl Judge {
         }
     }
 
+    /// The machine is about to end, and its host holds this crash record.
+    pub fn crash(&mut self, crash: Option<Crash>) {
+        self.boot.crash = Some(crash);
+    }
+
     /// The machine ended, by itself or because it was stopped.
     pub fn ended(&mut self, now: Duration, end: &End) {
         if self.boot.over {
@@ -165,7 +172,8 @@ impl Judge {
         match (&self.boot.running, expected) {
             (Some(Running { breach: Some(breach), .. }), _) => self.blame(Verdict::Error, *breach, micros),
             (Some(Running { ending: true, .. }), Some(expected)) if end.is(expected) => {
-                self.conclude(Verdict::Pass, "", micros);
+                let (verdict, detail) = kept(expected, self.boot.crash.as_ref());
+                self.conclude(verdict, detail, micros);
             }
             (Some(Running { ending: true, .. }), Some(expected)) => {
                 let detail = format!("{end}; it should have ended by {}", Words(expected));
@@ -357,6 +365,27 @@ impl Judge {
     }
 }
 
+/// Whether the host holds the crash record that the case has left (LIFE-4).
+fn kept(ends: Ends, held: Option<&Option<Crash>>) -> (Verdict, String) {
+    let Ends::ExitAfterCrash(_, left) = ends else { return (Verdict::Pass, String::new()) };
+    let Some(held) = held else {
+        return (Verdict::Warn, "this host does not say which crash record it holds".to_owned());
+    };
+    let Some(held) = held else { return (Verdict::Fail, "the host holds no crash record".to_owned()) };
+    if held.code != left.code {
+        let detail = format!("the crash record's code is {:#x}, it was {:#x}", held.code, left.code);
+        return (Verdict::Fail, detail);
+    }
+    if held.text.len() != left.text.len() {
+        let detail = format!("the crash record has {} bytes, it had {}", held.text.len(), left.text.len());
+        return (Verdict::Fail, detail);
+    }
+    match held.text.iter().zip(left.text).position(|(held, left)| held != left) {
+        Some(at) => (Verdict::Fail, format!("the crash record's text differs from byte {at} on")),
+        None => (Verdict::Pass, String::new()),
+    }
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -367,7 +396,7 @@ struct Words(Ends);
 impl std::fmt::Display for Words {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Ends::Exit(code) => write!(f, "exit={code}"),
+            Ends::Exit(code) | Ends::ExitAfterCrash(code, _) => write!(f, "exit={code}"),
             Ends::Restart => f.write_str("restart"),
         }
     }

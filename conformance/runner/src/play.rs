@@ -76,6 +76,7 @@ pub fn play(host: &mut dyn Host, wish: &Wish, watch: &mut dyn FnMut(&Judge)) -> 
             let left = judge.deadline().min(wish.limits.host).saturating_sub(start.elapsed());
             match machine.next(left.min(PAUSE)) {
                 Some(Event::Bytes(bytes)) => judge.bytes(start.elapsed(), &bytes),
+                Some(Event::Crash(crash)) => judge.crash(crash),
                 Some(Event::Ended(end)) => judge.ended(start.elapsed(), &end),
                 None => {}
             }

@@ -27,6 +27,17 @@ pub enum Ends {
     Exit(u32),
     /// By RESTART.
     Restart,
+    /// By EXIT with this code, when the host holds this crash record.
+    ExitAfterCrash(u32, Crash),
+}
+
+/// A crash record as a case has left it (LIFE-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// Its code.
+    pub code: u64,
+    /// Its text.
+    pub text: &'static [u8],
 }
 
 /// What a case needs, from the record alone: a skip's reason is derived from it.

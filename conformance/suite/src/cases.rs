@@ -53,5 +53,6 @@ pub const CHAPTERS: &[&[Case]] = &[
     region::CASES,
     console::CASES,
     lifecycle::crash::CASES,
+    lifecycle::kept::CASES,
     lifecycle::ends::CASES,
 ];

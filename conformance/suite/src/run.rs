@@ -64,7 +64,9 @@ pub fn run(env: &'static dyn Env, selection: Selection<'_>, arch: &str) {
             Some(lacks) => Err(Fail::Skip(lacks)),
             None => {
                 match case.ends {
-                    Some(Ends::Exit(code)) => reporter.say(format_args!("ends {name} exit={code}")),
+                    Some(Ends::Exit(code) | Ends::ExitAfterCrash(code, _)) => {
+                        reporter.say(format_args!("ends {name} exit={code}"))
+                    }
                     Some(Ends::Restart) => reporter.say(format_args!("ends {name} restart")),
                     None => {}
                 }

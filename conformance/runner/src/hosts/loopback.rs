@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loopback rows: a child process of the same executable is the machine, so that hangs and crashes are survived.
 
-use super::{End, Event, Host, Machine};
-use crate::child::END;
+use super::{Crash, End, Event, Host, Machine};
+use crate::child::{CRASH, END, unhex};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -57,7 +57,7 @@ impl Host for Loopback {
         let serial = child.stdout.take().map(|from| read(from, sender.clone(), Chunk::Serial));
         let errors = child.stderr.take().map(|from| read(from, sender, Chunk::Errors));
         let readers = [serial, errors].into_iter().flatten().collect();
-        Ok(Box::new(Process { child, readers, receiver: Some(receiver), errors: Vec::new() }))
+        Ok(Box::new(Process { child, readers, receiver: Some(receiver), errors: Vec::new(), end: None }))
     }
 }
 
@@ -89,10 +89,15 @@ struct Process {
     /// Gone when the process is being stopped.
     receiver: Option<Receiver<Chunk>>,
     errors: Vec<u8>,
+    /// How it ended, while that is still to be told.
+    end: Option<End>,
 }
 
 impl Machine for Process {
     fn next(&mut self, patience: Duration) -> Option<Event> {
+        if let Some(end) = self.end.take() {
+            return Some(Event::Ended(end));
+        }
         match self.receiver.as_ref()?.recv_timeout(patience) {
             Ok(Chunk::Serial(bytes)) => Some(Event::Bytes(bytes)),
             Ok(Chunk::Errors(bytes)) => {
@@ -105,10 +110,12 @@ impl Machine for Process {
             // Both pipes are closed: the process has ended, or is about to.
             Err(RecvTimeoutError::Disconnected) => {
                 self.receiver = None;
-                Some(Event::Ended(match self.child.wait() {
-                    Ok(status) => end(status, &String::from_utf8_lossy(&self.errors)),
+                let errors = String::from_utf8_lossy(&self.errors);
+                self.end = Some(match self.child.wait() {
+                    Ok(status) => end(status, &errors),
                     Err(error) => End::Other(format!("cannot be waited for: {error}")),
-                }))
+                });
+                Some(Event::Crash(crash(&errors)))
             }
         }
     }
@@ -137,6 +144,12 @@ fn end(status: ExitStatus, errors: &str) -> End {
         None if status.success() => End::Other("came to its end".to_owned()),
         None => End::Other(format!("crashed ({status}): {}", explain(errors, last))),
     }
+}
+
+/// The crash record of which the host of the child said that it holds it.
+fn crash(errors: &str) -> Option<Crash> {
+    let (code, text) = errors.lines().rev().find_map(|line| line.strip_prefix(CRASH)?.split_once(' '))?;
+    Some(Crash { code: u64::from_str_radix(code, 16).ok()?, text: unhex(text)? })
 }
 
 /// The line of a panic and the one behind it, which says why; without a panic the last line.

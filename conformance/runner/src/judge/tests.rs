@@ -2,10 +2,10 @@
 //! Scripted machines: what each of them says, and what the judge makes of it.
 
 use super::{Judge, Limits};
-use crate::hosts::End;
+use crate::hosts::{Crash, End};
 use crate::verdict::{CaseResult, Verdict};
 use std::time::Duration;
-use tenon_conformance::case::{Case, Ends, Needs};
+use tenon_conformance::case::{self, Case, Ends, Needs};
 use tenon_conformance::report::Line;
 
 const fn case(name: &'static str, ends: Option<Ends>) -> Case {
@@ -16,6 +16,8 @@ static A: Case = case("t.a", None);
 static B: Case = case("t.b", None);
 static C: Case = case("t.c", None);
 static LEAVES: Case = case("t.leaves", Some(Ends::Exit(3)));
+static CRASHES: Case =
+    case("t.crashes", Some(Ends::ExitAfterCrash(3, case::Crash { code: 5, text: b"left" })));
 static AGAIN: Case = case("t.again", Some(Ends::Restart));
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -369,6 +371,26 @@ fn a_case_that_ends_the_machine_passes_by_that_end_alone() {
     assert_eq!(run(&LEAVES, Some("ends t.leaves exit=4"), End::Exit(4)), Error);
     assert_eq!(run(&A, Some("ends t.a exit=0"), End::Exit(0)), Error);
     assert_eq!(run(&A, None, End::Exit(0)), Fail);
+}
+
+#[test]
+fn a_crash_record_is_compared_with_the_one_that_was_left() {
+    let run = |held: Option<Option<(u64, &[u8])>>, code| {
+        let mut script = Script::hello(&[&CRASHES]);
+        script.say("begin t.crashes");
+        script.say("ends t.crashes exit=3");
+        if let Some(held) = held {
+            script.judge.crash(held.map(|(code, text)| Crash { code, text: text.to_vec() }));
+        }
+        script.end(End::Exit(code));
+        script.verdicts()[0]
+    };
+    assert_eq!(run(Some(Some((5, b"left"))), 3), Pass);
+    assert_eq!(run(Some(Some((5, b"left"))), 4), Fail, "another end");
+    for other in [None, Some((6, &b"left"[..])), Some((5, b"lef")), Some((5, b"left!")), Some((5, b"lexx"))] {
+        assert_eq!(run(Some(other), 3), Fail, "{other:?}");
+    }
+    assert_eq!(run(None, 3), Warn, "a host that cannot tell is not judged");
 }
 
 #[test]

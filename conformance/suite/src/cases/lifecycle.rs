@@ -3,3 +3,4 @@
 
 pub mod crash;
 pub mod ends;
+pub mod kept;

@@ -95,4 +95,25 @@ pub(super) const FAULTS: &[Fault] = &[
             _ => Some(action),
         }),
     ),
+    fault(
+        "crash-cut",
+        "LIFE-4",
+        "the host keeps 47 bytes of a crash record's text",
+        Line::Act(|_, action| match action {
+            Action::Crash(mut record) => {
+                record.text.truncate(47);
+                Some(Action::Crash(record))
+            }
+            _ => Some(action),
+        }),
+    ),
+    fault(
+        "first-crash-kept",
+        "LIFE-4",
+        "the host keeps the first crash record, not the last",
+        Line::Act(|domain, action| {
+            let later = matches!(action, Action::Crash(_)) && domain.memory().past().mark(true);
+            (!later).then_some(action)
+        }),
+    ),
 ];

@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
 const SMP: Needs = Needs { features: Needs::SMP.features.union(Needs::LIFECYCLE.features), ..Needs::SMP };
 
 /// A case that ends the machine.
-const fn ends(
+pub(super) const fn ends(
     name: &'static str,
     clauses: &'static [&'static str],
     ends: Ends,
@@ -44,7 +44,7 @@ const fn ends(
 }
 
 /// The machine did not end.
-fn goes_on(ctx: &Ctx) -> Outcome {
+pub(super) fn goes_on(ctx: &Ctx) -> Outcome {
     // A host may take its time; only what is written down here outlives this.
     wait_until(ctx.env, || false);
     Err(Fail::Failed("the domain goes on", 0, 0))
