@@ -15,11 +15,12 @@
 //! | [`ours`], [`virtio`], [`slots`] | Tenon's queue, virtio-drivers with virtio-queue, and the floor: the same wire, nothing checked |
 //! | [`events`] | Tenon's events |
 //! | [`message`] | messages of one size: what every channel has to do |
-//! | [`others`], [`copy`] | rtrb, crossbeam and the standard library's channel, and the floor: a copy |
+//! | [`data`], [`others`], [`copy`] | Tenon's data rings, rtrb, crossbeam and the standard library's channel, and the floor: a copy |
 //! | [`lines`] | the floor of a round trip: a cache line there and back |
 
 pub mod compare;
 pub mod copy;
+pub mod data;
 pub mod events;
 pub mod lines;
 pub mod memory;

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crossbeam_queue::ArrayQueue;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::message::{Channel, Message};
+use super::message::{Channel, Message, write};
 
 /// Sends one message after the other with something that may be full.
 #[inline(always)]
@@ -138,7 +138,7 @@ impl<const N: usize> Channel<N> for RtrbSlices {
             let mut count = 0;
             // The places first: a number that finds none would be lost.
             for (place, number) in tx.batch.iter_mut().zip(numbers.by_ref()) {
-                place[..8].copy_from_slice(&number.to_ne_bytes());
+                write(place, number);
                 count += 1;
             }
             let mut rest = &tx.batch[..count];

@@ -14,7 +14,7 @@ use super::ours::{Batches, OneByOne};
 use super::queue::{DEPTH, Queue, one_thread, round_trip, two_threads};
 use super::sample::{Figure, Spread, Variant, measure};
 use super::virtio::Virtio;
-use super::{copy, others, slots};
+use super::{copy, data, others, slots};
 use crate::quiet::{Seat, sit};
 use crate::row::Skip;
 
@@ -82,9 +82,9 @@ fn all() -> Vec<Variant> {
     queues::<Virtio<3, 512, true>>(&mut all, ["virtio 3, iterated", "virtio 3, iterated, paced"]);
     all.push(events(EVENT, "tenon, 64 ports", 64));
     all.push(events(EVENT, "tenon, 65536 ports", 65536));
-    messages::<8>(&mut all);
-    messages::<64>(&mut all);
-    messages::<256>(&mut all);
+    small::<8, 1>(&mut all);
+    small::<64, 8>(&mut all);
+    small::<256, 32>(&mut all);
     messages::<1500>(&mut all);
     messages::<4096>(&mut all);
     messages::<16384>(&mut all);
@@ -107,7 +107,16 @@ const fn ring_bytes(bytes: usize) -> usize {
     if bytes <= 256 { 1024 * bytes } else { 256 << 10 }
 }
 
+/// Messages that a channel can be typed for.
+fn small<const N: usize, const W: usize>(all: &mut Vec<Variant>) {
+    channel::<data::ChannelEach<W>, N>(all, "tenon channel, push/pop");
+    channel::<data::ChannelAll<W>, N>(all, "tenon channel, batches");
+    channel::<data::StreamWords<W>, N>(all, "tenon stream, words");
+    messages::<N>(all);
+}
+
 fn messages<const N: usize>(all: &mut Vec<Variant>) {
+    channel::<data::StreamEach, N>(all, "tenon stream, bytes");
     channel::<copy::Bare, N>(all, "unchecked copy");
     channel::<others::RtrbEach, N>(all, "rtrb push/pop");
     channel::<others::RtrbChunks, N>(all, "rtrb chunks");
@@ -131,7 +140,7 @@ fn comparisons() -> Vec<Comparison> {
         }
     };
     let own = |group: &str, theirs, most| row(group, (group, OURS), (group, theirs), Some(most));
-    vec![
+    let mut rows = vec![
         own(ROUND, "two lines", 1.2),
         own(ROUND, "virtio 1", 0.45),
         own(ALONE, "virtio 1", 1.0 / 6.0),
@@ -143,5 +152,20 @@ fn comparisons() -> Vec<Comparison> {
         row(&format!("{EVENT}, 64 ports"), (EVENT, "tenon, 64 "), (ALONE, "unchecked"), Some(4.0)),
         row(&format!("{EVENT}, 65536 ports"), (EVENT, "tenon, 65536 "), (ALONE, "unchecked"), Some(4.0)),
         row("event, 65536 ports against 64", (EVENT, "tenon, 65536 "), (EVENT, "tenon, 64 "), None),
-    ]
+    ];
+    let mut data = |what: &str, ours, bytes: usize, theirs, most| {
+        let group = group(bytes);
+        rows.push(row(&format!("{what}, {bytes} B"), (&group, ours), (&group, theirs), most));
+    };
+    for bytes in [8, 64, 256] {
+        data("channel", "tenon channel", bytes, "rtrb", Some(1.0));
+    }
+    for (bytes, most) in [(8, 2.0), (64, 1.8), (256, 1.1)] {
+        data("stream", "tenon stream", bytes, "rtrb", Some(most));
+    }
+    for bytes in [1500, 4096, 16384] {
+        data("stream", "tenon stream", bytes, "unchecked copy", Some(1.15));
+        data("stream", "tenon stream", bytes, "rtrb", None);
+    }
+    rows
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::pair::Reading;
 
 /// What a sample should take, in nanoseconds.
-const SAMPLE: f64 = 700_000.0;
+const SAMPLE: f64 = 400_000.0;
 /// Fewer quiet samples than this are no median.
 pub const FEW: usize = 7;
 
