@@ -292,3 +292,44 @@ fn disarming_arms_far_ahead() {
         assert_eq!(area[17].load(Ordering::Relaxed), far);
     }
 }
+
+/// EVT-8: what is stored is a position behind entries that were taken. Nothing taken, nothing stored, and no fence paid for.
+#[test]
+fn taking_nothing_stores_nothing() {
+    let (area, entries) = (memory(EVENT_WORDS), memory(2));
+    area[8].store(u64::from(u32::MAX), Ordering::Relaxed);
+    let state =
+        RaiserState { written: u64::from(u32::MAX), taken: u64::from(u32::MAX), ..RaiserState::default() };
+    let mut raiser = Raiser::new(&area[..], &entries[..], 0, 7, 2, state).unwrap();
+    let mut taker = Taker::starting_at(&area[..], &entries[..], 0, 7, 2, 6, u32::MAX).unwrap();
+    assert_eq!(raiser.raise(5, &mut None), Ok(Raised::Written { upcall: false }));
+    let canary = 0x1234;
+    area[8].store(canary, Ordering::Relaxed);
+    assert_eq!(taker.take(&mut []), Ok(0), "no room");
+    assert_eq!((taker.taken(), area[8].load(Ordering::Relaxed)), (u32::MAX, canary));
+    let mut ports = [0; 3];
+    assert_eq!(taker.take(&mut ports), Ok(1));
+    assert_eq!((ports[0], taker.taken(), area[8].load(Ordering::Relaxed)), (5, 0, 0));
+    area[8].store(canary, Ordering::Relaxed);
+    assert_eq!(taker.take(&mut ports), Ok(0), "no entry");
+    assert_eq!((taker.taken(), area[8].load(Ordering::Relaxed)), (0, canary));
+}
+
+/// EVT-15: a hint is set however the caller counts the port among the others, and cleared alike.
+#[test]
+fn a_hint_is_one_bit() {
+    let (area, entries) = (memory(EVENT_WORDS), memory(1));
+    let mut taker = Taker::new(&area[..], &entries[..], 0, 7, 1, 2000).unwrap();
+    for (port, word, bit) in [(0, 32, 1), (63, 32, 1 << 63), (64, 33, 1), (1023, 47, 1 << 63)] {
+        for others in [0, bit, 6, 6 | bit] {
+            taker.hint_masked(port, others);
+            assert_eq!(area[word].load(Ordering::Relaxed), others | bit, "port {port}");
+            taker.hint_unmasked(port, others);
+            assert_eq!(area[word].load(Ordering::Relaxed), others & !bit, "port {port}");
+        }
+    }
+    let before: Vec<u64> = area.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+    taker.hint_masked(1024, u64::MAX);
+    taker.hint_unmasked(1024, u64::MAX);
+    assert!(area.iter().map(|word| word.load(Ordering::Relaxed)).eq(before), "ports from 1024 on have none");
+}
