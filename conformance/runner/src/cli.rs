@@ -3,7 +3,7 @@
 
 use crate::child;
 use crate::faults;
-use crate::hosts::{self, Host, loopback::Loopback};
+use crate::hosts::{self, Host, Image, loopback::Loopback};
 use crate::judge::{Judge, Limits};
 use crate::play::{Wish, play};
 use crate::progress::Screen;
@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::hash::BuildHasher;
 use std::io::Write;
 use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -42,6 +43,9 @@ struct Args {
     /// Give everything this many times as long.
     #[arg(long, value_name = "X", default_value = "1", value_parser = limits)]
     timeout_scale: Limits,
+    /// Boot this image, an ELF file, where a host boots images: a guest of your own that reports as the suite's does.
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
     /// List the faults that a loopback host can be given, and run nothing.
     #[arg(long)]
     list_faults: bool,
@@ -96,18 +100,29 @@ fn run(args: Args) -> Result<ExitCode, String> {
     if args.list {
         return Ok(print(&list(&wish, args.format)));
     }
-    let chosen = chosen(&args.host, args.fault.as_deref())?;
+    let image = args.image.as_deref().map(read_image).transpose()?;
+    let chosen = chosen(&args.host, image.as_ref(), args.fault.as_deref())?;
     let rows = rows(chosen, &wish, !args.host.is_empty())?;
     let report = Report { seed, rows };
     let good = report.is_good();
     let printed = print(&report.text(args.format));
+    let booted = report.rows.iter().any(|row| row.reason.is_none() && hosts::boots_images(&row.host));
+    if args.image.is_some() && !booted {
+        return Err("the image was booted by no host".to_owned());
+    }
     Ok(if good { printed } else { ExitCode::FAILURE })
+}
+
+fn read_image(path: &Path) -> Result<Image, String> {
+    let read = std::fs::read(path)
+        .map_err(|error| format!("the image {} cannot be read: {error}", path.display()))?;
+    Ok(read.into())
 }
 
 type Chosen = (String, Result<Box<dyn Host>, String>);
 
 /// The hosts to play, with the reason where one is absent. A host that was named has to be there.
-fn chosen(names: &[String], fault: Option<&str>) -> Result<Vec<Chosen>, String> {
+fn chosen(names: &[String], image: Option<&Image>, fault: Option<&str>) -> Result<Vec<Chosen>, String> {
     if let Some(fault) = fault {
         faults::by_name(fault)?;
         if names.iter().any(|name| name != "loopback") {
@@ -119,9 +134,12 @@ fn chosen(names: &[String], fault: Option<&str>) -> Result<Vec<Chosen>, String> 
         return Ok(vec![(format!("loopback with {fault}"), Ok(host))]);
     }
     if names.is_empty() {
-        return Ok(hosts::NAMES.iter().map(|name| ((*name).to_owned(), hosts::by_name(name))).collect());
+        return Ok(hosts::NAMES
+            .iter()
+            .map(|name| ((*name).to_owned(), hosts::by_name(name, image)))
+            .collect());
     }
-    let found = |name: &String| match hosts::by_name(name) {
+    let found = |name: &String| match hosts::by_name(name, image) {
         Ok(host) => Ok((name.clone(), Ok(host))),
         Err(reason) => Err(format!("host {name}: {reason}")),
     };

@@ -10,6 +10,7 @@ pub mod kvm;
 pub mod loopback;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tenon_conformance::case::Ends;
 
@@ -20,6 +21,8 @@ pub enum End {
     Exit(u32),
     /// By RESTART.
     Restart,
+    /// It never ran: why, in one line.
+    NotBooted(String),
     /// Otherwise, told in a few words that follow "the machine".
     Other(String),
 }
@@ -41,6 +44,7 @@ impl fmt::Display for End {
         match self {
             Self::Exit(code) => write!(f, "the machine ended by EXIT with code {code}"),
             Self::Restart => f.write_str("the machine ended by RESTART"),
+            Self::NotBooted(why) => write!(f, "the machine did not boot: {why}"),
             Self::Other(how) => write!(f, "the machine {how}"),
         }
     }
@@ -85,18 +89,27 @@ pub trait Machine {
 /// Names of all hosts, in the order of the report; what a run without `--host` plays.
 pub const NAMES: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
 
-/// A host by its name.
+/// A bootable image.
+pub type Image = Arc<[u8]>;
+
+/// A host by its name. Where it boots images, it boots `image`, and without one the suite's own.
 ///
 /// # Errors
 ///
 /// Why it is not available here, in one line.
-pub fn by_name(name: &str) -> Result<Box<dyn Host>, String> {
+pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
     match name {
         "loopback" | "loopback-async" => Ok(Box::new(loopback::Loopback::new(name, None)?)),
-        "kvm" => kvm::host(kvm::Level::Kernel),
-        "kvm-native" => kvm::host(kvm::Level::User),
+        "kvm" => kvm::host(kvm::Level::Kernel, image),
+        "kvm-native" => kvm::host(kvm::Level::User, image),
         _ => Err(format!("there is no host `{name}`; there are {}", NAMES.join(", "))),
     }
+}
+
+/// Whether the host of this name boots images.
+#[must_use]
+pub fn boots_images(name: &str) -> bool {
+    matches!(name, "kvm" | "kvm-native")
 }
 
 /// The seed in a command line, as sessions and random cases take it.

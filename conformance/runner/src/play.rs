@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Plays one host: boots, listens, stops, and boots again until every case has its result.
 
-use crate::hosts::{Event, Host};
+use crate::hosts::{End, Event, Host};
 use crate::judge::{Judge, Limits};
 use crate::verdict::CaseResult;
 use std::time::{Duration, Instant};
@@ -76,6 +76,9 @@ pub fn play(host: &mut dyn Host, wish: &Wish, watch: &mut dyn FnMut(&Judge)) -> 
             let left = judge.deadline().min(wish.limits.host).saturating_sub(start.elapsed());
             match machine.next(left.min(PAUSE)) {
                 Some(Event::Bytes(bytes)) => judge.bytes(start.elapsed(), &bytes),
+                Some(Event::Ended(End::NotBooted(reason))) if judge.results().is_empty() => {
+                    return Err(reason);
+                }
                 Some(Event::Crash(crash)) => judge.crash(crash),
                 Some(Event::Ended(end)) => judge.ended(start.elapsed(), &end),
                 None => {}

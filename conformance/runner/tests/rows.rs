@@ -25,7 +25,8 @@ fn text(args: &[&str]) -> (Option<i32>, String, String) {
 fn both_loopback_rows_are_green() {
     let (code, report) = json(&["--host", "loopback", "--host", "loopback-async", "--format", "json"]);
     let rows = report["results"].as_array().expect("rows");
-    assert_eq!(rows.len(), 2);
+    let hosts: Vec<_> = rows.iter().map(|row| row["host"].as_str()).collect();
+    assert_eq!(hosts, [Some("loopback"), Some("loopback-async")], "in this order, whoever is done first");
     for row in rows {
         let cases = row["cases"].as_array().expect("cases");
         let bad: Vec<_> =
@@ -90,9 +91,25 @@ fn lists_name_cases_and_faults() {
 }
 
 #[test]
+fn a_broken_image_is_one_line_and_the_other_hosts_run() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-image");
+    std::fs::write(&path, "no ELF file").expect("the folder is the test's own");
+    let image = path.to_str().expect("text");
+    // The same with KVM and without: the machine that was asked for is not there.
+    let (code, report, reason) = text(&["--host", "kvm", "--image", image]);
+    assert_eq!((code, &*report, reason.lines().count()), (Some(2), "", 1), "{reason}");
+    let (code, report, reason) = text(&["--filter", "discovery.limits", "--image", image]);
+    assert_eq!((code, reason.lines().count()), (Some(2), 1), "{reason}");
+    assert_eq!(report.lines().filter(|line| line.contains("not run: ")).count(), 2, "{report}");
+    assert!(report.ends_with("2 passed, 0 failed, 0 skipped\n"), "{report}");
+}
+
+#[test]
 fn what_cannot_be_run_is_one_line_and_code_2() {
     for args in [
-        &["--host", "nowhere"][..],
+        &["--host", "kvm", "--image", "/nowhere"][..],
+        &["--host", "loopback", "--image", "/nowhere"],
+        &["--host", "nowhere"],
         &["--fault", "nothing"],
         &["--fault", "storm", "--host", "kvm"],
         &["--filter", "no such case"],

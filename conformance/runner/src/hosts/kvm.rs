@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rows `kvm` and `kvm-native`: the bootable image on the KVM machine.
 
-use super::Host;
+use super::{Host, Image};
 
 /// The processor level that the guest's kernel runs at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub enum Level {
 ///
 /// Why it is not available here, in one line.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub fn host(level: Level) -> Result<Box<dyn Host>, String> {
-    let host = machine::KvmHost::new(level);
+pub fn host(level: Level, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
+    let host = machine::KvmHost::new(level, image);
     host.probe()?;
     Ok(Box::new(host))
 }
@@ -30,7 +30,7 @@ pub fn host(level: Level) -> Result<Box<dyn Host>, String> {
 ///
 /// Always: it says so.
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub fn host(_: Level) -> Result<Box<dyn Host>, String> {
+pub fn host(_: Level, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
     Err("the KVM machine is for x86-64 Linux".to_owned())
 }
 
@@ -38,8 +38,9 @@ pub fn host(_: Level) -> Result<Box<dyn Host>, String> {
 mod machine {
     use super::Level;
     use crate::console;
-    use crate::hosts::{End, Event, Host, Machine};
+    use crate::hosts::{End, Event, Host, Image, Machine};
     use std::io::{self, Write};
+    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
@@ -53,11 +54,12 @@ mod machine {
 
     pub(super) struct KvmHost {
         level: Level,
+        image: Image,
     }
 
     impl KvmHost {
-        pub(super) const fn new(level: Level) -> Self {
-            Self { level }
+        pub(super) fn new(level: Level, image: Option<&Image>) -> Self {
+            Self { level, image: image.map_or_else(|| CONFORMANCE.bytes.into(), Arc::clone) }
         }
 
         /// Whether a machine can be made at all.
@@ -81,8 +83,9 @@ mod machine {
             })
             .map_err(|error| error.to_string())?;
             let handle = vmm.handle();
+            let image = Arc::clone(&self.image);
             let runner = thread::spawn(move || {
-                let result = vmm.run(CONFORMANCE.bytes, &command_line);
+                let result = vmm.run(&image, &command_line);
                 // Whoever listened may have gone.
                 let _ = sender.send(Event::Ended(end(result)));
             });
@@ -98,6 +101,7 @@ mod machine {
             Ok(Outcome::Left(code)) => End::Other(format!("left by its exit port with code {code}")),
             Ok(Outcome::Failed { vcpu, why }) => End::Other(format!("lost vCPU {vcpu}: {why}")),
             Ok(outcome) => End::Other(format!("ended: {outcome:?}")),
+            Err(error @ (Error::BadImage(_) | Error::BadConfig(_))) => End::NotBooted(error.to_string()),
             Err(error) => End::Other(format!("could not run: {error}")),
         }
     }
