@@ -11,13 +11,13 @@ use crate::project::Source;
 /// Both sides of the protocol. How a host runs on KVM, or in one process with its guest, is no part of it.
 const PROTOCOL: &[&str] = &["abi/src/", "ring-buffers/src/", "guest-shim/src/", "host-backend/src/"];
 const MECHANISM: &[&str] = &["host-backend/src/kvm/", "host-backend/src/loopback"];
-/// Who makes the accesses that a site stands for.
+/// Who asks a site for its ordering, which no access to an atomic is without.
 const ACCESSES: &[&str] =
-    &["ring-buffers/src/words.rs", "ring-buffers/src/mapping.rs", "ring-buffers/src/event/gate.rs"];
-/// Who says what a site's ordering is, and who tells the compiler.
+    &["ring-buffers/src/words.rs", "ring-buffers/src/event/gate.rs", "ring-buffers/src/order.rs"];
+/// Who names orderings: the table, and what tells the compiler.
 const ORDERINGS: &[&str] = &["ring-buffers/src/order.rs", "ring-buffers/src/words.rs"];
 /// Who copies payload, which no ordering hangs on.
-const PAYLOAD: &[&str] = &["ring-buffers/src/mapping.rs"];
+const PAYLOAD: &[&str] = &["ring-buffers/src/mapping.rs", "ring-buffers/src/mapping/copy.rs"];
 
 /// One line for each breach.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
@@ -88,15 +88,14 @@ fn breach(name: &str, rest: &[TokenTree], own: bool) -> Option<(String, &'static
     let called =
         matches!(rest.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
     match name {
-        "Ordering" => {
-            let ordering = behind_path(rest)?;
-            ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"]
-                .contains(&ordering.as_str())
-                .then(|| (format!("Ordering::{ordering}"), ORDERINGS))
-        }
+        // That of comparisons is another.
+        "Ordering" => match behind_path(rest) {
+            Some(order) if ["Less", "Equal", "Greater"].contains(&order.as_str()) => None,
+            _ => Some((name.to_owned(), ORDERINGS)),
+        },
+        "ordering" if called => Some((format!("{name}()"), ACCESSES)),
         "fence" | "compiler_fence" if called && !own => Some((format!("{name}()"), ORDERINGS)),
         "read_volatile" | "write_volatile" => Some((name.to_owned(), PAYLOAD)),
-        _ if name.starts_with("Atomic") => Some((name.to_owned(), ACCESSES)),
         _ => None,
     }
 }
@@ -134,12 +133,13 @@ mod tests {
     fn an_atomic_elsewhere_is_found() {
         for (text, expected) in [
             (
-                "use core::sync::atomic::AtomicU8;",
-                "guest-shim/src/x.rs:1: AtomicU8 outside of ring-buffers/src/words.rs",
+                "use core::sync::atomic::{AtomicU8, Ordering as O};",
+                "guest-shim/src/x.rs:1: Ordering outside of ring-buffers/src/order.rs",
             ),
+            ("fn f() { a.store(0, Site::Status.ordering()) }", "x.rs:1: ordering() outside of"),
             (
                 "fn f() {\n    a.load(Ordering::SeqCst);\n}",
-                "x.rs:2: Ordering::SeqCst outside of ring-buffers/src/order.rs",
+                "x.rs:2: Ordering outside of ring-buffers/src/order.rs",
             ),
             ("fn f() { core::sync::atomic::fence(x) }", "fence() outside"),
             (
@@ -151,7 +151,7 @@ mod tests {
             assert_none(&check(&[everything(), source("host-backend/src/kvm/x.rs", text)]));
         }
         // Words that only look like it.
-        let text = "// AtomicU8\nfn fence(&self) { self.words.fence(Site::ArmFence); let _ = core::cmp::Ordering::Less; }";
+        let text = "// Ordering\nfn fence(&self) { self.words.fence(Site::ArmFence); let _ = core::cmp::Ordering::Less; }";
         assert_none(&check(&[everything(), source("guest-shim/src/x.rs", text)]));
     }
 
