@@ -4,6 +4,7 @@
 //! A row that is over its limit is marked; only `--check` makes it a failure, because times on a shared machine are no verdict.
 
 mod instructions;
+mod rings;
 mod row;
 
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub(crate) struct Args {
 enum What {
     /// Calls, doorbells and events (CALL-24).
     Call(Options),
+    /// Queues, channels, streams and events beside other crates and beside the floors; a chart in the target folder.
+    Rings(Options),
 }
 
 #[derive(clap::Args)]
@@ -42,7 +45,10 @@ struct Options {
 
 /// Measures and shows.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let What::Call(options) = &args.what;
+    let options = match &args.what {
+        What::Call(options) => options,
+        What::Rings(options) => return rings::run(options),
+    };
     let mut lines = instructions::count()?;
     lines.extend(machine()?);
     if options.json {
