@@ -2,102 +2,83 @@
 // A Tenon host of one vCPU on KVM, x86-64: discovery, calls, events, console, lifecycle. Written from docs/abi.md and
 // tenon.h alone, to see that they suffice. Brackets hold clauses of docs/abi.md.
 //
-//   cc -std=gnu11 -O2 -pthread -I bindings/c -o host bindings/c/examples/host.c
-//   ./host [--echo] [--leash] [--limit SECONDS] [--seed HEX] IMAGE [COMMAND LINE]
+//   cc -std=gnu11 -O2 -I bindings/c -o host bindings/c/examples/host.c
+//   ./host [-e] [-l] [-t SECONDS] [-s SEED] IMAGE [COMMAND LINE]
 //
-// IMAGE is an ELF file with a PVH entry. Its serial port (0x3f8) is standard output; the console writes to standard
-// error and reads standard input. --echo: the console's user repeats what follows an ENQ (0x05), and standard input is
-// not its own. --leash: the machine ends with standard input. How it ended is the last line on standard error:
-// "~END exit=N", "~END restart", "~END left=N" (port 0xf4), "~END failed WHY". The exit code is 2 where there was no
-// machine, else 0.
+// IMAGE is an ELF file with a PVH entry. Standard output is its serial port (0x3f8) and its console, standard input the
+// console's. -e: the console's user repeats what follows an ENQ (0x05) instead. -l: the machine ends with standard
+// input; -t: after so many seconds. Standard error is the host's: "~CRASH CODE TEXT" in hexadecimal if there is a crash
+// record, last "~END exit=N", "~END restart", "~END left=N" (port 0xf4) or "~END failed WHY". Exit code 2: no machine.
 //
-// Everything that belongs to Tenon runs on the vCPU's thread, and the guest stands still meanwhile: what a kick
-// completes is in memory when the trap returns [DISC-10], and no submission can come while others are served.
+// All of it is one thread, and the guest stands still while it runs: what a kick completes is in memory when the trap
+// returns [DISC-10], and no submission can come while others are served.
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tenon.h"
 
-#if !defined(__x86_64__)
-#error "this host is for x86-64"
-#endif
-
-enum {
-    PORT_KICK = 0x7e00,
-    PORT_BIND = 0x7e04,
-    PORT_SERIAL = 0x3f8,
-    PORT_EXIT = 0xf4,
-    MAX_VCPUS = 1,
-    MAX_EVENTS = 4096,
-    MAX_PORTS = 4096,
-    MAX_PAYLOAD = 4096,
-    GRANULES = 1 << 12 | 1 << 14 | 1 << 16,
-    INPUT_MAX = 4096,
-    LINE = 64,
-    ENQ = 5,
-};
+enum { PORT_KICK = 0x7e00, PORT_BIND = 0x7e04, PORT_SERIAL = 0x3f8, PORT_EXIT = 0xf4 };
+enum { MAX_VCPUS = 1, MAX_EVENTS = 4096, MAX_PORTS = 4096, MAX_PAYLOAD = 4096, INPUT_MAX = 4096, ENQ = 5 };
+enum { SMALLEST = 12, GRANULES = 1 << SMALLEST | 1 << 14 | 1 << 16 }; // the smallest granule as log2, and all
 
 #define RAM_LEN (UINT64_C(256) << 20)
 #define WINDOW_AT UINT64_C(0xd0000000) // aligned to the largest granule, so its offsets are too
 #define WINDOW_LEN (UINT64_C(2) << 20)
 #define AREA_AT UINT64_C(0x10000) // the vCPU's area in the window
-#define OFFERED                                                                                                        \
-    (TENON_FEATURES_WINDOW | TENON_FEATURES_EVENTS | TENON_FEATURES_DIRECT | TENON_FEATURES_UPCALL                     \
-     | TENON_FEATURES_CONSOLE | TENON_FEATURES_LIFECYCLE)
 
-// An armed word, as the host has seen it [CALL-16, EVT-11].
-struct arm {
-    bool seen, answered;
-    uint32_t at;
+static const uint64_t OFFERED = TENON_FEATURES_WINDOW | TENON_FEATURES_EVENTS | TENON_FEATURES_DIRECT
+                                | TENON_FEATURES_UPCALL | TENON_FEATURES_CONSOLE | TENON_FEATURES_LIFECYCLE;
+
+// What queues and rings have in common: a state word, and an armed word as the host has seen it [CALL-15, CALL-16].
+struct track {
+    uint64_t *state;
+    const uint64_t *armed; // none: the emergency lane
+    bool corrupt, answers; // answers: `answered` is a value, and the last that was found
+    uint64_t answered;
 };
 
 // A call queue or the emergency lane: its shared parts, and what only the host knows.
 struct queue {
     const struct tenon_submission *submissions;
     struct tenon_completion *completions;
-    uint64_t *state;
-    const uint64_t *armed; // none: the emergency lane
-    struct arm arm;
+    struct track track;
     uint32_t depth; // 0: not bound
     uint32_t fetched, completed, in_flight;
-    bool corrupt;
     uint64_t busy[TENON_MAX_DEPTH / 64]; // ids in flight
 };
 
 // An event ring. Positions are counted in 64 bits, so that an old one never looks new.
 struct ring {
-    uint64_t *entries, *state;
-    const uint64_t *taken_word, *armed;
-    struct arm arm;
+    uint64_t *entries;
+    const uint64_t *taken_word;
+    struct track track;
     uint32_t size, bound, departed;
     uint64_t written, taken, departed_end; // departed_end: beyond the last entry of a port that left [EVT-4]
-    bool corrupt;
 };
 
-enum kind { FREE, IN_RING, DIRECT };
-
 struct port {
-    enum kind kind;
+    enum { FREE, IN_RING, DIRECT } kind;
     uint8_t class, vector;
     uint64_t end; // beyond its last entry in the ring it is bound to
 };
 
 static struct {
     uint8_t *ram, *window;
+    struct kvm_run *run;
     struct tenon_record *record;
     uint64_t features, random;
     uint32_t session, seed, shift; // shift: 0 while the session is idle
@@ -106,51 +87,42 @@ static struct {
     struct port ports[MAX_PORTS];
     uint8_t upcall; // its vector; 0: none
     bool upcall_owed;
-    struct {
-        bool active;
-        uint16_t id;
-        uint64_t at, len;
-    } read;
+    struct { bool active; uint16_t id; uint64_t len; uint8_t *at; } read; // the CONSOLE_READ in flight
     uint8_t input[INPUT_MAX];
     size_t input_len;
-    struct {
-        uint64_t code;
-        size_t len;
-        uint8_t text[TENON_CRASH_TEXT_MAX];
-    } crash; // the last record [LIFE-4]
-    bool echo, freed, ended;
+    struct { bool kept; uint64_t code; size_t len; uint8_t text[TENON_CRASH_TEXT_MAX]; } crash; // the last [LIFE-4]
+    bool echo, leash, freed, ended;
     int vm;
 } host;
 
-static _Noreturn void fail(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fputs("host: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
+static _Noreturn void fail(const char *what, const char *why) {
+    fprintf(stderr, "host: %s: %s\n", what, why);
     exit(2);
 }
 
-static void end(const char *format, ...) {
-    va_list args;
+static void end(const char *how, const char *why) {
     if (host.ended) return;
     host.ended = true;
-    va_start(args, format);
-    fputs("~END ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
+    if (host.crash.kept) {
+        fprintf(stderr, "~CRASH %" PRIx64 " ", host.crash.code);
+        for (size_t index = 0; index < host.crash.len; index++) fprintf(stderr, "%02x", host.crash.text[index]);
+        fputc('\n', stderr);
+    }
+    fprintf(stderr, "~END %s%s\n", how, why);
 }
 
-// Standard output and error are read by somebody or they are not: the guest need not know.
-static void put_out(int fd, const uint8_t *bytes, size_t len) {
+static void end_with(const char *how, uint64_t code) {
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, code);
+    end(how, text);
+}
+
+static void put_out(const uint8_t *bytes, size_t len) {
     while (len != 0) {
-        ssize_t done = write(fd, bytes, len);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return;
-        bytes += done;
-        len -= (size_t)done;
+        ssize_t done = write(STDOUT_FILENO, bytes, len);
+        if (done < 0 && errno != EINTR) return; // nobody listens: the guest need not know
+        bytes += done < 0 ? 0 : done;
+        len -= done < 0 ? 0 : (size_t)done;
     }
 }
 
@@ -159,65 +131,60 @@ static uint64_t load(const uint64_t *word) { return __atomic_load_n(word, __ATOM
 static uint64_t load_acquire(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static void store(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 static void store_release(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+static void copy_words(void *to, const void *from, size_t len) {
+    for (size_t at = 0; at < len; at += 8) {
+        uint64_t word = load((const uint64_t *)((const uint8_t *)from + at));
+        memcpy((uint8_t *)to + at, &word, 8);
+    }
+}
 static void fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 static bool power_of_two(uint32_t value) { return value != 0 && (value & (value - 1)) == 0; }
-static uint64_t to_line(uint64_t len) { return (len + LINE - 1) & ~(uint64_t)(LINE - 1); }
+static uint64_t to_line(uint64_t len) { return (len + 63) & ~UINT64_C(63); }
 static uint32_t turn(uint32_t position) { return host.seed + position + 1; } // [CALL-4]
 
-static uint64_t random_word(void) {
-    host.random += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t word = host.random;
-    word = (word ^ word >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    word = (word ^ word >> 27) * UINT64_C(0x94d049bb133111eb);
-    return word ^ word >> 31;
+static uint32_t random_word(void) {
+    host.random = host.random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(host.random >> 32);
 }
 
 // The range of `len` bytes at a wire address, if it is one of region 0 [GEN-3, REG-2, REG-3].
 static uint16_t range(uint64_t address, uint64_t len, uint8_t **at) {
-    uint64_t offset = address & ((UINT64_C(1) << TENON_OFFSET_BITS) - 1);
     if (address >> TENON_OFFSET_BITS != 0) return TENON_STATUS_BAD_REGION;
-    if (offset > RAM_LEN || len > RAM_LEN - offset) return TENON_STATUS_BAD_RANGE;
-    *at = host.ram + offset;
+    if (address > RAM_LEN || len > RAM_LEN - address) return TENON_STATUS_BAD_RANGE;
+    *at = host.ram + address; // in region 0 an address is an offset
     return TENON_STATUS_OK;
 }
 
 static void interrupt(uint8_t vector) {
     struct kvm_msi msi = {.address_lo = 0xfee00000, .data = vector};
-    if (ioctl(host.vm, KVM_SIGNAL_MSI, &msi) < 0) end("failed KVM_SIGNAL_MSI: %s", strerror(errno));
+    if (ioctl(host.vm, KVM_SIGNAL_MSI, &msi) < 0) end("failed KVM_SIGNAL_MSI: ", strerror(errno));
 }
 
 static void upcall(void) {
-    if (host.upcall == 0) {
-        host.upcall_owed = true; // remembered [VCPU-8]
-    } else {
-        interrupt(host.upcall);
-    }
+    host.upcall_owed = host.upcall == 0; // remembered until there is a vector [VCPU-8]
+    if (host.upcall != 0) interrupt(host.upcall);
 }
 
-// Tells the guest if it armed for what was just written at `position`; false if the word is broken [CALL-16, EVT-11].
-static bool answer_arm(const uint64_t *word, struct arm *arm, uint32_t position) {
-    if ((host.features & TENON_FEATURES_UPCALL) == 0) return true;
+static void latch(struct track *track, uint64_t reason, uint32_t position) {
+    track->corrupt = true;
+    store_release(track->state, (uint64_t)position << 32 | reason << 16 | TENON_QUEUE_STATE_CORRUPT);
+}
+
+// Tells the guest if it armed for what was just written at `position` [CALL-16, EVT-11].
+static void answer_arm(struct track *track, uint32_t position) {
+    if (track->armed == NULL || track->corrupt || (host.features & TENON_FEATURES_UPCALL) == 0) return;
     fence();
-    uint64_t value = load(word);
-    if (value >> 32 != 0) return false;
-    if (!arm->seen || arm->at != (uint32_t)value) *arm = (struct arm){.seen = true, .at = (uint32_t)value};
-    if (!arm->answered && (int32_t)(position - arm->at) >= 0) {
-        arm->answered = true;
+    uint64_t word = load(track->armed);
+    if (word >> 32 != 0) {
+        latch(track, TENON_REASON_BAD_ARMED, position);
+    } else if ((word != track->answered || !track->answers) && (int32_t)(position - (uint32_t)word) >= 0) {
+        track->answers = true;
+        track->answered = word;
         upcall();
+    } else if (word != track->answered) {
+        track->answers = false; // the same value again will be news
     }
-    return true;
-}
-
-static uint64_t state_word(uint16_t state, uint16_t reason, uint32_t position) {
-    return (uint64_t)position << 32 | (uint64_t)reason << 16 | state;
-}
-
-// Queues.
-
-static void latch_queue(struct queue *queue, uint16_t reason, uint32_t position) {
-    queue->corrupt = true;
-    store_release(queue->state, state_word(TENON_QUEUE_STATE_CORRUPT, reason, position));
 }
 
 static void complete(struct queue *queue, uint16_t id, uint16_t status, uint64_t value) {
@@ -227,26 +194,17 @@ static void complete(struct queue *queue, uint16_t id, uint16_t status, uint64_t
     queue->in_flight--;
     store(&slot->value, status == TENON_STATUS_OK ? value : 0);
     store_release(&slot->tail, (uint64_t)turn(position) << 32 | (uint64_t)id << 16 | status);
-    if (queue->armed != NULL && !answer_arm(queue->armed, &queue->arm, position) && !queue->corrupt) {
-        latch_queue(queue, TENON_REASON_BAD_ARMED, position);
-    }
-}
-
-// Events.
-
-static void latch_ring(struct ring *ring, uint16_t reason, uint32_t position) {
-    ring->corrupt = true;
-    store_release(ring->state, state_word(TENON_QUEUE_STATE_CORRUPT, reason, position));
+    answer_arm(&queue->track, position);
 }
 
 // Reads how far the guest has taken; false if the ring is corrupt [EVT-8, EVT-9].
 static bool look_at_taken(struct ring *ring) {
-    if (ring->corrupt) return false;
+    if (ring->track.corrupt) return false;
     fence();
     uint64_t word = load(ring->taken_word);
     uint32_t step = (uint32_t)word - (uint32_t)ring->taken;
     if (word >> 32 != 0 || step > ring->written - ring->taken) {
-        latch_ring(ring, TENON_REASON_BAD_TAKEN, (uint32_t)word);
+        latch(&ring->track, TENON_REASON_BAD_TAKEN, (uint32_t)word);
         return false;
     }
     ring->taken += step;
@@ -254,26 +212,18 @@ static bool look_at_taken(struct ring *ring) {
     return true;
 }
 
-// Whether the ring has an entry for one more port [EVT-4].
-static uint16_t room(struct ring *ring) {
-    if (!look_at_taken(ring)) return TENON_STATUS_BAD_STATE;
-    return ring->bound + ring->departed < ring->size ? TENON_STATUS_OK : TENON_STATUS_NO_CAPACITY;
-}
-
 // Raises a port [EVT-9, EVT-10]. What it announces was made visible before. Mask hints are not looked at [EVT-15].
 static uint16_t raise_port(uint32_t number) {
     struct port *port = &host.ports[number];
-    if (port->kind == DIRECT) {
-        interrupt(port->vector);
-        return TENON_STATUS_OK;
-    }
     struct ring *ring = &host.rings[port->class];
+    if (port->kind == DIRECT) interrupt(port->vector);
+    if (port->kind == DIRECT) return TENON_STATUS_OK;
     if (!look_at_taken(ring)) return TENON_STATUS_BAD_STATE;
     if (port->end > ring->taken) return TENON_STATUS_OK; // the guest has yet to take its last entry
     uint32_t position = (uint32_t)ring->written++;
     port->end = ring->written;
     store(&ring->entries[position & (ring->size - 1)], (uint64_t)turn(position) << 32 | number);
-    if (!answer_arm(ring->armed, &ring->arm, position)) latch_ring(ring, TENON_REASON_BAD_ARMED, position);
+    answer_arm(&ring->track, position);
     return TENON_STATUS_OK;
 }
 
@@ -289,46 +239,38 @@ static bool leave_ring(struct port *port) {
     return true;
 }
 
-static uint16_t event(uint16_t op, const uint64_t args[6], uint64_t *value) {
-    (void)value;
-    uint64_t number = args[0];
-    bool names_ring = op == TENON_OP_EVENT_BIND || op == TENON_OP_EVENT_MOVE;
-    if (number >= MAX_PORTS || args[1] >= MAX_VCPUS) return TENON_STATUS_BAD_ARGUMENT;
-    if (names_ring && args[2] >= TENON_CLASSES) return TENON_STATUS_BAD_ARGUMENT;
-    if (op == TENON_OP_EVENT_BIND_DIRECT && (args[2] < 32 || args[2] > 255)) return TENON_STATUS_BAD_ARGUMENT;
-    struct port *port = &host.ports[number];
+static uint16_t event(uint16_t op, const uint64_t *args) {
     bool binds = op == TENON_OP_EVENT_BIND || op == TENON_OP_EVENT_BIND_DIRECT;
+    if (args[0] >= MAX_PORTS || args[1] >= MAX_VCPUS) return TENON_STATUS_BAD_ARGUMENT;
+    if (op == TENON_OP_EVENT_BIND_DIRECT ? args[2] < 32 || args[2] > 255 : args[2] >= TENON_CLASSES) {
+        return TENON_STATUS_BAD_ARGUMENT;
+    }
+    struct port *port = &host.ports[args[0]];
     if (binds && port->kind != FREE) return TENON_STATUS_EXISTS;
     if (!binds && port->kind == FREE) return TENON_STATUS_NOT_FOUND;
-    switch (op) {
-    case TENON_OP_EVENT_SIGNAL:
-        return raise_port((uint32_t)number);
-    case TENON_OP_EVENT_UNBIND:
+    if (op == TENON_OP_EVENT_SIGNAL) return raise_port((uint32_t)args[0]);
+    if (op == TENON_OP_EVENT_UNBIND) {
         leave_ring(port);
-        *port = (struct port){.kind = FREE};
-        return TENON_STATUS_OK;
-    case TENON_OP_EVENT_BIND_DIRECT:
+        port->kind = FREE;
+    } else if (op == TENON_OP_EVENT_BIND_DIRECT) {
         *port = (struct port){.kind = DIRECT, .vector = (uint8_t)args[2]};
-        return TENON_STATUS_OK;
-    default: // EVENT_BIND, EVENT_MOVE [EVT-3, EVT-17]
-        if (port->kind == IN_RING && port->class == args[2]) return TENON_STATUS_OK;
-        uint16_t status = room(&host.rings[args[2]]);
-        if (status != TENON_STATUS_OK) return status;
+    } else if (port->kind != IN_RING || port->class != args[2]) { // EVENT_BIND, EVENT_MOVE [EVT-3, EVT-17]
+        struct ring *ring = &host.rings[args[2]];
+        if (!look_at_taken(ring)) return TENON_STATUS_BAD_STATE;
+        if (ring->bound + ring->departed == ring->size) return TENON_STATUS_NO_CAPACITY; // [EVT-4]
         bool untaken = leave_ring(port);
         *port = (struct port){.kind = IN_RING, .class = (uint8_t)args[2]};
-        host.rings[args[2]].bound++;
-        if (untaken) raise_port((uint32_t)number);
-        return TENON_STATUS_OK;
+        ring->bound++;
+        if (untaken) raise_port((uint32_t)args[0]);
     }
+    return TENON_STATUS_OK;
 }
-
-// Console.
 
 // Answers the read in flight with input that is there [CON-4, CON-5].
 static void deliver(void) {
     if (!host.read.active || host.input_len == 0) return;
     size_t len = host.read.len < host.input_len ? (size_t)host.read.len : host.input_len;
-    memcpy(host.ram + host.read.at, host.input, len);
+    memcpy(host.read.at, host.input, len);
     host.input_len -= len;
     memmove(host.input, host.input + len, host.input_len);
     host.read.active = false;
@@ -336,119 +278,39 @@ static void deliver(void) {
     complete(&host.call, host.read.id, TENON_STATUS_OK, len);
 }
 
-// The echoing user of --echo.
+// The echoing user of -e.
 static void echo(const uint8_t *bytes, size_t len) {
     const uint8_t *enq = memchr(bytes, ENQ, len);
     if (!host.echo || enq == NULL) return;
     size_t back = (size_t)(bytes + len - (enq + 1));
-    size_t free = INPUT_MAX - host.input_len;
-    if (back > free) back = free; // what does not fit is the user's loss
+    if (back > INPUT_MAX - host.input_len) back = INPUT_MAX - host.input_len; // the rest is the user's loss
     memcpy(host.input + host.input_len, enq + 1, back);
     host.input_len += back;
     deliver();
 }
 
-// Operations. `payload` is a private copy.
-
-struct request {
-    struct queue *queue;
-    uint16_t op, id;
-    const uint64_t *args;
-    const uint8_t *payload;
-    size_t payload_len;
-};
-
-enum { NOT_YET = 0xffff }; // no status: the completion comes later or never
-
-static uint16_t probe(const struct request *request, uint64_t *value);
-
-static uint16_t call(const struct request *request, uint64_t *value) {
-    const uint64_t *args = request->args;
-    uint8_t *at;
-    uint16_t status;
-    switch (request->op) {
-    case TENON_OP_NOP:
-        *value = args[0];
-        return TENON_STATUS_OK;
-    case TENON_OP_PROBE:
-        return probe(request, value);
-    case TENON_OP_CANCEL: // only a read can be in flight behind its fetch
-        if (args[0] >= request->queue->depth) return TENON_STATUS_BAD_ARGUMENT;
-        if (host.read.active && host.read.id == args[0]) {
-            host.read.active = false;
-            complete(&host.call, host.read.id, TENON_STATUS_CANCELLED, 0);
-            *value = 1;
-        }
-        return TENON_STATUS_OK;
-    case TENON_OP_REGION_QUERY:
-        if (args[0] > 0xffff) return TENON_STATUS_BAD_ARGUMENT;
-        *value = RAM_LEN;
-        return args[0] == 0 ? TENON_STATUS_OK : TENON_STATUS_BAD_REGION;
-    case TENON_OP_VCPU_UPCALL:
-        if (args[0] >= MAX_VCPUS || args[1] > 255 || (args[1] != 0 && args[1] < 32)) return TENON_STATUS_BAD_ARGUMENT;
-        host.upcall = (uint8_t)args[1];
-        if (host.upcall != 0 && host.upcall_owed) {
-            host.upcall_owed = false;
-            upcall();
-        }
-        return TENON_STATUS_OK;
-    case TENON_OP_CONSOLE_WRITE:
-        put_out(STDERR_FILENO, request->payload, request->payload_len);
-        echo(request->payload, request->payload_len);
-        *value = request->payload_len;
-        return TENON_STATUS_OK;
-    case TENON_OP_CONSOLE_READ:
-        if (args[1] == 0) return TENON_STATUS_BAD_ARGUMENT;
-        if (args[1] > MAX_PAYLOAD) return TENON_STATUS_TOO_LONG;
-        status = range(args[0], args[1], &at);
-        if (status != TENON_STATUS_OK) return status;
-        if (host.read.active) return TENON_STATUS_EXISTS;
-        host.read.active = true;
-        host.read.id = request->id;
-        host.read.at = (uint64_t)(at - host.ram);
-        host.read.len = args[1];
-        deliver();
-        return NOT_YET;
-    case TENON_OP_EXIT:
-        if (args[0] > UINT32_MAX) return TENON_STATUS_BAD_ARGUMENT;
-        end("exit=%" PRIu64, args[0]);
-        return NOT_YET;
-    case TENON_OP_RESTART: // whoever started this program does it
-        end("restart");
-        return NOT_YET;
-    case TENON_OP_CRASH:
-        host.crash.code = args == NULL ? 0 : args[2];
-        host.crash.len = request->payload_len;
-        memcpy(host.crash.text, request->payload, request->payload_len);
-        return TENON_STATUS_OK;
-    default:
-        return event(request->op, args, value);
-    }
-}
-
-// What an operation takes: the table by which every submission is judged before `call` sees it.
+// By this table every submission is judged before `call` sees it.
 static const struct op {
     uint16_t op;
-    uint8_t args;
+    uint8_t args; // how many it uses
     bool takes_payload, replay_safe, on_lane;
-    uint64_t needs;
-    uint32_t payload_max;
+    uint64_t needs; // features
 } OPS[] = {
-    {TENON_OP_NOP, 1, false, true, true, 0, 0},
-    {TENON_OP_PROBE, 1, false, true, false, 0, 0},
-    {TENON_OP_CANCEL, 1, false, false, false, 0, 0},
-    {TENON_OP_EVENT_BIND, 3, false, false, false, TENON_FEATURES_EVENTS, 0},
-    {TENON_OP_EVENT_UNBIND, 1, false, false, false, TENON_FEATURES_EVENTS, 0},
-    {TENON_OP_EVENT_MOVE, 3, false, false, false, TENON_FEATURES_EVENTS, 0},
-    {TENON_OP_EVENT_SIGNAL, 1, false, false, false, TENON_FEATURES_EVENTS, 0},
-    {TENON_OP_EVENT_BIND_DIRECT, 3, false, false, false, TENON_FEATURES_EVENTS | TENON_FEATURES_DIRECT, 0},
-    {TENON_OP_REGION_QUERY, 1, false, true, false, 0, 0},
-    {TENON_OP_VCPU_UPCALL, 2, false, true, false, TENON_FEATURES_UPCALL, 0},
-    {TENON_OP_CONSOLE_WRITE, 2, true, false, true, TENON_FEATURES_CONSOLE, MAX_PAYLOAD},
-    {TENON_OP_CONSOLE_READ, 2, false, false, false, TENON_FEATURES_CONSOLE, 0},
-    {TENON_OP_EXIT, 1, false, false, true, TENON_FEATURES_LIFECYCLE, 0},
-    {TENON_OP_RESTART, 0, false, false, true, TENON_FEATURES_LIFECYCLE, 0},
-    {TENON_OP_CRASH, 3, true, false, true, TENON_FEATURES_LIFECYCLE, TENON_CRASH_TEXT_MAX},
+    {TENON_OP_NOP, 1, false, true, true, 0},
+    {TENON_OP_PROBE, 1, false, true, false, 0},
+    {TENON_OP_CANCEL, 1, false, false, false, 0},
+    {TENON_OP_EVENT_BIND, 3, false, false, false, TENON_FEATURES_EVENTS},
+    {TENON_OP_EVENT_UNBIND, 1, false, false, false, TENON_FEATURES_EVENTS},
+    {TENON_OP_EVENT_MOVE, 3, false, false, false, TENON_FEATURES_EVENTS},
+    {TENON_OP_EVENT_SIGNAL, 1, false, false, false, TENON_FEATURES_EVENTS},
+    {TENON_OP_EVENT_BIND_DIRECT, 3, false, false, false, TENON_FEATURES_EVENTS | TENON_FEATURES_DIRECT},
+    {TENON_OP_REGION_QUERY, 1, false, true, false, 0},
+    {TENON_OP_VCPU_UPCALL, 2, false, true, false, TENON_FEATURES_UPCALL},
+    {TENON_OP_CONSOLE_WRITE, 2, true, false, true, TENON_FEATURES_CONSOLE},
+    {TENON_OP_CONSOLE_READ, 2, false, false, false, TENON_FEATURES_CONSOLE},
+    {TENON_OP_EXIT, 1, false, false, true, TENON_FEATURES_LIFECYCLE},
+    {TENON_OP_RESTART, 0, false, false, true, TENON_FEATURES_LIFECYCLE},
+    {TENON_OP_CRASH, 3, true, false, true, TENON_FEATURES_LIFECYCLE},
 };
 
 // An operation that exists in this session, or none [NEG-7].
@@ -459,74 +321,117 @@ static const struct op *find_op(uint64_t op) {
     return NULL;
 }
 
-static uint16_t probe(const struct request *request, uint64_t *value) {
-    if (request->args[0] > 0xffff) return TENON_STATUS_BAD_ARGUMENT;
-    const struct op *op = find_op(request->args[0]);
-    *value = op == NULL ? 0 : op->replay_safe ? 3 : 1;
-    return TENON_STATUS_OK;
+enum { NOT_YET = 0xffff }; // no status: the completion comes later or never
+
+// Does an operation; `payload` and `args` are private copies.
+static uint16_t call(struct queue *queue, uint16_t op, uint16_t id, const uint64_t *args, const uint8_t *payload,
+                     size_t len, uint64_t *value) {
+    const struct op *asked;
+    uint16_t status;
+    switch (op) {
+    case TENON_OP_NOP:
+        *value = args[0];
+        return TENON_STATUS_OK;
+    case TENON_OP_PROBE:
+        asked = find_op(args[0]);
+        *value = asked == NULL ? 0 : asked->replay_safe ? 3 : 1;
+        return args[0] > 0xffff ? TENON_STATUS_BAD_ARGUMENT : TENON_STATUS_OK;
+    case TENON_OP_CANCEL: // nothing but a read is ever in flight when another call is fetched
+        if (args[0] >= queue->depth) return TENON_STATUS_BAD_ARGUMENT;
+        *value = host.read.active && host.read.id == args[0];
+        if (*value != 0) complete(queue, host.read.id, TENON_STATUS_CANCELLED, 0);
+        host.read.active &= *value == 0;
+        return TENON_STATUS_OK;
+    case TENON_OP_REGION_QUERY:
+        if (args[0] > 0xffff) return TENON_STATUS_BAD_ARGUMENT;
+        *value = RAM_LEN;
+        return args[0] == 0 ? TENON_STATUS_OK : TENON_STATUS_BAD_REGION;
+    case TENON_OP_VCPU_UPCALL:
+        if (args[0] >= MAX_VCPUS || args[1] > 255 || (args[1] != 0 && args[1] < 32)) return TENON_STATUS_BAD_ARGUMENT;
+        host.upcall = (uint8_t)args[1];
+        if (host.upcall_owed) upcall();
+        return TENON_STATUS_OK;
+    case TENON_OP_CONSOLE_WRITE:
+        put_out(payload, len);
+        echo(payload, len);
+        *value = len;
+        return TENON_STATUS_OK;
+    case TENON_OP_CONSOLE_READ:
+        if (args[1] == 0) return TENON_STATUS_BAD_ARGUMENT;
+        if (args[1] > MAX_PAYLOAD) return TENON_STATUS_TOO_LONG;
+        if (host.read.active) return TENON_STATUS_EXISTS;
+        status = range(args[0], args[1], &host.read.at);
+        if (status != TENON_STATUS_OK) return status;
+        host.read.active = true;
+        host.read.id = id;
+        host.read.len = args[1];
+        deliver();
+        return NOT_YET;
+    case TENON_OP_EXIT:
+        if (args[0] > UINT32_MAX) return TENON_STATUS_BAD_ARGUMENT;
+        end_with("exit=", args[0]);
+        return NOT_YET;
+    case TENON_OP_RESTART: // whoever started this program does it
+        end("restart", "");
+        return NOT_YET;
+    case TENON_OP_CRASH:
+        host.crash.kept = true;
+        host.crash.code = args[2];
+        host.crash.len = len;
+        memcpy(host.crash.text, payload, len);
+        return TENON_STATUS_OK;
+    default:
+        return event(op, args);
+    }
 }
 
 // Judges one submission, already copied, and does it [CALL-9 to CALL-12].
 static uint16_t execute(struct queue *queue, const struct tenon_submission *copy, uint64_t *value) {
-    static const uint64_t none[6];
     static uint8_t text[MAX_PAYLOAD];
-    struct request request = {.queue = queue, .op = (uint16_t)copy->tail, .id = (uint16_t)(copy->tail >> 16)};
+    const uint8_t *inlined = (const uint8_t *)copy->args;
+    uint64_t args[6] = {0}, len = 0, rest = 0;
     bool carried = (copy->flags & TENON_SUBMISSION_FLAGS_INLINE) != 0;
-    const struct op *op = find_op(request.op);
+    uint16_t id = (uint16_t)(copy->tail >> 16);
+    const struct op *op = find_op((uint16_t)copy->tail);
     if (op == NULL) return TENON_STATUS_NOT_SUPPORTED;
-    if (queue == &host.lane) { // [CALL-23]
-        bool writes_range = op->op == TENON_OP_CONSOLE_WRITE && !carried;
-        if (!op->on_lane || writes_range) return TENON_STATUS_NOT_SUPPORTED;
+    if (queue == &host.lane && (!op->on_lane || (op->op == TENON_OP_CONSOLE_WRITE && !carried))) {
+        return TENON_STATUS_NOT_SUPPORTED; // [CALL-23]
     }
-    if ((copy->flags & ~TENON_SUBMISSION_FLAGS_INLINE) != 0 || (carried && !op->takes_payload)) {
-        return TENON_STATUS_BAD_RESERVED;
-    }
+    if ((copy->flags & ~TENON_SUBMISSION_FLAGS_INLINE) != 0) return TENON_STATUS_BAD_RESERVED;
+    if (carried ? !op->takes_payload : copy->count != 0) return TENON_STATUS_BAD_RESERVED;
+    if (copy->count > TENON_INLINE_MAX) return TENON_STATUS_TOO_LONG;
     if (carried) {
-        static const uint8_t zeros[TENON_INLINE_MAX];
-        const uint8_t *bytes = (const uint8_t *)copy->args;
-        if (copy->count > TENON_INLINE_MAX) return TENON_STATUS_TOO_LONG;
-        if (memcmp(bytes + copy->count, zeros, TENON_INLINE_MAX - copy->count) != 0) return TENON_STATUS_BAD_RESERVED;
-        request.payload = bytes;
-        request.payload_len = copy->count;
-        request.args = none;
-        return call(&request, value);
+        len = copy->count;
+        for (size_t index = len; index < TENON_INLINE_MAX; index++) rest |= inlined[index];
+    } else {
+        memcpy(args, copy->args, sizeof args);
+        for (size_t index = op->args; index < 6; index++) rest |= args[index];
     }
-    if (copy->count != 0) return TENON_STATUS_BAD_RESERVED;
-    for (unsigned index = op->args; index < 6; index++) {
-        if (copy->args[index] != 0) return TENON_STATUS_BAD_RESERVED;
-    }
-    request.args = copy->args;
-    if (op->takes_payload) {
-        uint8_t *at;
-        if (copy->args[1] > op->payload_max) return TENON_STATUS_TOO_LONG;
-        uint16_t status = range(copy->args[0], copy->args[1], &at);
-        if (status != TENON_STATUS_OK) return status;
-        memcpy(text, at, (size_t)copy->args[1]);
-        request.payload = text;
-        request.payload_len = (size_t)copy->args[1];
-    }
-    return call(&request, value);
+    if (rest != 0) return TENON_STATUS_BAD_RESERVED;
+    if (carried || !op->takes_payload) return call(queue, op->op, id, args, inlined, len, value);
+    uint8_t *at;
+    if (args[1] > (op->op == TENON_OP_CRASH ? TENON_CRASH_TEXT_MAX : MAX_PAYLOAD)) return TENON_STATUS_TOO_LONG;
+    uint16_t status = range(args[0], args[1], &at);
+    if (status != TENON_STATUS_OK) return status;
+    memcpy(text, at, args[1]);
+    return call(queue, op->op, id, args, text, args[1], value);
 }
 
 // Serves what stands in a queue. The guest stands still, so at most `depth` submissions can be there.
 static void serve(struct queue *queue) {
     for (uint32_t budget = queue->depth; budget != 0; budget--) {
-        if (queue->corrupt || host.ended || queue->in_flight == queue->depth) return;
+        if (queue->track.corrupt || host.ended || queue->in_flight == queue->depth) return;
         uint32_t position = queue->fetched;
         const struct tenon_submission *slot = &queue->submissions[position & (queue->depth - 1)];
         struct tenon_submission copy;
-        uint64_t value = 0, words[8];
-        words[7] = load_acquire(&slot->tail);
-        if (words[7] >> 32 != turn(position)) return;
-        for (unsigned index = 0; index < 7; index++) words[index] = load((const uint64_t *)slot + index);
-        memcpy(&copy, words, sizeof copy);
+        uint64_t value = 0, tail = load_acquire(&slot->tail);
+        if (tail >> 32 != turn(position)) return;
+        copy_words(&copy, slot, sizeof copy - sizeof tail);
+        copy.tail = tail;
         uint16_t id = (uint16_t)(copy.tail >> 16);
-        if (id >= queue->depth) {
-            latch_queue(queue, TENON_REASON_BAD_ID, position);
-            return;
-        }
-        if ((queue->busy[id / 64] >> id % 64 & 1) != 0) {
-            latch_queue(queue, TENON_REASON_DUPLICATE_ID, position);
+        bool known = id < queue->depth, busy = known && (queue->busy[id / 64] >> id % 64 & 1) != 0;
+        if (!known || busy) {
+            latch(&queue->track, known ? TENON_REASON_DUPLICATE_ID : TENON_REASON_BAD_ID, position);
             return;
         }
         queue->fetched++;
@@ -537,16 +442,17 @@ static void serve(struct queue *queue) {
     }
 }
 
+// An answered read may have been what a full queue waited for.
+static void serve_freed(void) {
+    if (host.freed) serve(&host.call);
+    host.freed = false;
+}
+
 static void kick(uint32_t queue) {
     if (queue > 1) return; // vCPU 0's two, or nobody's [DISC-7, VCPU-7]
     serve(queue == 0 ? &host.call : &host.lane);
-    if (host.freed) { // an answered read may have been what a full queue waited for
-        host.freed = false;
-        serve(&host.call);
-    }
+    serve_freed();
 }
-
-// Sessions.
 
 // Forgets everything of the session and begins the next [SES-1, SES-6, CALL-5].
 static void new_session(void) {
@@ -555,13 +461,10 @@ static void new_session(void) {
     memset(&host.lane, 0, sizeof host.lane);
     memset(host.rings, 0, sizeof host.rings);
     memset(host.ports, 0, sizeof host.ports);
-    memset(&host.read, 0, sizeof host.read);
-    host.upcall = 0;
-    host.upcall_owed = host.freed = false;
-    host.features = 0;
-    host.shift = 0;
+    host.read.active = host.upcall_owed = host.freed = false;
+    host.features = host.shift = host.upcall = 0;
     do {
-        seed = host.seed + ((uint32_t)random_word() | 1);
+        seed = host.seed + (random_word() | 1);
     } while (seed >= UINT32_MAX - TENON_MAX_EVENTS);
     host.seed = seed;
     host.session++;
@@ -573,27 +476,26 @@ static void new_session(void) {
 static uint16_t negotiate(const struct tenon_control_request *ask) {
     if (host.shift != 0) return TENON_STATUS_BAD_STATE;
     if (ask->major != TENON_MAJOR || ask->minor > TENON_MINOR) return TENON_STATUS_BAD_VERSION;
-    if ((ask->features & ~(uint64_t)OFFERED) != 0) return TENON_STATUS_BAD_FEATURES;
+    if ((ask->features & ~OFFERED) != 0) return TENON_STATUS_BAD_FEATURES;
     if (ask->granule > 31 || (GRANULES >> ask->granule & 1) == 0) return TENON_STATUS_BAD_ARGUMENT;
     host.features = ask->features;
     host.shift = ask->granule;
-    uint64_t version = (uint64_t)ask->minor << 16 | ask->major;
+    uint64_t active = (uint64_t)TENON_SESSION_STATE_OPEN << 48 | (uint64_t)ask->granule << 32;
     store(&host.record->active_features, ask->features);
-    store_release(&host.record->active,
-                  (uint64_t)TENON_SESSION_STATE_OPEN << 48 | (uint64_t)ask->granule << 32 | version);
+    store_release(&host.record->active, active | (uint64_t)ask->minor << 16 | ask->major);
     return TENON_STATUS_OK;
 }
 
 // One of a vCPU's areas in region 0 [VCPU-3].
 static uint16_t area(uint64_t address, uint64_t len, uint8_t **at) {
+    uint64_t below = address & ((UINT64_C(1) << host.shift) - 1);
     uint16_t status = range(address, len, at);
-    bool aligned = (address & ((UINT64_C(1) << host.shift) - 1)) == 0;
-    return status == TENON_STATUS_OK && !aligned ? TENON_STATUS_BAD_ALIGNMENT : status;
+    return status == TENON_STATUS_OK && below != 0 ? TENON_STATUS_BAD_ALIGNMENT : status;
 }
 
 static uint16_t bind_vcpu(const struct tenon_control_request *ask, uint64_t *value) {
-    const uint32_t sizes[TENON_CLASSES] = {ask->events0, ask->events1};
-    uint8_t *guest, *own;
+    const uint32_t sizes[] = {ask->events0, ask->events1};
+    uint8_t *guest, *own = host.window + AREA_AT;
     if (host.shift == 0) return TENON_STATUS_BAD_STATE;
     if (ask->vcpu >= MAX_VCPUS) return TENON_STATUS_BAD_ARGUMENT;
     if (host.call.depth != 0) return TENON_STATUS_EXISTS;
@@ -606,64 +508,54 @@ static uint16_t bind_vcpu(const struct tenon_control_request *ask, uint64_t *val
     }
     uint16_t status = area(ask->guest_area, TENON_GUEST_AREA_SUBMISSIONS + (uint64_t)ask->depth * 64, &guest);
     if (status != TENON_STATUS_OK) return status;
-    if ((host.features & TENON_FEATURES_WINDOW) != 0) { // [NEG-6]
-        if (ask->host_area != 0) return TENON_STATUS_BAD_RESERVED;
-        if (len > WINDOW_LEN - AREA_AT) return TENON_STATUS_NO_CAPACITY;
-        own = host.window + AREA_AT;
-        *value = AREA_AT;
-    } else {
+    if ((host.features & TENON_FEATURES_WINDOW) == 0) { // [NEG-6]
         status = area(ask->host_area, len, &own);
         if (status != TENON_STATUS_OK) return status;
+    } else {
+        if (ask->host_area != 0) return TENON_STATUS_BAD_RESERVED;
+        *value = AREA_AT; // the largest area that the limits allow has room
     }
     memset(own, 0, len); // [SES-2]
-    host.call = (struct queue){
-        .submissions = (const struct tenon_submission *)(guest + TENON_GUEST_AREA_SUBMISSIONS),
-        .completions = (struct tenon_completion *)(own + TENON_HOST_AREA_COMPLETIONS),
-        .state = (uint64_t *)(own + TENON_HOST_AREA_CALL_STATE),
-        .armed = (const uint64_t *)(guest + TENON_GUEST_AREA_COMPLETIONS_ARMED),
-        .depth = ask->depth,
-    };
-    host.lane = (struct queue){
-        .submissions = (const struct tenon_submission *)(guest + TENON_GUEST_AREA_EMERGENCY),
-        .completions = (struct tenon_completion *)(own + TENON_HOST_AREA_EMERGENCY),
-        .state = (uint64_t *)(own + TENON_HOST_AREA_EMERGENCY_STATE),
-        .depth = 1,
-    };
+    host.call.track.state = (uint64_t *)(own + TENON_HOST_AREA_CALL_STATE);
+    host.call.track.armed = (const uint64_t *)(guest + TENON_GUEST_AREA_COMPLETIONS_ARMED);
+    host.call.submissions = (const struct tenon_submission *)(guest + TENON_GUEST_AREA_SUBMISSIONS);
+    host.call.completions = (struct tenon_completion *)(own + TENON_HOST_AREA_COMPLETIONS);
+    host.call.depth = ask->depth;
+    host.lane.track.state = (uint64_t *)(own + TENON_HOST_AREA_EMERGENCY_STATE);
+    host.lane.submissions = (const struct tenon_submission *)(guest + TENON_GUEST_AREA_EMERGENCY);
+    host.lane.completions = (struct tenon_completion *)(own + TENON_HOST_AREA_EMERGENCY);
+    host.lane.depth = 1;
+    store(host.call.track.state, TENON_QUEUE_STATE_RUNNING);
+    store(host.lane.track.state, TENON_QUEUE_STATE_RUNNING);
     for (unsigned class = 0; class < TENON_CLASSES; class++) {
-        host.rings[class] = (struct ring){
-            .entries = (uint64_t *)(own + places[class]),
-            .state = (uint64_t *)(own + TENON_HOST_AREA_EVENT_STATE0 + class * 8),
-            .taken_word = (const uint64_t *)(guest + (class == 0 ? TENON_GUEST_AREA_TAKEN0 : TENON_GUEST_AREA_TAKEN1)),
-            .armed = (const uint64_t *)(guest + (class == 0 ? TENON_GUEST_AREA_ARMED0 : TENON_GUEST_AREA_ARMED1)),
-            .size = sizes[class],
-        };
-        store(host.rings[class].state, state_word(TENON_QUEUE_STATE_RUNNING, 0, 0));
+        struct ring *ring = &host.rings[class];
+        ring->track.state = (uint64_t *)(own + TENON_HOST_AREA_EVENT_STATE0) + class;
+        ring->track.armed = (const uint64_t *)(guest + (class ? TENON_GUEST_AREA_ARMED1 : TENON_GUEST_AREA_ARMED0));
+        ring->taken_word = (const uint64_t *)(guest + (class ? TENON_GUEST_AREA_TAKEN1 : TENON_GUEST_AREA_TAKEN0));
+        ring->entries = (uint64_t *)(own + places[class]);
+        ring->size = sizes[class];
+        store(ring->track.state, TENON_QUEUE_STATE_RUNNING);
     }
-    store(host.call.state, state_word(TENON_QUEUE_STATE_RUNNING, 0, 0));
-    store(host.lane.state, state_word(TENON_QUEUE_STATE_RUNNING, 0, 0));
     return TENON_STATUS_OK;
 }
 
 // Whether the fields that an operation does not use are zero [GEN-5].
 static bool reserved_is_zero(const struct tenon_control_request *ask) {
-    bool negotiates = ask->op == TENON_CONTROL_OP_NEGOTIATE, binds = ask->op == TENON_CONTROL_OP_BIND;
     uint64_t bits = ask->reserved0 | ask->reserved1;
     for (unsigned index = 0; index < sizeof ask->reserved2 / 8; index++) bits |= ask->reserved2[index];
-    if (!negotiates) bits |= ask->major | ask->minor | ask->granule | ask->features;
-    if (!binds) {
-        bits |= ask->vcpu | ask->depth | ask->events0 | ask->events1;
-        bits |= ask->guest_area | ask->host_area;
+    if (ask->op != TENON_CONTROL_OP_NEGOTIATE) bits |= ask->major | ask->minor | ask->granule | ask->features;
+    if (ask->op != TENON_CONTROL_OP_BIND) {
+        bits |= ask->vcpu | ask->depth | ask->events0 | ask->events1 | ask->guest_area | ask->host_area;
     }
     return bits == 0;
 }
 
 static uint16_t control(const struct tenon_control_request *ask, uint64_t *value) {
-    uint16_t op = ask->op;
-    if (op < TENON_CONTROL_OP_NEGOTIATE || op > TENON_CONTROL_OP_RESET) return TENON_STATUS_NOT_SUPPORTED;
+    if (ask->op < TENON_CONTROL_OP_NEGOTIATE || ask->op > TENON_CONTROL_OP_RESET) return TENON_STATUS_NOT_SUPPORTED;
     if (ask->session != host.session) return TENON_STATUS_BAD_SESSION;
     if (!reserved_is_zero(ask)) return TENON_STATUS_BAD_RESERVED;
-    if (op == TENON_CONTROL_OP_NEGOTIATE) return negotiate(ask);
-    if (op == TENON_CONTROL_OP_BIND) return bind_vcpu(ask, value);
+    if (ask->op == TENON_CONTROL_OP_NEGOTIATE) return negotiate(ask);
+    if (ask->op == TENON_CONTROL_OP_BIND) return bind_vcpu(ask, value);
     new_session();
     *value = host.session;
     return TENON_STATUS_OK;
@@ -671,13 +563,11 @@ static uint16_t control(const struct tenon_control_request *ask, uint64_t *value
 
 // A frame number was handed over [DISC-8, SES-3, SES-4].
 static void take_frame(uint32_t frame) {
-    unsigned shift = host.shift != 0 ? host.shift : (unsigned)__builtin_ctz(GRANULES);
-    uint64_t words[sizeof(struct tenon_control_request) / 8], value = 0;
+    uint64_t offset = (uint64_t)frame << (host.shift != 0 ? host.shift : SMALLEST), value = 0;
     struct tenon_control_request ask;
     uint8_t *at;
-    if (range((uint64_t)frame << shift, sizeof ask, &at) != TENON_STATUS_OK) return;
-    for (unsigned index = 0; index < sizeof words / 8; index++) words[index] = load((uint64_t *)at + index);
-    memcpy(&ask, words, sizeof ask);
+    if (range(offset, sizeof ask, &at) != TENON_STATUS_OK) return;
+    copy_words(&ask, at, sizeof ask);
     if (ask.magic != TENON_CONTROL_MAGIC) return;
     uint16_t status = control(&ask, &value);
     store(&host.record->control_value, status == TENON_STATUS_OK ? value : 0);
@@ -686,113 +576,93 @@ static void take_frame(uint32_t frame) {
 
 static void write_record(void) {
     *host.record = (struct tenon_record){
-        .magic = TENON_RECORD_MAGIC,
-        .major = TENON_MAJOR,
-        .minor = TENON_MINOR,
-        .size = sizeof(struct tenon_record),
-        .features = OFFERED,
-        .granules = GRANULES,
-        .conduit = TENON_CONDUIT_KIND_PORT_IO,
-        .conduit_flags = TENON_CONDUIT_FLAGS_SYNCHRONOUS,
-        .kick_base = PORT_KICK,
-        .bind_base = PORT_BIND,
-        .window_len = WINDOW_LEN,
-        .max_vcpus = MAX_VCPUS,
-        .max_depth = TENON_MAX_DEPTH,
-        .max_events = MAX_EVENTS,
-        .max_ports = MAX_PORTS,
-        .max_payload = MAX_PAYLOAD,
-        .region0_len = RAM_LEN,
+        .magic = TENON_RECORD_MAGIC, .size = sizeof(struct tenon_record), .features = OFFERED, .granules = GRANULES,
+        .major = TENON_MAJOR, .minor = TENON_MINOR, .window_len = WINDOW_LEN, .region0_len = RAM_LEN,
+        .conduit = TENON_CONDUIT_KIND_PORT_IO, .conduit_flags = TENON_CONDUIT_FLAGS_SYNCHRONOUS,
+        .kick_base = PORT_KICK, .bind_base = PORT_BIND, .max_vcpus = MAX_VCPUS, .max_depth = TENON_MAX_DEPTH,
+        .max_events = MAX_EVENTS, .max_ports = MAX_PORTS, .max_payload = MAX_PAYLOAD,
     };
-    host.seed = (uint32_t)random_word();
+    host.seed = random_word();
     new_session();
 }
 
 // The machine: everything below is KVM and the boot protocol, not Tenon.
 
-static struct kvm_run *run;
-
-static uint8_t *memory(uint64_t len) {
-    const size_t huge = 2 << 20;
-    uint8_t *at = mmap(NULL, len + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED) fail("no memory: %s", strerror(errno));
-    at += -(uintptr_t)at & (huge - 1);
-    madvise(at, len, MADV_HUGEPAGE); // faster where it can be had
-    return at;
-}
-
 static int must(int result, const char *what) {
-    if (result < 0) fail("%s: %s", what, strerror(errno));
+    if (result < 0) fail(what, strerror(errno));
     return result;
 }
 
-static void add_slot(uint32_t slot, uint32_t flags, uint64_t at, uint64_t len, uint8_t *bytes) {
-    struct kvm_userspace_memory_region region = {slot, flags, at, len, (uintptr_t)bytes};
-    must(ioctl(host.vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
+static void *must_map(uint64_t len, int kind, int file) {
+    void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, kind, file, 0);
+    if (at == MAP_FAILED) fail("mmap", strerror(errno));
+    return at;
 }
 
-// Loads an ELF file into RAM and finds its PVH entry. The file is not trusted.
-static uint32_t load_image(const char *path) {
-    enum { PVH_ENTRY_NOTE = 18, MAX_HEADERS = 64 };
-    struct stat about;
-    int file = must(open(path, O_RDONLY | O_CLOEXEC), path);
-    must(fstat(file, &about), path);
-    if (about.st_size < (off_t)sizeof(Elf64_Ehdr) || about.st_size > 64 << 20) fail("%s: no image", path);
-    uint64_t size = (uint64_t)about.st_size;
-    uint8_t *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (bytes == MAP_FAILED) fail("%s: %s", path, strerror(errno));
-    Elf64_Ehdr head;
-    uint32_t entry = 0;
-    memcpy(&head, bytes, sizeof head);
-    if (memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64) fail("%s: no ELF file", path);
-    if (head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum > MAX_HEADERS) fail("%s: strange headers", path);
-    if (head.e_phoff > size || size - head.e_phoff < head.e_phnum * sizeof(Elf64_Phdr)) fail("%s: cut off", path);
-    for (unsigned index = 0; index < head.e_phnum; index++) {
-        Elf64_Phdr part;
-        memcpy(&part, bytes + head.e_phoff + index * sizeof part, sizeof part);
-        if (part.p_offset > size || part.p_filesz > size - part.p_offset) fail("%s: cut off", path);
-        const uint8_t *from = bytes + part.p_offset;
-        if (part.p_type == PT_LOAD) {
-            bool fits = part.p_paddr <= RAM_LEN && part.p_memsz <= RAM_LEN - part.p_paddr;
-            if (!fits || part.p_filesz > part.p_memsz) fail("%s: does not fit into memory", path);
-            memcpy(host.ram + part.p_paddr, from, part.p_filesz);
-        } else if (part.p_type == PT_NOTE) {
-            for (uint64_t at = 0; part.p_filesz - at >= sizeof(Elf64_Nhdr);) {
-                Elf64_Nhdr note;
-                memcpy(&note, from + at, sizeof note);
-                uint64_t name = at + sizeof note, desc = name + ((note.n_namesz + UINT64_C(3)) & ~UINT64_C(3));
-                uint64_t next = desc + ((note.n_descsz + UINT64_C(3)) & ~UINT64_C(3));
-                if (next > part.p_filesz) break;
-                if (note.n_type == PVH_ENTRY_NOTE && note.n_namesz == 4 && memcmp(from + name, "Xen", 4) == 0
-                    && note.n_descsz >= 4) {
-                    memcpy(&entry, from + desc, sizeof entry);
-                }
-                at = next;
-            }
-        }
+// Memory of the guest's: in 2 MiB pages where they can be had.
+static uint8_t *add_memory(uint32_t slot, uint32_t flags, uint64_t at, uint64_t len) {
+    const size_t huge = 2 << 20;
+    uint8_t *bytes = must_map(len + huge, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    bytes += -(uintptr_t)bytes & (huge - 1);
+    madvise(bytes, len, MADV_HUGEPAGE);
+    struct kvm_userspace_memory_region region = {slot, flags, at, len, (uintptr_t)bytes};
+    must(ioctl(host.vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
+    return bytes;
+}
+
+// The PVH entry that an ELF file's notes name, or 0.
+static uint32_t find_entry(const uint8_t *notes, uint64_t len) {
+    enum { PVH_ENTRY = 18 };
+    Elf64_Nhdr note;
+    for (uint64_t at = 0; len - at >= sizeof note;) {
+        memcpy(&note, notes + at, sizeof note);
+        uint64_t name = at + sizeof note, desc = name + ((note.n_namesz + UINT64_C(3)) & ~UINT64_C(3));
+        uint32_t entry;
+        at = desc + ((note.n_descsz + UINT64_C(3)) & ~UINT64_C(3));
+        if (at > len) break;
+        if (note.n_type != PVH_ENTRY || note.n_namesz != 4 || note.n_descsz < sizeof entry) continue;
+        memcpy(&entry, notes + desc, sizeof entry);
+        if (memcmp(notes + name, "Xen", 4) == 0) return entry;
     }
-    if (entry == 0) fail("%s: no PVH entry", path);
-    munmap(bytes, size);
-    close(file);
+    return 0;
+}
+
+// Loads an ELF file into RAM; the result is its PVH entry. The file is not trusted.
+static uint32_t load_image(const char *path) {
+    Elf64_Ehdr head;
+    Elf64_Phdr part;
+    uint32_t entry = 0;
+    int file = must(open(path, O_RDONLY | O_CLOEXEC), path);
+    uint64_t size = (uint64_t)lseek(file, 0, SEEK_END); // where there is none it is too large
+    if (size < sizeof head || size > RAM_LEN) fail(path, "it is no image");
+    const uint8_t *bytes = must_map(size, MAP_PRIVATE, file);
+    memcpy(&head, bytes, sizeof head);
+    bool is_elf = memcmp(head.e_ident, ELFMAG, SELFMAG) == 0 && head.e_ident[EI_CLASS] == ELFCLASS64;
+    if (!is_elf || head.e_phentsize != sizeof part) fail(path, "it is no ELF file of 64 bits");
+    if (head.e_phoff > size || size - head.e_phoff < head.e_phnum * sizeof part) fail(path, "it is cut off");
+    for (unsigned index = 0; index < head.e_phnum; index++) {
+        memcpy(&part, bytes + head.e_phoff + index * sizeof part, sizeof part);
+        if (part.p_offset > size || part.p_filesz > size - part.p_offset) fail(path, "it is cut off");
+        if (part.p_type == PT_NOTE && entry == 0) entry = find_entry(bytes + part.p_offset, part.p_filesz);
+        if (part.p_type != PT_LOAD) continue;
+        if (part.p_paddr > RAM_LEN || part.p_filesz > RAM_LEN - part.p_paddr) fail(path, "it is too large");
+        memcpy(host.ram + part.p_paddr, bytes + part.p_offset, part.p_filesz);
+    }
+    if (entry == 0) fail(path, "it has no PVH entry");
     return entry;
 }
 
-// What the boot protocol passes below the first MiB: start info, memory map, command line.
-static uint32_t put_start_info(const char *command_line) {
-    enum { INFO_AT = 0x1000, MAP_AT = 0x1100, LINE_AT = 0x2000, LINE_MAX_LEN = 0x1000 };
-    struct {
+// What the boot protocol passes below the first MiB: start info, memory map, command line. The result is its address.
+static uint32_t put_start_info(const char *line) {
+    enum { INFO_AT = 0x1000, MAP_AT = 0x1100, LINE_AT = 0x2000 };
+    const struct {
         uint32_t magic, version, flags, modules;
-        uint64_t modules_at, command_line_at, rsdp_at, map_at;
-        uint32_t map_entries, reserved;
-    } info = {.magic = 0x336ec578, .version = 1, .command_line_at = LINE_AT, .map_at = MAP_AT, .map_entries = 1};
-    struct {
-        uint64_t at, len;
-        uint32_t kind, reserved;
-    } map = {.at = 0, .len = RAM_LEN, .kind = 1};
-    if (strlen(command_line) >= LINE_MAX_LEN) fail("the command line is too long");
+        uint64_t modules_at, line_at, rsdp_at, map_at, map_entries;
+    } info = {.magic = 0x336ec578, .version = 1, .line_at = LINE_AT, .map_at = MAP_AT, .map_entries = 1};
+    const uint64_t map[] = {0, RAM_LEN, 1}; // from, bytes, kind: RAM
     memcpy(host.ram + INFO_AT, &info, sizeof info);
-    memcpy(host.ram + MAP_AT, &map, sizeof map);
-    memcpy(host.ram + LINE_AT, command_line, strlen(command_line) + 1);
+    memcpy(host.ram + MAP_AT, map, sizeof map);
+    memcpy(host.ram + LINE_AT, line, strlen(line) + 1);
     return INFO_AT;
 }
 
@@ -805,12 +675,12 @@ static void set_cpuid(int kvm, int vcpu) {
     } list;
     list.head.nent = MAX;
     must(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &list), "KVM_GET_SUPPORTED_CPUID");
-    struct kvm_cpuid_entry2 *entry = &list.head.entries[list.head.nent];
-    entry[0] = (struct kvm_cpuid_entry2){.function = BASE, .eax = BASE + 1};
-    entry[0].ebx = TENON_CPUID_EBX;
-    entry[0].ecx = TENON_CPUID_ECX;
-    entry[0].edx = TENON_CPUID_EDX;
-    entry[1] = (struct kvm_cpuid_entry2){.function = BASE + 1, .eax = WINDOW_AT >> 12, .ebx = WINDOW_LEN >> 12};
+    struct kvm_cpuid_entry2 *next = &list.head.entries[list.head.nent];
+    next[0] = (struct kvm_cpuid_entry2){.function = BASE, .eax = BASE + 1};
+    next[0].ebx = TENON_CPUID_EBX;
+    next[0].ecx = TENON_CPUID_ECX;
+    next[0].edx = TENON_CPUID_EDX;
+    next[1] = (struct kvm_cpuid_entry2){.function = BASE + 1, .eax = WINDOW_AT >> 12, .ebx = WINDOW_LEN >> 12};
     list.head.nent += 2;
     must(ioctl(vcpu, KVM_SET_CPUID2, &list), "KVM_SET_CPUID2");
 }
@@ -821,10 +691,9 @@ static void set_registers(int vcpu, uint32_t entry, uint32_t argument) {
     struct kvm_segment flat = {.limit = 0xffffffff, .selector = 0x10, .type = 3, .present = 1, .db = 1, .s = 1, .g = 1};
     struct kvm_regs regs = {.rip = entry, .rbx = argument, .rflags = 2};
     must(ioctl(vcpu, KVM_GET_SREGS, &sregs), "KVM_GET_SREGS");
-    sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat;
-    flat.selector = 0x8;
-    flat.type = 11;
-    sregs.cs = flat;
+    sregs.cs = sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat;
+    sregs.cs.selector = 0x8;
+    sregs.cs.type = 11;
     sregs.tr = (struct kvm_segment){.limit = 0x67, .type = 11, .present = 1};
     sregs.cr0 = 0x11;
     must(ioctl(vcpu, KVM_SET_SREGS, &sregs), "KVM_SET_SREGS");
@@ -832,151 +701,99 @@ static void set_registers(int vcpu, uint32_t entry, uint32_t argument) {
 }
 
 static void port_io(void) {
-    uint8_t *data = (uint8_t *)run + run->io.data_offset;
-    uint32_t size = run->io.size, count = run->io.count;
-    if (run->io.direction == KVM_EXIT_IO_IN) {
-        bool line_status = run->io.port == PORT_SERIAL + 5;
-        memset(data, line_status ? 0x60 : 0xff, (size_t)size * count); // always ready to send
-    } else if (run->io.port == PORT_SERIAL && size == 1) {
-        put_out(STDOUT_FILENO, data, count);
-    } else if (size == 4) {
-        for (uint32_t index = 0; index < count && !host.ended; index++) {
-            uint32_t value;
-            memcpy(&value, data + index * 4, sizeof value);
-            if (run->io.port == PORT_KICK) kick(value);
-            if (run->io.port == PORT_BIND) take_frame(value);
-            if (run->io.port == PORT_EXIT) end("left=%" PRIu32, value);
+    uint8_t *data = (uint8_t *)host.run + host.run->io.data_offset;
+    uint32_t port = host.run->io.port, size = host.run->io.size, count = host.run->io.count, value;
+    if (host.run->io.direction == KVM_EXIT_IO_IN) {
+        memset(data, port == PORT_SERIAL + 5 ? 0x60 : 0xff, (size_t)size * count); // always ready to send
+    } else if (port == PORT_SERIAL && size == 1) {
+        put_out(data, count);
+    } else if (size == sizeof value) {
+        for (; count != 0 && !host.ended; count--, data += sizeof value) {
+            memcpy(&value, data, sizeof value);
+            if (port == PORT_KICK) kick(value);
+            if (port == PORT_BIND) take_frame(value);
+            if (port == PORT_EXIT) end_with("left=", value);
         }
     }
 }
 
-// Standard input, on a thread of its own that touches nothing of Tenon.
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t taken;
-    uint8_t bytes[INPUT_MAX];
-    size_t len;
-    pthread_t vcpu;
-    bool leash;
-} typed = {.lock = PTHREAD_MUTEX_INITIALIZER, .taken = PTHREAD_COND_INITIALIZER};
-
-static void *read_input(void *unused) {
-    uint8_t bytes[INPUT_MAX];
-    ssize_t len;
-    while ((len = read(STDIN_FILENO, bytes, sizeof bytes)) > 0) {
-        if (host.echo) continue;
-        pthread_mutex_lock(&typed.lock);
-        while (typed.len != 0) pthread_cond_wait(&typed.taken, &typed.lock);
-        memcpy(typed.bytes, bytes, (size_t)len);
-        typed.len = (size_t)len;
-        pthread_mutex_unlock(&typed.lock);
-        pthread_kill(typed.vcpu, SIGUSR1);
-    }
-    if (typed.leash) _exit(0);
-    return unused;
-}
-
-// Hands on what was typed as far as there is room; the rest waits with its thread.
-static void take_input(void) {
-    pthread_mutex_lock(&typed.lock);
-    size_t len = INPUT_MAX - host.input_len;
-    if (len > typed.len) len = typed.len;
-    memcpy(host.input + host.input_len, typed.bytes, len);
-    host.input_len += len;
-    typed.len -= len;
-    memmove(typed.bytes, typed.bytes + len, typed.len);
-    if (typed.len == 0) pthread_cond_signal(&typed.taken);
-    pthread_mutex_unlock(&typed.lock);
+// Takes what was typed, as far as there is room.
+static void look_at_input(void) {
+    static bool closed;
+    static uint8_t nobody[INPUT_MAX];
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    size_t room = host.echo ? sizeof nobody : INPUT_MAX - host.input_len;
+    if (closed || room == 0 || poll(&input, 1, 0) <= 0) return;
+    ssize_t len = read(STDIN_FILENO, host.echo ? nobody : host.input + host.input_len, room);
+    closed = len == 0 || (len < 0 && errno != EINTR && errno != EAGAIN);
+    if (closed && host.leash) end("failed ", "standard input is closed");
+    if (len <= 0 || host.echo) return;
+    host.input_len += (size_t)len;
     deliver();
-    if (host.freed) serve(&host.call);
-    host.freed = false;
+    serve_freed();
 }
 
-// KVM comes back at once instead of running the guest: a signal is never lost between a look and the next entry.
+// Every so often the guest is left, or not entered at all: a signal is never lost between a look and the next entry.
 static void woken(int signal) {
     (void)signal;
-    run->immediate_exit = 1;
+    host.run->immediate_exit = 1;
 }
 
-static void play(int vcpu) {
+static void play(int vcpu, time_t limit) {
+    const struct itimerval often = {.it_interval = {.tv_usec = 20000}, .it_value = {.tv_usec = 20000}};
+    const struct sigaction action = {.sa_handler = woken};
+    struct kvm_run *run = host.run;
+    if (limit != 0) limit += time(NULL);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
     while (!host.ended) {
         if (ioctl(vcpu, KVM_RUN, 0) < 0) {
-            if (errno != EINTR && errno != EAGAIN) {
-                end("failed KVM_RUN: %s", strerror(errno));
-            }
+            if (errno != EINTR && errno != EAGAIN) end("failed KVM_RUN: ", strerror(errno));
+            if (limit != 0 && time(NULL) >= limit) end("failed ", "its time is up");
             run->immediate_exit = 0;
-            take_input();
-            continue;
-        }
-        switch (run->exit_reason) {
-        case KVM_EXIT_IO:
+            look_at_input();
+        } else if (run->exit_reason == KVM_EXIT_IO) {
             port_io();
-            break;
-        case KVM_EXIT_MMIO: // a store to the window, or nobody's memory [DISC-5]
+        } else if (run->exit_reason == KVM_EXIT_MMIO) { // a store to the window, or nobody's memory [DISC-5]
             if (!run->mmio.is_write) memset(run->mmio.data, 0xff, sizeof run->mmio.data);
-            break;
-        case KVM_EXIT_INTR:
-            break;
-        case KVM_EXIT_SHUTDOWN:
-            end("failed it shut down");
-            break;
-        default:
-            end("failed KVM exit %" PRIu32, run->exit_reason);
+        } else if (run->exit_reason != KVM_EXIT_INTR) {
+            end_with("failed KVM exit ", run->exit_reason);
         }
     }
 }
 
 int main(int count, char **words) {
-    const char *image = NULL;
-    char line[4096] = "";
-    host.random = (uint64_t)getpid() << 32 ^ (uintptr_t)&count;
-    for (int index = 1; index < count; index++) {
-        const char *word = words[index];
-        bool more = index + 1 < count;
-        if (image == NULL && strcmp(word, "--echo") == 0) {
-            host.echo = true;
-        } else if (image == NULL && strcmp(word, "--leash") == 0) {
-            typed.leash = true;
-        } else if (image == NULL && strcmp(word, "--limit") == 0 && more) {
-            alarm((unsigned)strtoul(words[++index], NULL, 10)); // its default action ends the process
-        } else if (image == NULL && strcmp(word, "--seed") == 0 && more) {
-            host.random = strtoull(words[++index], NULL, 16);
-        } else if (image == NULL) {
-            image = word;
-        } else {
-            size_t len = strlen(line);
-            if (snprintf(line + len, sizeof line - len, "%s%s", len == 0 ? "" : " ", word) >= (int)(sizeof line - len)) {
-                fail("the command line is too long");
-            }
-        }
+    char line[2048] = "";
+    time_t limit = 0;
+    host.random = (uint64_t)getpid() << 32 ^ (uint64_t)time(NULL);
+    for (int option; (option = getopt(count, words, "+elt:s:")) != -1;) {
+        host.echo |= option == 'e';
+        host.leash |= option == 'l';
+        if (option == 't') limit = strtol(optarg, NULL, 10);
+        if (option == 's') host.random = strtoull(optarg, NULL, 16);
+        if (option == '?') optind = count;
     }
-    if (image == NULL || image[0] == '-') fail("call: host [--echo] [--leash] [--limit SECONDS] [--seed HEX] IMAGE [LINE]");
+    if (optind >= count) fail("call", "host [-e] [-l] [-t SECONDS] [-s SEED] IMAGE [COMMAND LINE]");
+    const char *image = words[optind++];
+    for (size_t len = 0; optind < count; optind++) {
+        len += (size_t)snprintf(line + len, sizeof line - len, "%s%s", len == 0 ? "" : " ", words[optind]);
+        if (len >= sizeof line) fail("the command line", "it is too long");
+    }
 
     int kvm = must(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
-    if (ioctl(kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) fail("/dev/kvm speaks another version");
-    if (ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) <= 0) fail("/dev/kvm has no read-only memory");
+    if (ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) <= 0) fail("/dev/kvm", "it has no read-only memory");
     host.vm = must(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
     must(ioctl(host.vm, KVM_SET_TSS_ADDR, 0xfffbd000), "KVM_SET_TSS_ADDR");
     must(ioctl(host.vm, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
-    host.ram = memory(RAM_LEN);
-    host.window = memory(WINDOW_LEN);
+    host.ram = add_memory(0, 0, 0, RAM_LEN);
+    host.window = add_memory(1, KVM_MEM_READONLY, WINDOW_AT, WINDOW_LEN);
     host.record = (struct tenon_record *)host.window;
-    add_slot(0, 0, 0, RAM_LEN, host.ram);
-    add_slot(1, KVM_MEM_READONLY, WINDOW_AT, WINDOW_LEN, host.window);
     write_record();
     int vcpu = must(ioctl(host.vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
-    int run_len = must(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
-    run = mmap(NULL, (size_t)run_len, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-    if (run == MAP_FAILED) fail("the vCPU's page: %s", strerror(errno));
-    uint32_t entry = load_image(image);
+    uint64_t len = (uint64_t)must(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
+    host.run = must_map(len, MAP_SHARED, vcpu);
     set_cpuid(kvm, vcpu);
-    set_registers(vcpu, entry, put_start_info(line));
-
-    struct sigaction action = {.sa_handler = woken};
-    pthread_t reader;
-    sigaction(SIGUSR1, &action, NULL);
-    typed.vcpu = pthread_self();
-    if (pthread_create(&reader, NULL, read_input, NULL) != 0) fail("no thread for standard input");
-    play(vcpu);
+    set_registers(vcpu, load_image(image), put_start_info(line));
+    play(vcpu, limit);
     return 0;
 }
