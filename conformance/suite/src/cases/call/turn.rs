@@ -11,9 +11,9 @@ pub const CASES: &[Case] = &[
     case("call.bytes", &["CALL-2", "CALL-3", "CALL-4", "CALL-20"], Needs::NONE, bytes),
     case("call.wrong-turn", &["CALL-2", "CALL-4", "CALL-5"], Needs::NONE, wrong_turn),
     case("call.cleared-slot", &["CALL-5", "SES-2"], Needs::NONE, cleared_slot),
-    case("call.depth-1", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 1, 120)),
-    case("call.depth-2", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 2, 240)),
-    case("call.depth-64", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 64, 640)),
+    case("call.depth-1", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 1, 40)),
+    case("call.depth-2", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 2, 80)),
+    case("call.depth-64", &["CALL-1", "CALL-4"], Needs::NONE, |ctx| laps(ctx, 64, 192)),
     case("call.depth-max", &["CALL-1", "DISC-9"], Needs::NONE, depth_max),
 ];
 

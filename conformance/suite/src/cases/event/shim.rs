@@ -206,7 +206,7 @@ fn sender(_: u32) {
 }
 
 fn halt_loop(ctx: &Ctx) -> Outcome {
-    const ROUNDS: u32 = 50;
+    const ROUNDS: u32 = 24;
     let env = ctx.env;
     let (scratch, shift) = raw::open(env)?;
     let mut bound = raw::bind(env, scratch, shift, 0, 16, [16, 16])?;
