@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Flags, unused arguments, arguments outside their range: by hand.
 
-use crate::case::{Case, Ctx, Needs, Outcome, check, equal};
+use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::session::desk::Desk;
 use crate::cases::tools::{case, op, status};
 use crate::raw::{self, Bound, load};
@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     case("call.unused-arguments", &["CALL-11", "GEN-5"], Needs::NONE, unused),
     case("call.unused-has-no-effect", &["GEN-5", "CALL-11"], Needs::EVENTS, no_effect),
     case("call.argument-ranges", &["CALL-11", "CALL-3"], Needs::NONE, ranges),
+    case("call.order-of-checks", &["GEN-9", "CALL-11", "CALL-12"], Needs::NONE, order),
     case("call.unknown-operations", &["CALL-12", "CALL-13"], Needs::NONE, unknown),
 ];
 
@@ -171,6 +172,46 @@ fn ranges(ctx: &Ctx) -> Outcome {
         }
     }
     equal(bound.call(op::NOP, [u64::MAX, 0, 0, 0, 0, 0])?.value, u64::MAX, "NOP takes any argument")
+}
+
+/// Calls that break several rules at once.
+fn order(ctx: &Ctx) -> Outcome {
+    let mut bound = raw::attach(ctx.env)?;
+    let window = ctx.env.window();
+    let features = load(&window, 0x90);
+    let max_payload = load(&window, 0x50) & 0xffff_ffff;
+    let unknown = bound.call_words(0x0103, [u64::MAX; 7])?;
+    equal(u64::from(unknown.status), u64::from(status::NOT_SUPPORTED), "everything is wrong")?;
+    let reserved =
+        |bound: &mut Bound, op, words| is_reserved(bound, op, words, "a reserved bit beside others");
+    reserved(&mut bound, op::PROBE, [0, 1 << 32, 1, 0, 0, 0, 0])?;
+    reserved(&mut bound, op::CANCEL, [2, 1 << 32, 0, 0, 0, 0, 0])?;
+    let mut any_of = |op: u16, words: [u64; 7], allowed: [u16; 3]| {
+        let done = bound.call_words(op, words)?;
+        equal(done.value, 0, "the value of what was refused")?;
+        if allowed.contains(&done.status) {
+            return Ok(());
+        }
+        Err(Fail::Failed("none of the rules that it breaks", u64::from(done.status), u64::from(op)))
+    };
+    if features & (1 << 1) != 0 {
+        let allowed = [status::BAD_ARGUMENT, status::NOT_FOUND, status::NOT_FOUND];
+        any_of(op::EVENT_MOVE, [0, 9, 0, 2, 0, 0, 0], allowed)?;
+        any_of(op::EVENT_MOVE, [0, 9, u64::MAX, 0, 0, 0, 0], allowed)?;
+    }
+    if features & (1 << 5) != 0 {
+        let allowed = [status::TOO_LONG, status::BAD_REGION, status::BAD_RANGE];
+        for op in [op::CONSOLE_WRITE, op::CONSOLE_READ] {
+            any_of(op, [0, u64::MAX, max_payload + 1, 0, 0, 0, 0], allowed)?;
+        }
+        any_of(
+            op::CONSOLE_READ,
+            [0, u64::MAX, 0, 0, 0, 0, 0],
+            [status::BAD_ARGUMENT, allowed[1], allowed[2]],
+        )?;
+        reserved(&mut bound, op::CONSOLE_WRITE, [3 | (49 << 32), 0, 0, 0, 0, 0, 0])?;
+    }
+    equal(bound.call(op::NOP, [9, 0, 0, 0, 0, 0])?.value, 9, "NOP")
 }
 
 fn unknown(ctx: &Ctx) -> Outcome {

@@ -29,13 +29,18 @@ fn cpuid(ctx: &Ctx) -> Outcome {
     let (address, len) = by_cpuid(ctx)?;
     let promised = load(&ctx.env.window(), 0x38);
     check(len >= promised && len - promised < 4096, "CPUID and record disagree on the window's length")?;
+    let largest = load(&ctx.env.window(), 0x18) & 0xffff_ffff;
+    check(
+        address.trailing_zeros() >= largest.checked_ilog2().unwrap_or(12),
+        "the window is not aligned to the largest granule",
+    )?;
     let leaf = |leaf| ctx.env.cpuid(leaf).unwrap_or_default();
     let signature = [*b"Mort", *b"iseT", *b"enon"].map(u32::from_le_bytes);
     let mut bases = (0..256u32).map(|step| 0x4000_0000 + step * 0x100);
     let base = bases.find(|&base| leaf(base)[1..] == signature);
     let base = base.ok_or(Fail::Failed("no leaf with the signature", 0, 0))?;
-    let [largest, ..] = leaf(base);
-    check(largest > base && largest < base + 0x100, "EAX is not the largest leaf of the group")?;
+    let [last, ..] = leaf(base);
+    check(last > base && last < base + 0x100, "EAX is not the largest leaf of the group")?;
     let [eax, ebx, ecx, edx] = leaf(base + 1);
     equal(u64::from(eax) * 4096, address, "the window's address")?;
     equal(u64::from(ebx) * 4096, len, "the window's length")?;

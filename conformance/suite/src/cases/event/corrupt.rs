@@ -2,7 +2,9 @@
 //! Control words that break the protocol, by hand (EVT-8, EVT-11, EVT-20).
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, equal};
-use crate::cases::tools::{bind_port, case, no_entry, op, settle, signal, wait_until, want_entry};
+use crate::cases::tools::{
+    bind_port, case, expect, no_entry, op, settle, signal, status, wait_until, want_entry,
+};
 use crate::raw::{self, Bound, full_fence, store};
 
 /// The cases.
@@ -12,6 +14,7 @@ pub const CASES: &[Case] = &[
     case("event.taken-backwards", TAKEN, Needs::EVENTS, |ctx| taken(ctx, 0)),
     case("event.taken-high-half", TAKEN, Needs::EVENTS, |ctx| taken(ctx, 1 | (1 << 32))),
     case("event.armed-high-half", &["EVT-11", "EVT-20", "CALL-15"], Needs::UPCALL, armed_high_half),
+    case("event.corrupt-ring-refuses", &["EVT-20", "EVT-17", "EVT-5"], Needs::EVENTS, refuses),
 ];
 
 const TAKEN: &[&str] = &["EVT-8", "EVT-20", "CALL-15"];
@@ -58,7 +61,7 @@ fn prepare(ctx: &Ctx, class: usize) -> Result<Bound, Fail> {
     Ok(bound)
 }
 
-/// Raises the port of `class` again; what the call answers on a corrupt ring is the host's affair.
+/// Raises the port of `class` again; what the call answers by which the host finds the breach is its own affair.
 fn poke(bound: &mut Bound, class: usize) -> Outcome {
     bound.call(op::EVENT_SIGNAL, [class as u64, 0, 0, 0, 0, 0]).map(|_| ())
 }
@@ -88,6 +91,35 @@ fn others(bound: &mut Bound, class: usize) -> Outcome {
         (0x10 + other * 8, "the state word of the other ring"),
     ] {
         equal(u64::from(bound.state(at).0), 1, what)?;
+    }
+    Ok(())
+}
+
+/// What would put entries into a corrupt ring is refused; its ports can leave it.
+fn refuses(ctx: &Ctx) -> Outcome {
+    for class in 0..2 {
+        let mut bound = prepare(ctx, class)?;
+        let (ring, other) = (class as u64, 1 - class as u64);
+        for port in [5, 6] {
+            bind_port(&mut bound, port, 0, class as u32)?;
+        }
+        store(&bound.guest.0, 0x40 + class * 0x40, 1 << 32);
+        full_fence();
+        broken(&mut bound, class, BAD_TAKEN)?;
+        let refused = status::BAD_STATE;
+        expect(&mut bound, op::EVENT_SIGNAL, &[ring], refused, "EVENT_SIGNAL into a corrupt ring")?;
+        expect(&mut bound, op::EVENT_BIND, &[7, 0, ring], refused, "EVENT_BIND to a corrupt ring")?;
+        expect(&mut bound, op::EVENT_MOVE, &[other, 0, ring], refused, "EVENT_MOVE to a corrupt ring")?;
+        // None of them had an effect, and there is a way out.
+        signal(&mut bound, other as u32)?;
+        want_entry(&bound, 1 - class, 0, other as u32)?;
+        bound.take_until(1 - class, 1);
+        expect(&mut bound, op::EVENT_UNBIND, &[5], status::OK, "EVENT_UNBIND in a corrupt ring")?;
+        expect(&mut bound, op::EVENT_SIGNAL, &[5], status::NOT_FOUND, "a port that was released")?;
+        expect(&mut bound, op::EVENT_MOVE, &[6, 0, other], status::OK, "EVENT_MOVE out of a corrupt ring")?;
+        signal(&mut bound, 6)?;
+        want_entry(&bound, 1 - class, 1, 6)?;
+        no_entry(&mut bound, class, 2, "an entry in a corrupt ring")?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     case("session.control-without-magic", &["SES-3"], Needs::NONE, without_magic),
     case("session.control-ticket", &["SES-4"], Needs::NONE, ticket),
     case("session.control-other-session", &["SES-5"], Needs::NONE, other_session),
+    case("session.control-order-of-checks", &["GEN-9", "SES-3", "SES-5"], Needs::NONE, order),
     case("session.control-random", &["GEN-7"], Needs::NONE, random),
 ];
 
@@ -163,6 +164,37 @@ fn other_session(ctx: &Ctx) -> Outcome {
         }
         equal(desk.session(), before[0], "a request of another session changed the session")?;
         equal(load(&ctx.env.window(), 0x88), before[1], "a request of another session changed `active`")?;
+        if !open {
+            desk.open()?;
+        }
+    }
+    Ok(())
+}
+
+/// Requests that break several rules at once.
+fn order(ctx: &Ctx) -> Outcome {
+    let desk = Desk::new(ctx.env)?;
+    let elsewhere = |mut request: Control| {
+        request.0[2] ^= 1 << 31;
+        request.0[15] = 1;
+        request
+    };
+    for open in [false, true] {
+        let unknown = elsewhere(Control::new(ctx.env, 9));
+        desk.expect(unknown, status::NOT_SUPPORTED, "an unknown op of another session")?;
+        let bind = Control::bind(ctx.env, u32::MAX, 3, [0, 5], 1);
+        desk.expect(elsewhere(bind), BAD_SESSION, "a request of another session with a reserved bit")?;
+        let mut reserved = Control::bind(ctx.env, u32::MAX, 3, [0, 5], 1);
+        reserved.0[15] = 1 << 63;
+        desk.expect(reserved, status::BAD_RESERVED, "a reserved bit beside other breaches")?;
+        let (status, value) = desk.ask(Control::bind(ctx.env, u32::MAX, 3, [0, 5], 1))?;
+        let allowed: &[u16] = if open {
+            &[status::BAD_ARGUMENT, status::BAD_ALIGNMENT, status::BAD_RANGE]
+        } else {
+            &[status::BAD_STATE, status::BAD_ARGUMENT, status::BAD_ALIGNMENT, status::BAD_RANGE]
+        };
+        check(allowed.contains(&status), "none of the rules that it breaks")?;
+        equal(value, 0, "the value of what was refused")?;
         if !open {
             desk.open()?;
         }
