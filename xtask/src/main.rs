@@ -8,6 +8,7 @@ mod check_abi;
 mod ci;
 mod failure;
 mod fuzz;
+mod hostile;
 mod mutate_orderings;
 mod project;
 mod size;
@@ -44,6 +45,8 @@ enum Command {
     MutateOrderings,
     /// Feed the host core with what libFuzzer finds.
     Fuzz(fuzz::Args),
+    /// The rings under peers that lie, scribble and die, and under the sanitizers.
+    Hostile(hostile::Args),
     /// Run the conformance suite, or any static binary, in a machine with a standard hypervisor.
     Vm(vm::Args),
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Size(args) => size::run(&args),
         Command::MutateOrderings => mutate_orderings::run(),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Hostile(args) => hostile::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {
