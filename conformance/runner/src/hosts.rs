@@ -5,9 +5,12 @@
 //! | --- | --- |
 //! | [`loopback`] | `loopback`, `loopback-async`: a child process of the same executable |
 //! | [`kvm`] | `kvm`, `kvm-native` |
+//! | [`c_host`] | `c-host`, `c-host-native`: a C program that is compiled here |
 
+pub mod c_host;
 pub mod kvm;
 pub mod loopback;
+mod process;
 
 use std::fmt;
 use std::sync::Arc;
@@ -87,7 +90,7 @@ pub trait Machine {
 }
 
 /// Names of all hosts, in the order of the report; what a run without `--host` plays.
-pub const NAMES: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
+pub const NAMES: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native", "c-host", "c-host-native"];
 
 /// A bootable image.
 pub type Image = Arc<[u8]>;
@@ -102,6 +105,8 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
         "loopback" | "loopback-async" => Ok(Box::new(loopback::Loopback::new(name, None)?)),
         "kvm" => kvm::host(kvm::Level::Kernel, image),
         "kvm-native" => kvm::host(kvm::Level::User, image),
+        "c-host" => c_host::host(kvm::Level::Kernel, image),
+        "c-host-native" => c_host::host(kvm::Level::User, image),
         _ => Err(format!("there is no host `{name}`; there are {}", NAMES.join(", "))),
     }
 }
@@ -109,7 +114,7 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
 /// Whether the host of this name boots images.
 #[must_use]
 pub fn boots_images(name: &str) -> bool {
-    matches!(name, "kvm" | "kvm-native")
+    matches!(name, "kvm" | "kvm-native" | "c-host" | "c-host-native")
 }
 
 /// The seed in a command line, as sessions and random cases take it.
