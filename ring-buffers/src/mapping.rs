@@ -2,8 +2,11 @@
 //! Mapped memory: the only place where Tenon turns an address into an access.
 #![allow(unsafe_code, reason = "shared memory is reached through raw pointers; every access is checked here")]
 
+mod copy;
+
 use crate::order::Site;
 use crate::words::{self, Words};
+use copy::{copy, load_run, store_headed, store_record, store_run};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 
@@ -177,35 +180,63 @@ impl Words for Mapping {
     #[inline(always)]
     fn store_run<const N: usize>(&self, first: usize, words: &[u64; N], site: Site) {
         if let Some(run) = self.run::<N>(first) {
-            for (word, value) in run.iter().zip(words) {
-                words::store(word, *value, site);
-            }
+            store_run(run, words, site);
         }
     }
 
     #[inline(always)]
     fn load_run<const N: usize>(&self, first: usize, site: Site) -> [u64; N] {
-        self.run::<N>(first).map_or([0; N], |run| {
-            core::array::from_fn(|at| run.get(at).map_or(0, |word| words::load(word, site)))
-        })
+        self.run::<N>(first).map_or([0; N], |run| load_run(run, site))
     }
 
     #[inline(always)]
-    fn store_bytes(&self, first: usize, parts: &[&[u8]], site: Site) {
-        let Some(start) = first.checked_mul(8) else { return };
-        let len = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
-        if !self.contains(start, len) {
+    fn store_headed<const N: usize>(&self, first: usize, head: u64, words: &[u64; N], site: Site) {
+        if let (Some(place), Some(run)) = (self.word(first), self.run::<N>(first.wrapping_add(1))) {
+            store_headed(place, run, head, words, site);
+        }
+    }
+
+    #[inline(always)]
+    fn store_bytes(&self, first: usize, head: u64, parts: &[&[u8]], site: Site) {
+        let len = parts.iter().fold(8usize, |sum, part| sum.saturating_add(part.len()));
+        let Some(start) = first.checked_mul(8).filter(|start| self.contains(*start, len)) else { return };
+        // SAFETY: `len` bytes from there on are inside the mapping, and so is the last word that they touch.
+        let place = unsafe { self.base.as_ptr().cast::<u8>().add(start) };
+        if let [part] = parts {
+            // SAFETY: as above; what is private is not inside the mapping, by `new`'s contract.
+            unsafe { store_record(place, head, part) };
             return;
         }
         if len % 8 != 0 {
             // Before the bytes that come to lie in it.
             self.store(first.wrapping_add(len / 8), 0, site);
         }
-        let mut at = start;
+        self.store(first, head, site);
+        let mut at = 8;
         for part in parts {
-            // SAFETY: the parts together are inside the mapping; none of them is, by `new`'s contract.
-            unsafe { copy::<false>(self.base.as_ptr().cast::<u8>().add(at), part.as_ptr(), part.len()) };
+            // SAFETY: as above.
+            unsafe { copy::<false>(place.add(at), part.as_ptr(), part.len()) };
             at = at.wrapping_add(part.len());
+        }
+    }
+
+    #[inline(always)]
+    fn store_words(&self, first: usize, words: &[u64], _: Site) {
+        if self.words.checked_sub(words.len()).is_some_and(|last| first <= last) {
+            // SAFETY: that many words from `first` on are inside the mapping; private words are not, by `new`'s contract.
+            unsafe {
+                copy::<false>(self.base.add(first).as_ptr().cast(), words.as_ptr().cast(), size_of_val(words))
+            };
+        }
+    }
+
+    #[inline(always)]
+    fn load_words(&self, first: usize, out: &mut [u64], _: Site) {
+        if self.words.checked_sub(out.len()).is_some_and(|last| first <= last) {
+            // SAFETY: that many words from `first` on are inside the mapping, the destination is an exclusive slice.
+            unsafe {
+                copy::<true>(out.as_mut_ptr().cast(), self.base.add(first).as_ptr().cast(), size_of_val(out))
+            };
         }
     }
 
@@ -222,60 +253,3 @@ impl Words for Mapping {
         self.base.addr().get().is_multiple_of(bytes)
     }
 }
-
-/// From this many bytes on `rep movsb` wins over a loop of words; see `docs/decisions/0001-payload-copy.md`.
-#[cfg(target_arch = "x86_64")]
-const STRING_COPY_FROM: usize = 512;
-
-/// Copies bytes that another side may be writing, or reading, at the same time: out of shared memory (`OUT`) or into it. The compiler sees
-/// volatile accesses there, or an opaque instruction, so it can neither repeat, merge nor invent one.
-///
-/// # Safety
-///
-/// `from` is readable and `to` is writable for `len` bytes, and the two do not overlap.
-#[inline]
-unsafe fn copy<const OUT: bool>(to: *mut u8, from: *const u8, len: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if len >= STRING_COPY_FROM {
-        // SAFETY: the caller's contract; the direction flag is clear by the calling convention.
-        unsafe {
-            core::arch::asm!("rep movsb", inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _,
-                options(nostack, preserves_flags));
-        }
-        return;
-    }
-    let whole = len & !7;
-    let mut at = 0;
-    while at < whole {
-        // SAFETY: `at + 8 <= len`; a packed word may lie anywhere.
-        unsafe { shift::<OUT, Unaligned>(to.add(at).cast(), from.add(at).cast()) };
-        at = at.wrapping_add(8);
-    }
-    while at < len {
-        // SAFETY: `at < len`.
-        unsafe { shift::<OUT, u8>(to.add(at), from.add(at)) };
-        at = at.wrapping_add(1);
-    }
-}
-
-/// Copies one value, with a volatile access to the shared side. On every supported target that of a packed word compiles to plain loads or stores.
-///
-/// # Safety
-///
-/// `from` is readable and `to` is writable, and both are aligned.
-#[inline(always)]
-unsafe fn shift<const OUT: bool, T>(to: *mut T, from: *const T) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        if OUT {
-            to.write(from.read_volatile());
-        } else {
-            to.write_volatile(from.read());
-        }
-    }
-}
-
-/// Eight bytes at any address.
-#[derive(Clone, Copy)]
-#[repr(C, packed)]
-struct Unaligned(#[allow(dead_code, reason = "moved as a whole, never looked into")] u64);

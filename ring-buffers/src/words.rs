@@ -72,13 +72,37 @@ pub trait Words: Clone {
         }
     }
 
-    /// Stores the bytes of `parts`, one behind the other, from the word `first` on; a last word that they do not fill ends with zeros.
-    ///
-    /// Bytes are stored in order of address and a word's first byte is its lowest. Memory may store them in pieces of any size.
+    /// Stores words from `first` on, in any order.
     #[inline(always)]
-    fn store_bytes(&self, first: usize, parts: &[&[u8]], site: Site) {
+    fn store_words(&self, first: usize, words: &[u64], site: Site) {
+        for (index, word) in (first..).zip(words) {
+            self.store(index, *word, site);
+        }
+    }
+
+    /// Loads as many words as `out` has from `first` on, each once.
+    #[inline(always)]
+    fn load_words(&self, first: usize, out: &mut [u64], site: Site) {
+        for (index, word) in (first..).zip(out) {
+            *word = self.load(index, site);
+        }
+    }
+
+    /// Stores the word `head` at `first` and `N` words behind it, in any order.
+    #[inline(always)]
+    fn store_headed<const N: usize>(&self, first: usize, head: u64, words: &[u64; N], site: Site) {
+        self.store(first, head, site);
+        self.store_run(first.wrapping_add(1), words, site);
+    }
+
+    /// Stores the word `head` at `first` and behind it the bytes of `parts`, one part behind the other; a last word that they do not fill ends with zeros.
+    ///
+    /// A word's first byte is its lowest. Memory may store them in any order and in pieces of any size.
+    #[inline(always)]
+    fn store_bytes(&self, first: usize, head: u64, parts: &[&[u8]], site: Site) {
+        self.store(first, head, site);
         let mut bytes = parts.iter().flat_map(|part| part.iter().copied()).peekable();
-        for index in first.. {
+        for index in first.wrapping_add(1).. {
             if bytes.peek().is_none() {
                 break;
             }

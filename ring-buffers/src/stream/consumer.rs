@@ -7,7 +7,7 @@ use crate::error::{Corrupt, Error};
 use crate::order::Site;
 use crate::words::Words;
 use tenon_abi::Reason;
-use tenon_abi::call::unpack;
+use tenon_abi::call::{pack, unpack};
 use tenon_abi::status::StateWord;
 use tenon_abi::stream::{RecordLength, max_record, record_units};
 
@@ -19,9 +19,12 @@ use tenon_abi::stream::{RecordLength, max_record, record_units};
 pub struct Consumer<W, B = ()> {
     end: End<W, B, Consumes>,
     data: W,
+    /// The record before.
+    last: Found,
 }
 
 /// A record that is there: words from its header to its end, and its length in bytes.
+#[derive(Clone, Copy, Debug)]
 struct Found {
     units: u32,
     len: u32,
@@ -29,7 +32,7 @@ struct Found {
 
 impl<W: Words, B: Bell> Consumer<W, B> {
     pub(super) const fn new(end: End<W, B, Consumes>, data: W) -> Self {
-        Self { end, data }
+        Self { end, data, last: Found { units: 1, len: 0 } }
     }
 
     /// The longest record that can come, in bytes.
@@ -88,10 +91,12 @@ impl<W: Words, B: Bell> Consumer<W, B> {
     /// Takes the record at the own position; something is there.
     #[inline(always)]
     fn take<T>(&mut self, read: impl FnOnce(Span<'_, W>) -> T) -> Result<T, Error> {
-        let Found { units, len } = match self.header() {
-            Some(found) => found,
-            None => self.behind_skip()?,
-        };
+        let word = self.load_header();
+        let Found { units, len } = self.last;
+        let to_end = self.end.units().wrapping_sub(self.end.offset());
+        let same = word == pack(len, self.end.turn()) && units <= self.end.ahead() && units <= to_end;
+        // A guess, so that the processor need not wait for one header to find the next: mostly records are as long as those before.
+        let Found { units, len } = if same { self.last } else { self.other_record(word)? };
         let start = usize::try_from(self.end.offset()).unwrap_or(0).wrapping_add(1).wrapping_mul(8);
         // Both are below the size of the data, which is in memory.
         let len = usize::try_from(len).unwrap_or(0);
@@ -100,32 +105,42 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         Ok(value)
     }
 
-    /// The header at the own position, if it is one of a record that lies in what was published and before the ring's end (STR-9).
     #[inline(always)]
-    fn header(&self) -> Option<Found> {
-        let (len, turn) = self.load_header();
+    fn load_header(&self) -> u64 {
+        let index = usize::try_from(self.end.offset()).unwrap_or(0);
+        self.data.load(index, Site::RingBody)
+    }
+
+    /// A record that is not as long as the one before: what its header says, checked, or what stands behind a skip.
+    #[inline(never)]
+    fn other_record(&mut self, word: u64) -> Result<Found, Error> {
+        let found = match self.record(word) {
+            Some(found) => found,
+            None => self.behind_skip(word)?,
+        };
+        self.last = found;
+        Ok(found)
+    }
+
+    /// What the header at the own position says, if that is a record which lies in what was published and before the ring's end (STR-9).
+    #[inline(always)]
+    fn record(&self, word: u64) -> Option<Found> {
+        let (len, turn) = unpack(word);
         let units = record_units(len)?;
         let to_end = self.end.units().wrapping_sub(self.end.offset());
         let fits = len <= self.max_record() && units <= self.end.ahead() && units <= to_end;
         (turn == self.end.turn() && fits).then_some(Found { units, len })
     }
 
-    #[inline(always)]
-    fn load_header(&self) -> (u32, u32) {
-        let index = usize::try_from(self.end.offset()).unwrap_or(0);
-        unpack(self.data.load(index, Site::RingBody))
-    }
-
     /// What is not a record's header is a skip, with a record behind it, or a breach (STR-8, STR-9).
-    #[cold]
-    fn behind_skip(&mut self) -> Result<Found, Error> {
-        let (len, turn) = self.load_header();
+    fn behind_skip(&mut self, word: u64) -> Result<Found, Error> {
+        let (len, turn) = unpack(word);
         let skip = self.end.units().wrapping_sub(self.end.offset());
-        let whole = self.end.offset() == 0;
-        if len == RecordLength::SKIP.0 && turn == self.end.turn() && !whole && skip < self.end.ahead() {
-            // Below an eighth or not: what is skipped is given back with the record behind it.
+        let at_start = self.end.offset() == 0;
+        if len == RecordLength::SKIP.0 && turn == self.end.turn() && !at_start && skip < self.end.ahead() {
+            // It is released together with the record behind it.
             self.end.at = self.end.at.wrapping_add(skip);
-            if let Some(found) = self.header() {
+            if let Some(found) = self.record(self.load_header()) {
                 return Ok(found);
             }
         }

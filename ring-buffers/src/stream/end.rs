@@ -3,7 +3,7 @@
 //! was told to it.
 //!
 //! Invariants, all modulo 2^32 and kept whatever the peer writes. A producer: `seen <= shown <= at <= seen + units`. A consumer:
-//! `shown <= at <= seen <= shown + units`.
+//! `shown <= at <= seen <= shown + units`. Both: `settled <= shown`.
 
 use super::Bell;
 use super::memory::SetupError;
@@ -69,6 +69,8 @@ pub(super) struct End<W, B, R> {
     pub(super) at: u32,
     /// Where the other side knows it to be.
     shown: u32,
+    /// Where this side was when it was last certain that no wake is owed.
+    settled: u32,
     /// Where the other side was when last looked at.
     seen: u32,
     /// How far `at` may be from `shown`.
@@ -110,6 +112,7 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
             seed,
             at: seed,
             shown: seed,
+            settled: seed,
             seen: seed,
             batch: batch(shape.units),
             met: false,
@@ -169,31 +172,52 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
         self.corrupt
     }
 
-    /// Goes on by `units`, and publishes when that is due (STR-6, STR-10).
+    /// Goes on by `units`, and shows that when it is due (STR-6, STR-10).
     #[inline(always)]
     pub(super) fn advance(&mut self, units: u32) {
         self.at = self.at.wrapping_add(units);
         if self.at.wrapping_sub(self.shown) >= self.batch {
-            self.publish();
+            self.show();
+            // Without a fence this may miss a side that is just arming: it makes the wake early, `publish` makes it certain.
+            self.wake();
         }
     }
 
-    /// Shows the own position, and wakes the other side if it waits for that (STR-6, STR-10, STR-11).
-    #[inline]
-    pub(super) fn publish(&mut self) {
-        let before = self.shown;
-        if self.at == before {
-            return;
-        }
+    /// Stores the own position.
+    #[inline(always)]
+    fn show(&mut self) {
         self.shown = self.at;
         let position = RingPosition { position: self.at, seed: self.seed };
         self.own.store(POSITION, position.to_word(), R::PUBLISH);
-        self.own.fence(Site::WakeFence);
+    }
+
+    /// Wakes the other side if it waits for what was shown since this was settled (STR-11).
+    #[inline]
+    fn wake(&mut self) {
+        if B::QUIET {
+            return;
+        }
         let armed = RingPosition::from_word(self.other.load(ARMED, Site::ArmedRead));
-        // It was ahead before and is not now. A position of another session is none.
-        let passed = self.at.wrapping_sub(armed.position) < self.at.wrapping_sub(before);
+        // It was ahead then and is not now. A position of another session is none.
+        let passed = self.at.wrapping_sub(armed.position) < self.at.wrapping_sub(self.settled);
         if passed && armed.seed == self.seed {
+            // Who is woken sees what is shown, and arms for more than that.
+            self.settled = self.at;
             self.bell.ring();
+        }
+    }
+
+    /// Shows the own position and wakes the other side if it waits for that: to be called before this side waits for anything, or does
+    /// something else (STR-6, STR-10, STR-11).
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        if self.at != self.shown {
+            self.show();
+        }
+        if !B::QUIET && self.settled != self.at {
+            self.own.fence(Site::WakeFence);
+            self.wake();
+            self.settled = self.at;
         }
     }
 

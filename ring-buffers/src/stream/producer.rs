@@ -37,7 +37,7 @@ impl<W: Words, B: Bell> Producer<W, B> {
     /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all that was written before is published.
     #[inline]
     pub fn write(&mut self, record: &[u8]) -> Result<(), Error> {
-        self.put(record.len(), |data, first| data.store_bytes(first, &[record], Site::RingBody))
+        self.put(record.len(), |data, first, head| data.store_bytes(first, head, &[record], Site::RingBody))
     }
 
     /// Writes one record out of several parts, one behind the other.
@@ -48,7 +48,7 @@ impl<W: Words, B: Bell> Producer<W, B> {
     #[inline]
     pub fn write_vectored(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
         let len = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
-        self.put(len, |data, first| data.store_bytes(first, parts, Site::RingBody))
+        self.put(len, |data, first, head| data.store_bytes(first, head, parts, Site::RingBody))
     }
 
     /// Writes a record of `N` words: straight-line code.
@@ -59,12 +59,12 @@ impl<W: Words, B: Bell> Producer<W, B> {
     #[inline]
     pub fn write_words<const N: usize>(&mut self, record: &[u64; N]) -> Result<(), Error> {
         let len = N.saturating_mul(8);
-        self.put(len, |data, first| data.store_run(first, record, Site::RingBody))
+        self.put(len, |data, first, head| data.store_headed(first, head, record, Site::RingBody))
     }
 
-    /// Writes a header and, by `body`, what belongs behind it (STR-7).
+    /// Writes, by `body`, a header and what belongs behind it (STR-7).
     #[inline(always)]
-    fn put(&mut self, len: usize, body: impl FnOnce(&W, usize)) -> Result<(), Error> {
+    fn put(&mut self, len: usize, body: impl FnOnce(&W, usize, u64)) -> Result<(), Error> {
         let len = u32::try_from(len).map_err(|_| Error::TooLong)?;
         if len > self.max_record() {
             return Err(Error::TooLong);
@@ -75,21 +75,19 @@ impl<W: Words, B: Bell> Producer<W, B> {
         let skip = if units > to_end { to_end } else { 0 };
         self.make_room(units.wrapping_add(skip))?;
         if skip > 0 {
-            self.header(RecordLength::SKIP.0);
+            let head = pack(RecordLength::SKIP.0, self.end.turn());
+            self.data.store(self.first(), head, Site::RingBody);
             self.end.at = self.end.at.wrapping_add(skip);
         }
-        let first = self.header(len);
-        body(&self.data, first);
+        body(&self.data, self.first(), pack(len, self.end.turn()));
         self.end.advance(units);
         Ok(())
     }
 
-    /// Stores a header at the own position; the result is the index of the word behind it.
+    /// Index of the word at the own position.
     #[inline(always)]
-    fn header(&mut self, len: u32) -> usize {
-        let index = usize::try_from(self.end.offset()).unwrap_or(0);
-        self.data.store(index, pack(len, self.end.turn()), Site::RingBody);
-        index.wrapping_add(1)
+    fn first(&self) -> usize {
+        usize::try_from(self.end.offset()).unwrap_or(0)
     }
 
     /// Checks for room, looking at the consumer if there is too little by what is known.

@@ -91,6 +91,7 @@ pub(crate) fn wait_for_messages(weak: Option<Site>, messages: u64) {
         while sent < messages {
             assert!(push(&mut producer, &mut sent), "there is room for all");
         }
+        producer.flush().unwrap();
     });
     let mut done = 0;
     while done < messages {
@@ -115,6 +116,7 @@ pub(crate) fn wait_for_room(weak: Option<Site>, slots: u32, wanted: u32) {
         while done < full {
             assert!(pop(&mut consumer, &mut done), "it was full");
         }
+        consumer.release().unwrap();
     });
     while sent < 2 * full {
         if !push(&mut producer, &mut sent) && producer.arm(wanted).unwrap() {

@@ -13,6 +13,10 @@ mod hostile_event;
 mod hostile_queue;
 mod mapping;
 mod queue;
+mod stream;
+mod stream_channel;
+mod stream_distrust;
+mod stream_setup;
 mod words;
 
 use std::sync::atomic::{AtomicU64, Ordering};

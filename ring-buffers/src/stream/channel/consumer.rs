@@ -3,6 +3,7 @@
 
 use super::{Message, Run};
 use crate::error::{Corrupt, Error};
+use crate::order::Site;
 use crate::stream::Bell;
 use crate::stream::end::{Consumes, End};
 use crate::words::Words;
@@ -129,5 +130,30 @@ impl<W: Words, M: Message, B: Bell> Consumer<W, M, B> {
     /// Gives all room back and leaves.
     pub fn close(self) {
         self.end.close();
+    }
+}
+
+impl<W: Words, const N: usize, B: Bell> Consumer<W, [u64; N], B> {
+    /// Receives as many messages as are there, or as `out` has room for, at its start, without looking at the producer more than once. The result is their
+    /// number, at least one unless `out` is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] when there is none, [`Error::Corrupt`] when the producer broke the protocol.
+    #[inline]
+    pub fn pop_slice(&mut self, out: &mut [[u64; N]]) -> Result<usize, Error> {
+        self.await_one()?;
+        let mut count = 0usize;
+        while let Some(rest) = out.get_mut(count..) {
+            let to_end = self.end.units().wrapping_sub(self.end.offset());
+            let run = self.end.ahead().min(to_end).min(self.end.due());
+            let run = run.min(u32::try_from(rest.len()).unwrap_or(u32::MAX));
+            let len = usize::try_from(run).unwrap_or(0);
+            let Some(now) = rest.get_mut(..len).filter(|_| run > 0) else { break };
+            self.data.load_words(self.first(), now.as_flattened_mut(), Site::RingBody);
+            self.end.advance(run);
+            count = count.wrapping_add(len);
+        }
+        Ok(count)
     }
 }
