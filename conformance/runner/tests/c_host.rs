@@ -59,3 +59,19 @@ fn an_image_that_does_not_boot_is_the_reason() {
     assert!(is_a_reason(&text) || text.contains("no ELF file"), "{text}");
     assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1));
 }
+
+#[test]
+fn the_source_has_no_warnings() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bindings/c");
+    let strict =
+        ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
+    let compiled = Command::new("cc")
+        .args(strict)
+        .args(["-fsyntax-only", "-I", ".", "examples/host.c"])
+        .current_dir(folder)
+        .output();
+    // No compiler, or one without the kernel's headers: nothing to look at.
+    let Ok(output) = compiled else { return };
+    let text = words(&output);
+    assert!(output.status.success() || text.contains("No such file or directory"), "{text}");
+}
