@@ -26,6 +26,8 @@ pub(crate) struct Ground {
     /// Accesses that the call under way may still make.
     allowed: Cell<usize>,
     loads: Cell<usize>,
+    /// An end is being constructed: it may look at what it is about to write.
+    setup: Cell<bool>,
     /// Stores that the peer lives to make.
     life: Cell<usize>,
     /// The last is the next to come.
@@ -41,6 +43,7 @@ impl Ground {
             words: vec![Cell::new(0); words],
             allowed: Cell::new(0),
             loads: Cell::new(0),
+            setup: Cell::new(false),
             life: Cell::new(usize::MAX),
             strikes: RefCell::new(strikes),
             log: RefCell::default(),
@@ -60,6 +63,14 @@ impl Ground {
     /// A handle of the tested end's to what it writes itself, and never reads back (GEN-2).
     pub(crate) fn ours(&self, first: usize, len: usize) -> View<'_> {
         View { ground: self, first, len, rights: Rights::Store }
+    }
+
+    /// The construction of an end: nothing is counted, and nobody strikes.
+    pub(crate) fn setup<T>(&self, make: impl FnOnce() -> T) -> T {
+        self.setup.set(true);
+        let made = make();
+        self.setup.set(false);
+        made
     }
 
     /// One call of the tested end: its result, and its accesses, which are at most `most`.
@@ -142,7 +153,7 @@ impl Words for View<'_> {
 
     fn load(&self, index: usize, site: Site) -> u64 {
         let index = self.at(index);
-        if self.rights == Rights::All {
+        if self.rights == Rights::All || self.ground.setup.get() {
             return self.ground.peek(index);
         }
         assert!(self.rights == Rights::Load, "{site:?}: the end reads back what it wrote");
@@ -158,7 +169,7 @@ impl Words for View<'_> {
         if self.rights == Rights::All {
             let Some(left) = self.ground.life.get().checked_sub(1) else { return };
             self.ground.life.set(left);
-        } else {
+        } else if !self.ground.setup.get() {
             assert!(self.rights == Rights::Store, "{site:?}: the end writes what belongs to its peer");
             self.ground.count();
             self.ground.log.borrow_mut().push(Access::Store { index, value, site });

@@ -6,6 +6,7 @@
 //! | `ground` | memory that knows who may do what, and counts |
 //! | `story`, `noise` | histories, strikes, values |
 //! | `submitter`, `completer` | each end of a queue against the other |
+//! | `scribble` | all of them on mapped memory, while a second thread writes over what is the peer's |
 #![allow(missing_docs, reason = "a test")]
 
 mod area;
@@ -13,6 +14,7 @@ mod completer;
 mod ground;
 mod noise;
 mod raiser;
+mod ring;
 mod scribble;
 mod story;
 mod submitter;
