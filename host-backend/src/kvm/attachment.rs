@@ -11,6 +11,7 @@ use super::worker::Job;
 use super::{Control, Error, Exits, Flow, Interrupts, Line, Msi, Outcome, VmMemory};
 use crate::action::Action;
 use crate::domain::Domain;
+use crate::lifecycle::CrashRecord;
 
 /// Queue numbers are written here.
 pub const KICK_PORT: u16 = 0x0b00;
@@ -49,6 +50,12 @@ impl Handle {
     /// Ends the run.
     pub fn end(&self) {
         self.0.control.end(Outcome::Ended);
+    }
+
+    /// The last crash record, if the guest left one (LIFE-4); also after the run.
+    #[must_use]
+    pub fn crash_record(&self) -> Option<CrashRecord> {
+        self.0.lock().domain.crash_record().cloned()
     }
 
     /// Gives the guest console input; the number of bytes taken.

@@ -63,10 +63,14 @@ impl Interrupts {
     /// Sends `line`'s interrupts to `to` from now on; `None` drops them.
     pub fn route(&self, line: &Line, to: Option<Msi>) -> Result<(), Error> {
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        match to {
+        let before = match to {
             Some(msi) => routes.routed.insert(line.input, msi),
             None => routes.routed.remove(&line.input),
         };
+        // With a new table KVM waits for all who read the old one.
+        if before == to {
+            return Ok(());
+        }
         let entries: Vec<_> = routes.routed.iter().map(|(&input, &msi)| entry(input, msi)).collect();
         let table = KvmIrqRouting::from_entries(&entries)
             .map_err(|_| Error::BadConfig("more interrupt lines than KVM has routes"))?;

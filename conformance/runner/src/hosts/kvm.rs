@@ -38,7 +38,7 @@ pub fn host(_: Level, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
 mod machine {
     use super::Level;
     use crate::console;
-    use crate::hosts::{End, Event, Host, Image, Machine};
+    use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use std::io::{self, Write};
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -83,10 +83,13 @@ mod machine {
             })
             .map_err(|error| error.to_string())?;
             let handle = vmm.handle();
-            let image = Arc::clone(&self.image);
+            let (image, domain) = (Arc::clone(&self.image), handle.clone());
             let runner = thread::spawn(move || {
                 let result = vmm.run(&image, &command_line);
+                let held = domain.crash_record();
+                let crash = held.map(|record| Crash { code: record.code, text: record.text });
                 // Whoever listened may have gone.
+                let _ = sender.send(Event::Crash(crash));
                 let _ = sender.send(Event::Ended(end(result)));
             });
             Ok(Box::new(Running { handle, receiver, runner: Some(runner) }))
