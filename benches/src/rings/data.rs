@@ -155,6 +155,58 @@ impl<const N: usize, const W: usize> Channel<N> for ChannelAll<W> {
     }
 }
 
+/// The typed channel, slices of an eighth of the ring, or what is there or fits.
+pub struct ChannelSlices<const W: usize>;
+
+/// An end with private messages to copy from or to.
+pub struct Batched<T, const W: usize> {
+    end: T,
+    batch: Vec<[u64; W]>,
+}
+
+impl<const N: usize, const W: usize> Channel<N> for ChannelSlices<W> {
+    type Tx = Batched<Sender<W>, W>;
+    type Rx = Batched<Receiver<W>, W>;
+
+    fn make(slots: usize) -> (Self::Tx, Self::Rx) {
+        let (tx, rx) = typed(slots);
+        let batch = vec![[0; W]; slots / 8];
+        (Batched { end: tx, batch: batch.clone() }, Batched { end: rx, batch })
+    }
+
+    #[inline(always)]
+    fn send(tx: &mut Self::Tx, mut numbers: Range<u64>) {
+        let ring = &mut tx.end.ring;
+        while !numbers.is_empty() {
+            let mut count = 0;
+            // The places first: a number that finds none would be lost.
+            for (place, number) in tx.batch.iter_mut().zip(numbers.by_ref()) {
+                *place = std::array::from_fn(|word| number + word as u64);
+                count += 1;
+            }
+            let mut rest = &tx.batch[..count];
+            while !rest.is_empty() {
+                rest = &rest[retry(|| ring.push_slice(rest))..];
+            }
+        }
+        ring.flush().expect("an honest peer");
+    }
+
+    #[inline(always)]
+    fn receive(rx: &mut Self::Rx, count: u64) -> u64 {
+        let (mut message, mut sum, mut left) = (Message::<N>::new(), 0u64, count);
+        while left > 0 {
+            let taken = retry(|| rx.end.ring.pop_slice(&mut rx.batch));
+            for words in &rx.batch[..taken] {
+                put(&mut message, *words);
+                sum = sum.wrapping_add(message.sum());
+            }
+            left -= taken as u64;
+        }
+        sum
+    }
+}
+
 /// The stream, one record at a time, as bytes.
 pub struct StreamEach;
 

@@ -11,6 +11,8 @@ use super::sample::Variant;
 pub const BATCH: u64 = 32;
 /// The most requests under way where the ends are two threads.
 pub const DEPTH: u64 = 128;
+/// Pauses of an end that found nothing where many are under way: each look takes a line away from who is about to write it.
+const PAUSES: u32 = 8;
 /// Untimed requests before each sample: more than two laps of the largest ring.
 const WARM: u64 = 1024;
 
@@ -63,7 +65,7 @@ pub trait Queue {
                 }
             }
             if !Self::reap(driver) {
-                spin_loop();
+                rest();
                 continue;
             }
             taken += 1;
@@ -80,11 +82,16 @@ pub trait Queue {
         while served < count {
             let more = Self::serve(device, depth);
             if more == 0 {
-                spin_loop();
+                rest();
             }
             served += more;
         }
     }
+}
+
+#[inline(always)]
+fn rest() {
+    (0..PAUSES).for_each(|_| spin_loop());
 }
 
 /// What the sum over requests 0 to `count` has to be.

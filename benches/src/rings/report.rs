@@ -111,6 +111,7 @@ const fn ring_bytes(bytes: usize) -> usize {
 fn small<const N: usize, const W: usize>(all: &mut Vec<Variant>) {
     channel::<data::ChannelEach<W>, N>(all, "tenon channel, push/pop");
     channel::<data::ChannelAll<W>, N>(all, "tenon channel, batches");
+    channel::<data::ChannelSlices<W>, N>(all, "tenon channel, slices");
     channel::<data::StreamWords<W>, N>(all, "tenon stream, words");
     messages::<N>(all);
 }
