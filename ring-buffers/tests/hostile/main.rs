@@ -6,6 +6,8 @@
 //! | `ground` | memory that knows who may do what, and counts |
 //! | `story`, `noise` | histories, strikes, values |
 //! | `submitter`, `completer` | each end of a queue against the other |
+//! | `taker`, `raiser`, `area` | each end of an event ring against the other |
+//! | `ring` | each side of a data ring, of records and of messages, against the other |
 //! | `scribble` | all of them on mapped memory, while a second thread writes over what is the peer's |
 #![allow(missing_docs, reason = "a test")]
 

@@ -168,7 +168,14 @@ impl<'a> Story<'a> {
             }
             End::Messages(end) => {
                 let copy = |message: Message| got.push(masked(16, &message));
-                if drain { end.drain(most, copy) } else { end.pop().map(copy).map(|()| 1) }
+                if drain && most > 2 {
+                    let mut out = vec![[0; 2]; most];
+                    end.pop_slice(&mut out).inspect(|count| out[..*count].iter().copied().for_each(copy))
+                } else if drain {
+                    end.drain(most, copy)
+                } else {
+                    end.pop().map(copy).map(|()| 1)
+                }
             }
         });
         let whole = self.hear(&log, stood);

@@ -158,16 +158,17 @@ impl<'a> Story<'a> {
         self.compare(&done, units + skip, &words, |by| if by == 0 { 0 } else { all });
     }
 
-    fn push(&mut self, most: u32) {
+    fn push(&mut self, most: u32, slice: bool) {
         let End::Messages(end) = &mut self.end else { unreachable!() };
         let (at, stood, first) = (self.truth.at, self.truth.seen, u64::from(self.written));
         let message = |n: u64| [first + n, !(first + n)];
-        let mut left = (0..u64::from(most)).map(message);
+        let all: Vec<Message> = (0..u64::from(most)).map(message).collect();
         // Each message may be the last of a batch.
         let bound = PUBLISH + LOOK + LATCH + most as usize * (2 + PUBLISH);
         let (result, log) = self.ground.call(bound, || match most {
             1 => end.push(message(0)).map(|()| 1),
-            _ => end.push_all(&mut left),
+            _ if slice => end.push_slice(&all),
+            _ => end.push_all(&mut all.iter().copied()),
         });
         let done = self.hear(&log, stood);
         let sent = match result {
@@ -225,8 +226,8 @@ impl<'a> Story<'a> {
         let records = self.shape.message == 0;
         match step {
             b'w' | b'v' if records => self.write(step == b'v'),
-            b'w' => self.push(1),
-            b'v' => self.push(3),
+            b'w' => self.push(1, false),
+            b'v' => self.push(3, self.written.is_multiple_of(2)),
             b'f' => self.other(PUBLISH, |end| match end {
                 End::Records(end) => end.flush().map(|()| true),
                 End::Messages(end) => end.flush().map(|()| true),
