@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::process::{Command, Output};
+use tenon_conformance_runner::hosts;
 
 fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tenon-conformance")).args(args).output().expect("the runner runs")
@@ -100,7 +101,8 @@ fn a_broken_image_is_one_line_and_the_other_hosts_run() {
     assert_eq!((code, &*report, reason.lines().count()), (Some(2), "", 1), "{reason}");
     let (code, report, reason) = text(&["--filter", "discovery.limits", "--image", image]);
     assert_eq!((code, reason.lines().count()), (Some(2), 1), "{reason}");
-    assert_eq!(report.lines().filter(|line| line.contains("not run: ")).count(), 2, "{report}");
+    let booting = hosts::NAMES.iter().filter(|name| hosts::boots_images(name)).count();
+    assert_eq!(report.lines().filter(|line| line.contains("not run: ")).count(), booting, "{report}");
     assert!(report.ends_with("2 passed, 0 failed, 0 skipped\n"), "{report}");
 }
 
