@@ -8,6 +8,7 @@ pub mod event;
 pub mod lifecycle;
 pub mod region;
 pub mod session;
+pub mod stream;
 mod tools;
 pub mod vcpu;
 
@@ -55,4 +56,8 @@ pub const CHAPTERS: &[&[Case]] = &[
     lifecycle::crash::CASES,
     lifecycle::kept::CASES,
     lifecycle::ends::CASES,
+    stream::producer::CASES,
+    stream::consumer::CASES,
+    stream::wake::CASES,
+    stream::breach::CASES,
 ];
