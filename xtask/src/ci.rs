@@ -8,6 +8,7 @@ use std::time::Instant;
 use regex::Regex;
 
 use crate::failure::{Context, Failure};
+use crate::spec::header;
 use crate::{Outcome, project, vm};
 
 /// The images' workspace, apart because of its flags.
@@ -91,6 +92,9 @@ fn steps() -> Result<Vec<Step>, Failure> {
 
     steps.push(step("check-abi", chore(&["check-abi"])?));
     steps.push(step("spec", chore(&["spec", "--check"])?));
+    for look in header::looks(&project::root().join(header::PATH)) {
+        steps.push(Step { skip: look.missing, ..step(look.name, look.command) });
+    }
     // Runs all of the loom models, and what they are needed for.
     steps.push(step("mutate-orderings", chore(&["mutate-orderings"])?));
     steps.push(step("size", chore(&["size"])?));

@@ -3,7 +3,7 @@
 
 mod clauses;
 mod evidence;
-mod header;
+pub(crate) mod header;
 mod links;
 mod tables;
 

@@ -2,6 +2,7 @@
 //! The C header: the same description as the norm's tables, for implementations in other languages.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 use tenon_abi::layout::{Field, LAYOUT, NUMBERS, Struct};
@@ -13,8 +14,13 @@ use crate::project;
 /// Where the header stands.
 pub(crate) const PATH: &str = "bindings/c/tenon.h";
 
-/// The languages that it has to be clean in: compiler, its language, its dialect.
-const COMPILERS: [(&str, &str, &str); 2] = [("cc", "c", "-std=c11"), ("c++", "c++", "-std=c++17")];
+/// The languages that it has to be clean in: a step's name, the compiler, its language, its dialect.
+const LANGUAGES: [(&str, &str, &str, &str); 2] =
+    [("header-c", "cc", "c", "-std=c11"), ("header-cxx", "c++", "c++", "-std=c++17")];
+
+/// Nothing but the header itself, and every warning an error.
+const STRICT: [&str; 7] =
+    ["-ffreestanding", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x"];
 
 const HEAD: &str = "\
 // SPDX-License-Identifier: MIT OR Apache-2.0
@@ -100,7 +106,7 @@ fn literal(value: u64, wide: bool) -> String {
 }
 
 fn number(text: &mut String, name: &str, value: String, doc: &str, clause: &str) {
-    let _ = writeln!(text, "#define TENON_{name} {value} // {} [{clause}]", doc);
+    let _ = writeln!(text, "#define TENON_{name} {value} // {doc} [{clause}]");
 }
 
 fn structure(text: &mut String, item: &Struct) {
@@ -147,47 +153,45 @@ fn words(name: &str) -> String {
     words
 }
 
+/// A compiler's look at the header.
+pub(crate) struct Look {
+    pub(crate) name: &'static str,
+    pub(crate) command: Command,
+    /// Why it cannot be taken on this machine.
+    pub(crate) missing: Option<String>,
+}
+
+/// One look for each language.
+pub(crate) fn looks(file: &Path) -> [Look; 2] {
+    LANGUAGES.map(|(name, compiler, language, dialect)| {
+        let mut command = Command::new(compiler);
+        command.arg(dialect).args(STRICT).arg(language).arg(file);
+        let missing = project::find_program(compiler).is_none().then(|| format!("there is no {compiler}"));
+        Look { name, command, missing }
+    })
+}
+
 /// What is wrong with the header as it stands, and what could not be looked at, with the reason.
 pub(crate) fn check(found: Option<&str>) -> Result<(Vec<String>, Vec<String>), Failure> {
     if found != Some(text().as_str()) {
         return Ok((vec![format!("{PATH} is missing or stale: cargo xtask spec --write")], Vec::new()));
     }
     let (mut problems, mut skipped) = (Vec::new(), Vec::new());
-    for (compiler, language, dialect) in COMPILERS {
-        if project::find_program(compiler).is_none() {
-            skipped.push(format!("{PATH} as {language}: there is no {compiler}"));
-            continue;
-        }
-        let file = project::root().join(PATH);
-        if let Err(error) = compile(compiler, language, dialect, &file)? {
-            problems.push(format!("{PATH} as {language}: {error}"));
+    for look in looks(&project::root().join(PATH)) {
+        match &look.missing {
+            Some(reason) => skipped.push(format!("{}: {reason}", look.name)),
+            None => problems.extend(complaint(look)?.map(|first| format!("{PATH}: {first}"))),
         }
     }
     Ok((problems, skipped))
 }
 
-/// The first complaint of a compiler about a file, if it has one.
-fn compile(
-    compiler: &str,
-    language: &str,
-    dialect: &str,
-    file: &std::path::Path,
-) -> Result<Result<(), String>, Failure> {
-    const STRICT: [&str; 7] =
-        ["-ffreestanding", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x"];
-    let output = Command::new(compiler)
-        .arg(dialect)
-        .args(STRICT)
-        .arg(language)
-        .arg(file)
-        .output()
-        .context(compiler)?;
-    if output.status.success() {
-        return Ok(Ok(()));
-    }
+/// The first complaint of a compiler, if it has one.
+fn complaint(mut look: Look) -> Result<Option<String>, Failure> {
+    let output = look.command.output().context(look.name)?;
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     let first = complaints.lines().find(|line| line.contains("error")).unwrap_or("it does not compile");
-    Ok(Err(first.to_owned()))
+    Ok((!output.status.success()).then(|| first.to_owned()))
 }
 
 #[cfg(test)]
@@ -229,15 +233,14 @@ mod tests {
     fn a_wrong_offset_does_not_compile() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("tenon.h");
-        for (compiler, language, dialect) in COMPILERS {
-            if project::find_program(compiler).is_none() {
-                continue;
-            }
-            fs::write(&file, text()).expect("a file");
-            assert_eq!(compile(compiler, language, dialect, &file).expect("it starts"), Ok(()));
-            fs::write(&file, text().replacen("uint32_t count;", "uint64_t count;", 1)).expect("a file");
-            let complaint = compile(compiler, language, dialect, &file).expect("it starts");
-            assert!(complaint.is_err_and(|text| text.contains("tenon_submission")));
+        let complaints = |text: String| {
+            fs::write(&file, text).expect("a file");
+            let looks = looks(&file).into_iter().filter(|look| look.missing.is_none());
+            looks.map(|look| complaint(look).expect("it starts")).collect::<Vec<_>>()
+        };
+        assert!(complaints(text()).iter().all(Option::is_none));
+        for complaint in complaints(text().replacen("uint32_t count;", "uint64_t count;", 1)) {
+            assert!(complaint.is_some_and(|text| text.contains("tenon_submission")));
         }
     }
 }
