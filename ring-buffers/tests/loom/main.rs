@@ -108,7 +108,7 @@ models! {
         gate_leave: GateLeave,
         gate_again: GateAgain,
     }
-    channel_2_slots(weak) { channel::exchange(weak, 2, size(4, 5), size(4, 6)) } sees {
+    channel_2_slots(weak) { channel::exchange(weak, 2, size(4, 5), size(4, 5)) } sees {
         produced_publish: ProducedPublish,
         produced_take: ProducedTake,
         consumed_publish: ConsumedPublish,

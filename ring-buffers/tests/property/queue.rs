@@ -14,6 +14,7 @@ use tenon_rings::{Completer, Error, Submitter, Ticket, Words};
 enum Step {
     Submit([u64; 6]),
     Poll(usize),
+    Claim(usize),
     Abandon(usize),
     Reap,
     Fetch,
@@ -29,6 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => any::<[u64; 6]>().prop_map(Step::Submit),
         3 => any::<usize>().prop_map(Step::Poll),
+        1 => any::<usize>().prop_map(Step::Claim),
         1 => any::<usize>().prop_map(Step::Abandon),
         1 => Just(Step::Reap),
         3 => Just(Step::Fetch),
@@ -215,6 +217,20 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                     }
                 }
             }
+            Step::Claim(n) if !tickets.is_empty() => {
+                let (ticket, call) = tickets.swap_remove(n % tickets.len());
+                match (submitter.claim(ticket), reference.fates[call]) {
+                    (Ok(outcome), Fate::Arrived(expected)) => {
+                        assert_eq!(outcome, expected);
+                        reference.fates[call] = Fate::Over;
+                    }
+                    (Err(ticket), fate) => {
+                        assert_eq!(fate, Fate::Waited, "it is in the table");
+                        tickets.push((ticket, call));
+                    }
+                    (Ok(_), fate) => panic!("{fate:?}: a result from nowhere"),
+                }
+            }
             Step::Abandon(n) if !tickets.is_empty() => {
                 let (ticket, call) = tickets.swap_remove(n % tickets.len());
                 submitter.abandon(ticket);
@@ -315,7 +331,7 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                 assert_eq!(given_up, !patient, "its patience decides, and nothing else");
             }
             Step::Complete(n, status, value) => reference.complete(&mut completer, n, status, value),
-            Step::Poll(_) | Step::Abandon(_) => {}
+            Step::Poll(_) | Step::Claim(_) | Step::Abandon(_) => {}
         }
         let abandoned = reference.fates.iter().filter(|fate| **fate == Fate::Abandoned).count();
         assert_eq!(submitter.in_flight(), reference.unfinished());
