@@ -29,6 +29,8 @@ pub const INLINE_MAX: usize = 48;
 pub const DEFAULT_DEPTH: u32 = 64;
 /// The largest depth that exists (CALL-1).
 pub const MAX_DEPTH: u32 = 4096;
+/// Added to the position in a `KICK_WANTED` that counts: its high half is one (CALL-25).
+pub const KICK_AT: u64 = 1 << 32;
 
 /// `args` hold the payload itself: `count` bytes (CALL-10).
 pub const FLAG_INLINE: u32 = 1 << 0;

@@ -24,6 +24,7 @@ offsets! {
         0x008 EMERGENCY_STATE, "CALL-15", "U64: state word of the emergency lane";
         0x010 EVENT_STATE0, "EVT-20", "U64: state word of event ring 0";
         0x018 EVENT_STATE1, "EVT-20", "U64: state word of event ring 1";
+        0x020 KICK_WANTED, "CALL-25", "U64: low half: call position from which a kick is wanted; high half: 1 if that counts, 0 if every kick is wanted";
         0x040 EMERGENCY, "CALL-23", "Completion: the slot of the emergency lane";
         0x080 COMPLETIONS, "CALL-1", "Completion[depth], then the entries of event ring 0, then those of ring 1";
     }

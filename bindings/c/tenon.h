@@ -141,6 +141,7 @@ extern "C" {
 #define TENON_HOST_AREA_EMERGENCY_STATE 0x8u // U64: state word of the emergency lane [CALL-15]
 #define TENON_HOST_AREA_EVENT_STATE0 0x10u // U64: state word of event ring 0 [EVT-20]
 #define TENON_HOST_AREA_EVENT_STATE1 0x18u // U64: state word of event ring 1 [EVT-20]
+#define TENON_HOST_AREA_KICK_WANTED 0x20u // U64: low half: call position from which a kick is wanted; high half: 1 if that counts, 0 if every kick is wanted [CALL-25]
 #define TENON_HOST_AREA_EMERGENCY 0x40u // Completion: the slot of the emergency lane [CALL-23]
 #define TENON_HOST_AREA_COMPLETIONS 0x80u // Completion[depth], then the entries of event ring 0, then those of ring 1 [CALL-1]
 

@@ -49,9 +49,12 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     ///
     /// [`Error::Full`], [`Error::Busy`], [`Error::Corrupt`].
     pub fn request(&self, submission: Submission) -> Result<Request<'_, '_, P, D>, Error> {
-        let ticket = self.with_calls(|calls| Ok(calls.submit(submission)?))?;
-        self.platform.conduit().kick(call_queue(self.number));
-        Ok(Request { vcpu: self, ticket: Some(ticket) })
+        let (ticket, kick) = self.with_calls(|calls| Ok((calls.submit(submission)?, calls.wants_kick())))?;
+        let request = Request { vcpu: self, ticket: Some(ticket) };
+        if kick {
+            self.platform.conduit().kick(call_queue(self.number));
+        }
+        Ok(request)
     }
 
     /// A batch: many submissions, one kick (CALL-14).
@@ -273,15 +276,15 @@ impl<P: Platform, const D: usize, const N: usize> Batch<'_, '_, P, D, N> {
     /// [`Error::Pending`], [`Error::Busy`], [`Error::Corrupt`]: what was not taken by then is given up.
     #[inline]
     pub fn commit(mut self) -> Result<[Result<u64, Status>; N], Error> {
-        self.vcpu.platform.conduit().kick(call_queue(self.vcpu.number));
         let mut results = [Err(Status::INDETERMINATE); N];
-        let token = self.vcpu.platform.enter();
-        let outcome = match self.vcpu.calls.try_borrow_mut() {
-            Ok(mut calls) => collect(self.vcpu.platform, &mut calls, &mut self.tickets, &mut results),
-            Err(_) => Err(Error::Busy),
-        };
-        self.vcpu.platform.leave(token);
-        outcome.map(|()| results)
+        let vcpu = self.vcpu;
+        vcpu.with_calls(|calls| {
+            if calls.wants_kick() {
+                vcpu.platform.conduit().kick(call_queue(vcpu.number));
+            }
+            collect(vcpu.platform, calls, &mut self.tickets, &mut results)
+        })?;
+        Ok(results)
     }
 }
 

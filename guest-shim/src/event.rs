@@ -8,6 +8,7 @@ use tenon_abi::Op;
 use tenon_abi::event::HINTED_PORTS;
 use tenon_abi::vcpu::Sizes;
 pub use tenon_rings::event::Gate;
+use tenon_rings::event::Ring;
 use tenon_rings::{Mapping, Taker, Words};
 
 /// Events taken under one guard.
@@ -37,11 +38,12 @@ impl Events {
             let first = usize::try_from(sizes.ring_offset(class) / 8).map_err(|_| Error::BadMemory)?;
             let len = usize::try_from(size).map_err(|_| Error::BadMemory)?;
             let entries = host.slice(first, len).ok_or(Error::BadMemory)?;
-            Taker::new(guest, entries, class, seed, size, max_ports).map_err(Error::from)
+            Ring::new(guest, entries, class, seed, size).map_err(Error::from)
         };
         let [ordinary, urgent] = sizes.events;
+        let (mut urgent, mut ordinary) = (ring(1, urgent)?, ring(0, ordinary)?);
         Ok(Self {
-            rings: [ring(1, urgent)?, ring(0, ordinary)?],
+            rings: [urgent.taker(max_ports)?, ordinary.taker(max_ports)?],
             masked: [0; MASK_WORDS],
             remembered: [0; MASK_WORDS],
         })

@@ -10,6 +10,7 @@ use core::cell::RefCell;
 use tenon_abi::discovery::Session;
 use tenon_abi::vcpu::{Sizes, emergency_queue, guest, host};
 use tenon_abi::{Op, Submission};
+use tenon_rings::call::{Parts, Queue};
 use tenon_rings::{Mapping, Site, Submitter, Words};
 
 /// A bound vCPU: its call queue, emergency lane and event rings. `D` is the queue's depth.
@@ -23,14 +24,10 @@ pub struct Vcpu<'p, P, const D: usize = 64> {
     pub(crate) calls: RefCell<Submitter<Mapping, D>>,
     pub(crate) emergency: RefCell<Submitter<Mapping, 1>>,
     pub(crate) events: RefCell<Events>,
-    pub(crate) guest: Mapping,
     pub(crate) host: Mapping,
     /// The record's session word, and what it was when this vCPU was bound.
     session: (Mapping, Session),
 }
-
-/// Half the circle of positions: "not for a long while".
-const FAR: u32 = u32::MAX >> 1;
 
 impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     pub(crate) fn new(
@@ -47,24 +44,29 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
             words.slice(first, usize::try_from(len / 8).ok()?)
         };
         let depth = u64::from(sizes.depth);
-        let submissions = part(&guest, guest::SUBMISSIONS, depth.wrapping_mul(64)).ok_or(Error::BadMemory)?;
-        let completions = part(&host, host::COMPLETIONS, depth.wrapping_mul(16)).ok_or(Error::BadMemory)?;
+        let calls = Parts {
+            submissions: part(&guest, guest::SUBMISSIONS, depth.wrapping_mul(64)).ok_or(Error::BadMemory)?,
+            completions: part(&host, host::COMPLETIONS, depth.wrapping_mul(16)).ok_or(Error::BadMemory)?,
+            armed: part(&guest, guest::COMPLETIONS_ARMED, 8).ok_or(Error::BadMemory)?,
+            kick: part(&host, host::KICK_WANTED, 8).ok_or(Error::BadMemory)?,
+        };
         let slot = part(&guest, guest::EMERGENCY, 64).ok_or(Error::BadMemory)?;
         let answer = part(&host, host::EMERGENCY, 16).ok_or(Error::BadMemory)?;
+        let mut calls = Queue::new(calls, seed, sizes.depth)?;
+        let mut emergency = Queue::new(Parts::bare(slot, answer)?, seed, 1)?;
         // First what is made elsewhere: the rest is then made where it stays.
         let events = Events::new(guest, host, sizes, seed, max_ports)?;
         let this = Self {
             platform,
             number,
-            calls: RefCell::new(Submitter::new(submissions, completions, seed)?),
-            emergency: RefCell::new(Submitter::new(slot, answer, seed)?),
+            calls: RefCell::new(calls.submitter()?),
+            emergency: RefCell::new(emergency.submitter()?),
             events: RefCell::new(events),
-            guest,
             host,
             session,
         };
         // Calls are waited for in memory: no upcall for completions until somebody asks (CALL-16).
-        this.arm_completions_at(FAR);
+        this.calls.borrow_mut().disarm();
         Ok(this)
     }
 
@@ -118,9 +120,7 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
             if let Some(corrupt) = calls.corrupt() {
                 return Err(Error::Corrupt(corrupt));
             }
-            self.arm_completions_at(calls.reaped());
-            self.guest.fence(Site::ArmFence);
-            Ok(!calls.is_ready())
+            Ok(calls.arm())
         })
     }
 
@@ -161,10 +161,5 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
             lane.abandon(ticket);
         }
         Err(Error::Pending)
-    }
-
-    fn arm_completions_at(&self, position: u32) {
-        let index = usize::try_from(guest::COMPLETIONS_ARMED / 8).unwrap_or(usize::MAX);
-        self.guest.store(index, u64::from(position), Site::ArmedPublish);
     }
 }

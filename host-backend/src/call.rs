@@ -8,10 +8,9 @@ use crate::region::Range;
 use alloc::vec;
 use alloc::vec::Vec;
 use tenon_abi::call::{FLAG_INLINE, INLINE_MAX, unpack};
-use tenon_abi::vcpu::guest;
 use tenon_abi::{Features, Op, Status, Submission};
 use tenon_rings::call::Fetched;
-use tenon_rings::{Error, Site, Words};
+use tenon_rings::{Completer, Error, Site, Words};
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,19 +201,21 @@ impl<M: Memory> Domain<M> {
             return;
         }
         let Some(areas) = self.areas_mut(vcpu) else { return };
-        let completed = areas.call.state().completed;
-        let armed = usize::try_from(guest::COMPLETIONS_ARMED / 8).unwrap_or(0);
-        match areas.arm.owed(&areas.guest, armed, completed) {
+        match areas.call.owes_upcall() {
             Ok(true) => self.owe(vcpu),
-            Ok(false) => {}
-            Err(Error::Corrupt(corrupt)) => {
-                areas.call.latch_corrupt(corrupt);
-                // What was latched first stands (CALL-15).
-                let latched = areas.call.state().corrupt.unwrap_or(corrupt);
-                self.show_state(vcpu, lane, latched.to_word());
-            }
-            Err(_) => {}
+            Err(Error::Corrupt(corrupt)) => self.show_state(vcpu, lane, corrupt.to_word()),
+            Ok(false) | Err(_) => {}
         }
+    }
+
+    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and looks once more. `false`: something
+    /// came meanwhile, serve first. `true`: stop looking until the doorbell rings (CALL-26).
+    ///
+    /// Until this is called for the first time a guest rings for each of its batches; from then on only when it is called for, and after a restore every
+    /// queue is to be served once without being rung for. The emergency lane is always rung for.
+    pub fn rest(&mut self, queue: u32) -> bool {
+        let (vcpu, lane) = Lane::of(queue);
+        lane == Lane::Emergency || self.lane(vcpu, lane).is_none_or(Completer::rest)
     }
 
     fn show_state(&mut self, vcpu: u32, lane: Lane, word: u64) {

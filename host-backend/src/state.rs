@@ -18,9 +18,9 @@ use crate::vcpu::{Areas, Place, Positions};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::Reason;
-use tenon_rings::Corrupt;
 use tenon_rings::call::CompleterState;
-use tenon_rings::event::{Arm, RaiserState};
+use tenon_rings::event::RaiserState;
+use tenon_rings::{Arm, Corrupt};
 
 /// A domain's private state. Together with the guest's memory and the window it is all there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +172,6 @@ impl<M: Memory> Domain<M> {
             call: restore_queue(&saved.call)?,
             emergency: restore_queue(&saved.emergency)?,
             rings: [restore_ring(ring0), restore_ring(ring1)],
-            arm: Arm::default(),
         };
         Areas::lay_out(place, guest, host, self.state.seed, positions)
             .ok_or(Error::BadState("an area is too small"))
@@ -195,6 +194,7 @@ fn restore_queue(saved: &SavedQueue) -> Result<CompleterState, Error> {
         fetched: saved.fetched,
         completed: saved.completed,
         in_flight,
+        arm: Arm::default(),
         corrupt: saved.corrupt.map(corrupt),
     })
 }

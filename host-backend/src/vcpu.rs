@@ -7,8 +7,8 @@ use crate::domain::Domain;
 use crate::memory::Memory;
 use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_abi::{Status, Submission};
-use tenon_rings::call::CompleterState;
-use tenon_rings::event::{Arm, RaiserState};
+use tenon_rings::call::{CompleterState, Parts, Queue};
+use tenon_rings::event::{RaiserState, Ring};
 use tenon_rings::{Completer, Raiser, Words};
 
 /// One vCPU as the host sees it.
@@ -60,30 +60,22 @@ pub(crate) struct Positions {
     pub(crate) call: CompleterState,
     pub(crate) emergency: CompleterState,
     pub(crate) rings: [RaiserState; 2],
-    pub(crate) arm: Arm,
 }
 
 impl Default for Positions {
     fn default() -> Self {
-        let fresh = CompleterState { fetched: 0, completed: 0, in_flight: [0; 64], corrupt: None };
-        Self {
-            call: fresh,
-            emergency: fresh,
-            rings: [RaiserState::default(), RaiserState::default()],
-            arm: Arm::default(),
-        }
+        let fresh = CompleterState::at(0);
+        Self { call: fresh, emergency: fresh, rings: [RaiserState::default(), RaiserState::default()] }
     }
 }
 
 /// A bound vCPU's areas and rings.
 pub(crate) struct Areas<W> {
     pub(crate) place: Place,
-    pub(crate) guest: W,
     pub(crate) host: W,
     pub(crate) call: Completer<W>,
     pub(crate) emergency: Completer<W>,
     pub(crate) rings: [Raiser<W>; 2],
-    pub(crate) arm: Arm,
 }
 
 impl<W: Words> Areas<W> {
@@ -94,30 +86,28 @@ impl<W: Words> Areas<W> {
             words.slice(usize::try_from(offset / 8).ok()?, usize::try_from(len / 8).ok()?)
         };
         let depth = u64::from(sizes.depth);
-        let call = Completer::resume(
-            part(&guest, guest::SUBMISSIONS, depth.checked_mul(64)?)?,
-            part(&host, host::COMPLETIONS, depth.checked_mul(16)?)?,
-            seed,
-            sizes.depth,
-            positions.call,
-        )
-        .ok()?;
-        let emergency = Completer::resume(
-            part(&guest, guest::EMERGENCY, 64)?,
-            part(&host, host::EMERGENCY, 16)?,
-            seed,
-            1,
-            positions.emergency,
-        )
-        .ok()?;
+        let parts = Parts {
+            submissions: part(&guest, guest::SUBMISSIONS, depth.checked_mul(64)?)?,
+            completions: part(&host, host::COMPLETIONS, depth.checked_mul(16)?)?,
+            armed: part(&guest, guest::COMPLETIONS_ARMED, 8)?,
+            kick: part(&host, host::KICK_WANTED, 8)?,
+        };
+        let call =
+            Queue::new(parts, seed, sizes.depth).and_then(|mut queue| queue.completer_at(positions.call));
+        let parts =
+            Parts::bare(part(&guest, guest::EMERGENCY, 64)?, part(&host, host::EMERGENCY, 16)?).ok()?;
+        let emergency =
+            Queue::new(parts, seed, 1).and_then(|mut lane| lane.completer_at(positions.emergency));
         let [first, second] = sizes.events;
         let ring = |class: u32, size: u32, state: RaiserState| {
             let entries = part(&host, sizes.ring_offset(class), u64::from(size).checked_mul(8)?)?;
-            Raiser::new(guest.clone(), entries, class, seed, size, state).ok()
+            Ring::new(guest.clone(), entries, class, seed, size)
+                .and_then(|mut ring| ring.raiser_at(state))
+                .ok()
         };
         let [state0, state1] = positions.rings;
         let rings = [ring(0, first, state0)?, ring(1, second, state1)?];
-        Some(Self { place, guest, host, call, emergency, rings, arm: positions.arm })
+        Some(Self { place, host, call: call.ok()?, emergency: emergency.ok()?, rings })
     }
 }
 

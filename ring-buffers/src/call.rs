@@ -3,15 +3,14 @@
 
 mod completer;
 mod exchange;
+mod queue;
 mod submitter;
 
 pub use completer::{Completer, CompleterState, Fetched, Run};
+pub use queue::{Parts, Queue};
 pub use submitter::{Outcome, Submitter, Ticket};
 
-use crate::error::Error;
 use crate::order::Site;
-use crate::words::Words;
-use tenon_abi::call::{COMPLETION_WORDS, MAX_DEPTH, SUBMISSION_WORDS};
 
 /// A submission's words, and a completion's, as they are stored.
 const SUBMISSION_PUBLISH: [Site; 2] = [Site::SubmissionBody, Site::SubmissionPublish];
@@ -19,16 +18,6 @@ const COMPLETION_PUBLISH: [Site; 2] = [Site::CompletionBody, Site::CompletionPub
 /// The same as they are loaded.
 const SUBMISSION_TAKE: [Site; 2] = [Site::SubmissionBody, Site::SubmissionTake];
 const COMPLETION_TAKE: [Site; 2] = [Site::CompletionBody, Site::CompletionTake];
-
-/// Checks that both parts hold `depth` slots (CALL-1).
-fn check_sizes<W: Words>(submissions: &W, completions: &W, depth: u32) -> Result<(), Error> {
-    let slots = usize::try_from(depth).map_err(|_| Error::BadSize)?;
-    let fits = depth.is_power_of_two()
-        && depth <= MAX_DEPTH
-        && slots.checked_mul(SUBMISSION_WORDS).is_some_and(|words| words <= submissions.len())
-        && slots.checked_mul(COMPLETION_WORDS).is_some_and(|words| words <= completions.len());
-    if fits { Ok(()) } else { Err(Error::BadSize) }
-}
 
 /// Index of the first word of the slot of `position` (CALL-1).
 #[inline(always)]

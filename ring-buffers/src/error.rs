@@ -36,6 +36,8 @@ pub enum Error {
     TooLong,
     /// The memory is too small, or a size is not a power of two in its range.
     BadSize,
+    /// This end of the ring was given out before.
+    Taken,
 }
 
 impl fmt::Display for Error {
@@ -46,6 +48,7 @@ impl fmt::Display for Error {
             Self::Corrupt(_) => f.write_str("the peer broke the protocol"),
             Self::TooLong => f.write_str("longer than a record of this ring can be"),
             Self::BadSize => f.write_str("the memory is too small or a size is not a power of two in range"),
+            Self::Taken => f.write_str("this end of the ring was given out before"),
         }
     }
 }

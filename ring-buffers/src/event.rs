@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The event ring: entries one way; `taken`, armed positions and mask hints the other (EVT-7 to EVT-15).
 
-mod arm;
 mod gate;
 mod raiser;
+mod ring;
 mod taker;
 
-pub use arm::Arm;
 pub use gate::{Count, Gate, run_alone};
 pub use raiser::{Raised, Raiser, RaiserState};
+pub use ring::Ring;
 pub use taker::Taker;
 
-use crate::error::Error;
-use crate::words::Words;
-use tenon_abi::event::MAX_ENTRIES;
 use tenon_abi::vcpu::guest;
 
 /// Words of the guest-written area that an event ring uses.
@@ -41,14 +38,6 @@ impl Places {
             Self { taken: word(guest::TAKEN1), armed: word(guest::ARMED1) }
         }
     }
-}
-
-/// Checks that the entries and the control words are there (EVT-2).
-fn check_sizes<W: Words>(guest: &W, entries: &W, size: u32) -> Result<(), Error> {
-    let len = usize::try_from(size).map_err(|_| Error::BadSize)?;
-    let fits =
-        size.is_power_of_two() && size <= MAX_ENTRIES && len <= entries.len() && GUEST_WORDS <= guest.len();
-    if fits { Ok(()) } else { Err(Error::BadSize) }
 }
 
 /// Index of the entry of a position.

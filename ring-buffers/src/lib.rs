@@ -26,14 +26,17 @@
     clippy::panic
 )]
 
+mod arm;
 pub mod call;
 mod error;
 pub mod event;
 pub mod mapping;
 pub mod order;
+mod role;
 pub mod stream;
 pub mod words;
 
+pub use arm::Arm;
 pub use call::{Completer, Submitter, Ticket};
 pub use error::{Corrupt, Error};
 pub use event::{Raised, Raiser, Taker};

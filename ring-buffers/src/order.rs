@@ -98,6 +98,14 @@ sites! {
     WakeFence: Fence, SeqCst;
     /// An armed position (EVT-12, CALL-16, STR-11).
     ArmedRead: Load, Relaxed;
+    /// The position from which a kick is wanted (CALL-26).
+    KickPublish: Store, Relaxed;
+    /// Between storing that position and looking at the next submission (CALL-26).
+    RestFence: Fence, SeqCst;
+    /// Between publishing submissions and reading that position (CALL-26).
+    KickFence: Fence, SeqCst;
+    /// The position from which a kick is wanted (CALL-26).
+    KickRead: Load, Relaxed;
     /// A mask hint (EVT-15).
     HintPublish: Store, Relaxed;
     /// Between clearing a mask hint and looking at the port's state (EVT-15).

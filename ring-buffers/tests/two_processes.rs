@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "each process says which side of a data ring is its own")]
 
+mod ends;
 #[path = "../examples/two_processes/memfd.rs"]
 mod memfd;
 
@@ -14,8 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{sleep, yield_now};
 use std::time::{Duration, Instant};
 use tenon_abi::{Op, Status, Submission};
-use tenon_rings::event::RaiserState;
-use tenon_rings::{Completer, Error, Mapping, Raiser, RingMemory, Site, Submitter, Taker, Words};
+use tenon_rings::{Error, Mapping, RingMemory, Site, Words};
 
 /// Set in the child.
 const CHILD: &str = "TENON_TWO_PROCESSES";
@@ -109,8 +109,8 @@ fn talk(memory: Mapping, side: usize) {
         (part(memory, first, 8 * DEPTH), part(memory, first + 8 * DEPTH, 2 * DEPTH))
     };
     let ((ours, results), (theirs, answers)) = (parts(side), parts(1 - side));
-    let mut submitter = Submitter::<_, DEPTH>::new(ours, results, SEED).unwrap();
-    let mut completer = Completer::new(theirs, answers, SEED, DEPTH as u32).unwrap();
+    let mut submitter = ends::submitter::<_, DEPTH>(ours, results, SEED, 0);
+    let mut completer = ends::completer(theirs, answers, SEED, DEPTH as u32, 0);
     let (mut tickets, mut held) = (VecDeque::new(), Vec::new());
     let (mut sent, mut done, mut served) = (0, 0, 0);
     let talked = patiently(LIMIT, "answers to all calls", || {
@@ -182,7 +182,7 @@ fn event_parts(memory: Mapping) -> [Mapping; 4] {
 /// Changes what the ports announce, raises them, and waits until the other process has seen the last of each. It is never told but by the ring.
 fn raise(memory: &Memory, other: &mut Other) {
     let [guest, entries, announced, seen] = event_parts(memory.mapping());
-    let mut raiser = Raiser::new(guest, entries, 0, SEED, 8, RaiserState::default()).unwrap();
+    let mut raiser = ends::raiser(guest, entries, 0, SEED, 0);
     let mut last = [None; PORTS as usize];
     (0..PORTS).for_each(|_| raiser.reserve().unwrap());
     for change in 1..=CHANGES {
@@ -199,7 +199,7 @@ fn raise(memory: &Memory, other: &mut Other) {
 
 fn look(memory: Mapping) {
     let [guest, entries, announced, seen] = event_parts(memory);
-    let mut taker = Taker::new(guest, entries, 0, SEED, 8, PORTS).unwrap();
+    let mut taker = ends::taker(guest, entries, 0, SEED, PORTS, 0);
     let (mut values, mut ports) = ([0; PORTS as usize], [0; 3]);
     let all = patiently(LIMIT, "events", || {
         let count = taker.take(&mut ports).expect("an honest peer");
@@ -309,7 +309,7 @@ const ANSWERED: usize = 3;
 fn serve_a_few(memory: Mapping) {
     let seed = memory.load(SESSION, Site::ControlTake) as u32;
     let (submissions, completions) = (part(memory, 0, 8 * DEPTH), part(memory, PAGE, 2 * DEPTH));
-    let mut completer = Completer::new(submissions, completions, seed, DEPTH as u32).unwrap();
+    let mut completer = ends::completer(submissions, completions, seed, DEPTH as u32, 0);
     for _ in 0..ANSWERED {
         let fetched = patiently(LIMIT, "calls", || completer.fetch().ok()).unwrap();
         assert!(completer.complete(fetched.id, Status::OK, answer(&fetched.submission)));
@@ -334,7 +334,7 @@ fn outlive(memory: &Memory, other: &mut Other) {
             *other = Other::start("a_dead_peer_is_survived", memory);
         }
         let (submissions, completions) = (part(mapping, 0, 8 * DEPTH), part(mapping, PAGE, 2 * DEPTH));
-        let mut submitter = Submitter::<_, DEPTH>::new(submissions, completions, seed).unwrap();
+        let mut submitter = ends::submitter::<_, DEPTH>(submissions, completions, seed, 0);
         let mut missing = 0;
         for number in 0..ANSWERED as u64 + 2 {
             let mut ticket = Some(submitter.submit(request(0, number)).unwrap());

@@ -2,8 +2,8 @@
 //! Events in one thread: the state that is announced is written, its port raised, the event taken, which acknowledges it, and the state looked at.
 
 use tenon_abi::vcpu::guest;
-use tenon_rings::event::RaiserState;
-use tenon_rings::{Raised, Raiser, Taker};
+use tenon_rings::Raised;
+use tenon_rings::event::Ring;
 
 use super::memory::Pages;
 use super::pair::alone;
@@ -22,12 +22,11 @@ pub fn events(group: &str, name: &'static str, ports: u32) -> Variant {
         let rounds = count.div_ceil(u64::from(BUSY));
         let entries = ENTRIES.max(ports) as usize * 8;
         let pages = Pages::new(GUEST_AREA + entries);
-        let guest = || pages.mapping(0, GUEST_AREA);
-        let ring = || pages.mapping(GUEST_AREA, entries);
         let size = ENTRIES.max(ports);
-        let mut raiser =
-            Raiser::new(guest(), ring(), 0, 0, size, RaiserState::default()).expect("room for the ring");
-        let mut taker = Taker::new(guest(), ring(), 0, 0, size, ports).expect("room for the ring");
+        let (guest, ring) = (pages.mapping(0, GUEST_AREA), pages.mapping(GUEST_AREA, entries));
+        let mut ring = Ring::new(guest, ring, 0, 0, size).expect("room for the ring");
+        let mut raiser = ring.raiser().expect("nobody has it");
+        let mut taker = ring.taker(ports).expect("nobody has it");
         (0..ports).for_each(|_| raiser.reserve().expect("an entry for each port"));
         // Where each port's last entry lies, and the state that the port announces.
         let mut last = vec![None; ports as usize];

@@ -7,6 +7,7 @@ use std::hint::spin_loop;
 use std::sync::Arc;
 
 use tenon_abi::{Op, Status, Submission};
+use tenon_rings::call::Parts;
 use tenon_rings::{Completer, Mapping, Submitter, Ticket};
 
 use super::memory::Pages;
@@ -32,11 +33,11 @@ pub struct Device {
 
 fn make() -> (Driver, Device) {
     let pages = Pages::new(SUBMISSIONS + D * 16);
-    let parts = || (pages.mapping(0, SUBMISSIONS), pages.mapping(SUBMISSIONS, D * 16));
-    let (submissions, completions) = parts();
-    let submitter = Submitter::new(submissions, completions, 0).expect("room for the ring");
-    let (submissions, completions) = parts();
-    let completer = Completer::new(submissions, completions, 0, DEPTH as u32).expect("room for the ring");
+    let parts = Parts::bare(pages.mapping(0, SUBMISSIONS), pages.mapping(SUBMISSIONS, D * 16));
+    let queue = parts.and_then(|parts| tenon_rings::call::Queue::new(parts, 0, DEPTH as u32));
+    let mut queue = queue.expect("room for the ring");
+    let submitter = queue.submitter().expect("nobody has it");
+    let completer = queue.completer().expect("nobody has it");
     let driver =
         Driver { submitter, tickets: VecDeque::with_capacity(D), sum: 0, _pages: Arc::clone(&pages) };
     (driver, Device { completer, _pages: pages })

@@ -33,6 +33,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     call::batch::CASES,
     call::upcall::CASES,
     call::interrupted::CASES,
+    call::kicks::CASES,
     call::late::CASES,
     call::ops::CASES,
     call::emergency::CASES,

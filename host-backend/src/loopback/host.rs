@@ -121,7 +121,7 @@ impl<M: Memory> Shared<M> {
             while again && !self.bell.is_closed() {
                 again = false;
                 for queue in 0..queues {
-                    again |= self.with(|domain| domain.serve(queue, BUDGET)).again;
+                    again |= self.with(|domain| domain.serve(queue, BUDGET).again || !domain.rest(queue));
                 }
             }
         }

@@ -30,8 +30,9 @@ mod linux {
     use std::thread::yield_now;
     use std::time::{Duration, Instant};
     use tenon_abi::{Op, Status, Submission};
-    use tenon_rings::event::RaiserState;
-    use tenon_rings::{Completer, Mapping, Raiser, RingMemory, Site, Submitter, Taker, Words};
+    use tenon_rings::call::{Parts, Queue};
+    use tenon_rings::event::Ring;
+    use tenon_rings::{Mapping, RingMemory, Site, Words};
 
     type Outcome = Result<(), Box<dyn Error>>;
 
@@ -89,8 +90,9 @@ mod linux {
         let memory = Memory::create(5 * 4096)?;
         let Layout { submissions, completions, taker, entries, announced, stream } =
             layout(memory.mapping())?;
-        let mut submitter = Submitter::<_, DEPTH>::new(submissions, completions, SEED)?;
-        let mut taker = Taker::new(taker, entries, 0, SEED, 8, PORT + 1)?;
+        let mut submitter =
+            Queue::new(Parts::bare(submissions, completions)?, SEED, 4)?.submitter::<DEPTH>()?;
+        let mut taker = Ring::new(taker, entries, 0, SEED, 8)?.taker(PORT + 1)?;
         // SAFETY: the producing side is the child's; here it is dropped.
         let (_, ours) = unsafe { RingMemory::new(stream, 12) }?.split();
         let mut records = ours.records(4096, SEED, ())?;
@@ -123,8 +125,8 @@ mod linux {
         let memory = Memory::inherited()?;
         let Layout { submissions, completions, taker, entries, announced, stream } =
             layout(memory.mapping())?;
-        let mut completer = Completer::new(submissions, completions, SEED, 4)?;
-        let mut raiser = Raiser::new(taker, entries, 0, SEED, 8, RaiserState::default())?;
+        let mut completer = Queue::new(Parts::bare(submissions, completions)?, SEED, 4)?.completer()?;
+        let mut raiser = Ring::new(taker, entries, 0, SEED, 8)?.raiser()?;
         // SAFETY: the consuming side is the parent's; here it is dropped.
         let (ours, _) = unsafe { RingMemory::new(stream, 12) }?.split();
         let mut records = ours.records(4096, SEED, ())?;

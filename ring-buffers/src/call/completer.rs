@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's end of a queue.
 
-use super::{COMPLETION_PUBLISH, SUBMISSION_TAKE, check_sizes, slot};
+use super::{COMPLETION_PUBLISH, Parts, SUBMISSION_TAKE, slot};
+use crate::arm::Arm;
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
+use crate::role::OneThread;
 use crate::words::Words;
 use core::hint::cold_path;
-use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS, pack};
+use tenon_abi::call::{COMPLETION_WORDS, KICK_AT, SUBMISSION_WORDS, pack, unpack};
 use tenon_abi::{Op, Reason, Status, Submission, Tail, turn};
 
 /// A fetched submission: a private copy (GEN-6).
@@ -46,50 +48,38 @@ pub struct CompleterState {
     pub completed: u32,
     /// Bit n of the whole: id n is in flight.
     pub in_flight: [u64; 64],
+    /// Which armed completion was answered.
+    pub arm: Arm,
     /// Why the queue is corrupt, if it is.
     pub corrupt: Option<Corrupt>,
 }
 
+impl CompleterState {
+    /// Nothing is in flight, and what comes next is at `position`.
+    #[must_use]
+    pub const fn at(position: u32) -> Self {
+        Self { fetched: position, completed: position, in_flight: [0; 64], arm: Arm::new(), corrupt: None }
+    }
+}
+
 /// Fetches submissions and writes completions.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Completer<W> {
     submissions: W,
     completions: W,
+    armed: W,
+    kick: W,
     seed: u32,
     depth: u32,
     state: CompleterState,
+    _role: OneThread,
 }
 
 impl<W: Words> Completer<W> {
-    /// A completer at position 0.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadSize`] if `depth` is not a power of two from 1 to 4096 or a part is too small for it.
-    pub fn new(submissions: W, completions: W, seed: u32, depth: u32) -> Result<Self, Error> {
-        Self::resume(
-            submissions,
-            completions,
-            seed,
-            depth,
-            CompleterState { fetched: 0, completed: 0, in_flight: [0; 64], corrupt: None },
-        )
-    }
-
-    /// A completer that goes on where another stood.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadSize`] if `depth` is not a power of two from 1 to 4096 or a part is too small for it.
-    pub fn resume(
-        submissions: W,
-        completions: W,
-        seed: u32,
-        depth: u32,
-        state: CompleterState,
-    ) -> Result<Self, Error> {
-        check_sizes(&submissions, &completions, depth)?;
-        Ok(Self { submissions, completions, seed, depth, state })
+    /// A completer that goes on at `state`, over parts that hold `depth` slots.
+    pub(super) fn over(parts: Parts<W>, seed: u32, depth: u32, state: CompleterState) -> Self {
+        let Parts { submissions, completions, armed, kick } = parts;
+        Self { submissions, completions, armed, kick, seed, depth, state, _role: OneThread::default() }
     }
 
     /// The depth.
@@ -261,11 +251,44 @@ impl<W: Words> Completer<W> {
         self.completions.publish(at, [value], tail.to_word(), COMPLETION_PUBLISH);
     }
 
-    /// Latches the queue corrupt for a breach that was seen outside of it: a bad armed word (CALL-16).
-    pub const fn latch_corrupt(&mut self, corrupt: Corrupt) {
-        if self.state.corrupt.is_none() {
-            self.state.corrupt = Some(corrupt);
+    /// To be asked after completions were written, once for all of them: whether the guest is owed an upcall (CALL-16).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if the armed word's high half is not zero, now or before.
+    #[inline]
+    pub fn owes_upcall(&mut self) -> Result<bool, Error> {
+        if self.armed.is_empty() {
+            return Ok(false);
         }
+        self.armed.fence(Site::WakeFence);
+        let (armed, high) = unpack(self.armed.load(0, Site::ArmedRead));
+        if high != 0 {
+            return Err(self.latch(Reason::BAD_ARMED));
+        }
+        Ok(self.state.arm.reached(armed, self.state.completed))
+    }
+
+    /// Says that kicks are wanted from the next submission on, and looks for that once more. `true`: it is not there, and the host may stop
+    /// looking until it is kicked (CALL-26). The first such call ends the time in which every kick is wanted.
+    #[must_use = "a submission that is there already may come without a kick"]
+    #[inline]
+    pub fn rest(&mut self) -> bool {
+        self.kick.store(0, KICK_AT | u64::from(self.state.fetched), Site::KickPublish);
+        self.kick.fence(Site::RestFence);
+        !self.is_ready()
+    }
+
+    /// Whether a submission is there and may be fetched.
+    #[must_use]
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        let position = self.state.fetched;
+        let tail =
+            slot(position, self.depth, SUBMISSION_WORDS).wrapping_add(SUBMISSION_WORDS.wrapping_sub(1));
+        self.check_ready().is_ok()
+            && Tail::from_word(self.submissions.load(tail, Site::SubmissionTake)).turn
+                == turn(self.seed, position)
     }
 
     /// Number of submissions in flight.
@@ -275,9 +298,9 @@ impl<W: Words> Completer<W> {
         self.state.fetched.wrapping_sub(self.state.completed)
     }
 
+    /// What was latched first stands (CALL-15).
     fn latch(&mut self, reason: Reason) -> Error {
-        let corrupt = Corrupt { reason, position: self.state.fetched };
-        self.state.corrupt = Some(corrupt);
+        let corrupt = *self.state.corrupt.get_or_insert(Corrupt { reason, position: self.state.fetched });
         Error::Corrupt(corrupt)
     }
 }

@@ -12,7 +12,7 @@ use tenon_abi::call::{COMPLETION_WORDS, pack};
 use tenon_abi::{Status, Submission, Tail, turn};
 
 impl<W: Words, const D: usize> Submitter<W, D> {
-    /// Publishes a submission, calls `kick`, and takes the result if it is there; the ticket comes back while it is not.
+    /// Publishes a submission, calls `kick` if the host wants that, and takes the result if it is there; the ticket comes back while it is not.
     ///
     /// # Errors
     ///
@@ -32,7 +32,9 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         let position = self.next;
         self.next = position.wrapping_add(1);
         store(&self.submissions, Self::DEPTH, position, turn(self.seed, position), id, submission);
-        kick();
+        if self.wants_kick() {
+            kick();
+        }
         match look::<W, D>(&self.completions, self.reaped, self.seed, id) {
             (word, Some([value])) => {
                 self.reaped = self.reaped.wrapping_add(1);
@@ -55,8 +57,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         self.poll(Ticket { id })
     }
 
-    /// Publishes a submission for each of `results`, made by `make` from its number, calls `kick`, and takes the results. While one is not there it
-    /// calls `relax`, until that returns `false`: what is not there then is given up (CALL-17).
+    /// Publishes a submission for each of `results`, made by `make` from its number, calls `kick` if the host wants that, and takes the results. While
+    /// one is not there it calls `relax`, until that returns `false`: what is not there then is given up (CALL-17).
     ///
     /// # Errors
     ///
@@ -82,7 +84,9 @@ impl<W: Words, const D: usize> Submitter<W, D> {
             store(&submissions, Self::DEPTH, position, turn(seed, position), id, make(index));
         }
         self.next = first.wrapping_add(u32::try_from(results.len()).unwrap_or(0));
-        kick();
+        if self.wants_kick() {
+            kick();
+        }
 
         let completions = self.completions.clone();
         let mut reaped = self.reaped;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's end of a queue.
 
-use super::{COMPLETION_TAKE, SUBMISSION_PUBLISH, check_sizes, slot};
+use super::{COMPLETION_TAKE, Parts, SUBMISSION_PUBLISH, slot};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
+use crate::role::OneThread;
 use crate::words::Words;
-use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS};
+use core::cell::Cell;
+use tenon_abi::call::{COMPLETION_WORDS, KICK_AT, SUBMISSION_WORDS, unpack};
 use tenon_abi::{Completion, Reason, Status, Submission, Tail, turn};
 
 /// The right to the result of one submission. Not `Clone`: a result is taken once.
@@ -39,8 +41,11 @@ pub(super) enum State {
     InFlight,
     /// In flight, and nobody waits: the id is free again when the completion arrives (CALL-17).
     Abandoned,
-    /// Its outcome is in the table.
-    Done,
+    /// Its outcome came before its ticket asked: most never pass through here.
+    Done {
+        status: Status,
+        value: u64,
+    },
 }
 
 /// Publishes submissions and takes completions. `D` is the depth.
@@ -51,6 +56,10 @@ pub(super) enum State {
 pub struct Submitter<W, const D: usize> {
     pub(super) submissions: W,
     pub(super) completions: W,
+    armed: W,
+    kick: W,
+    /// What `next` was when it was last asked whether the host is to be kicked.
+    asked: Cell<u32>,
     pub(super) seed: u32,
     /// Position of the next submission.
     pub(super) next: u32,
@@ -60,9 +69,8 @@ pub struct Submitter<W, const D: usize> {
     pub(super) free: [u16; D],
     pub(super) free_len: usize,
     pub(super) states: [State; D],
-    /// Outcomes that came before their tickets asked: most never pass through here.
-    outcomes: [Outcome; D],
     pub(super) corrupt: Option<Corrupt>,
+    _role: OneThread,
 }
 
 impl<W: Words, const D: usize> Submitter<W, D> {
@@ -74,39 +82,30 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     };
     pub(super) const MASK: usize = D.wrapping_sub(1);
 
-    /// A submitter at position 0 over cleared memory.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadSize`] if either part is too small for `D` slots.
-    pub fn new(submissions: W, completions: W, seed: u32) -> Result<Self, Error> {
-        Self::starting_at(submissions, completions, seed, 0)
-    }
-
-    /// A submitter at any position: for models and tests that start near the wrap.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadSize`] if either part is too small for `D` slots.
-    pub fn starting_at(submissions: W, completions: W, seed: u32, position: u32) -> Result<Self, Error> {
-        check_sizes(&submissions, &completions, Self::DEPTH)?;
+    /// A submitter at a position, over parts that hold `D` slots.
+    #[inline(always)]
+    pub(super) fn over(parts: Parts<W>, seed: u32, position: u32) -> Self {
+        let Parts { submissions, completions, armed, kick } = parts;
         let mut free = [0; D];
         // Handed out from the end: id 0 first.
         for (id, place) in (0u16..).zip(free.iter_mut().rev()) {
             *place = id;
         }
-        Ok(Self {
+        Self {
             submissions,
             completions,
+            armed,
+            kick,
+            asked: Cell::new(position),
             seed,
             next: position,
             reaped: position,
             free,
             free_len: D,
             states: [State::Free; D],
-            outcomes: [Outcome { status: Status::OK, value: 0 }; D],
             corrupt: None,
-        })
+            _role: OneThread::default(),
+        }
     }
 
     /// Publishes a submission; its id and turn are filled in here.
@@ -149,10 +148,9 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         // At most D completions can be waiting, so this ends.
         for _ in 0..=D {
             let state = self.states.get(id).copied();
-            if state == Some(State::Done) {
-                let outcome = self.outcomes.get(id).copied();
+            if let Some(State::Done { status, value }) = state {
                 self.release(ticket.id);
-                return outcome.map(Ok).ok_or(Error::BadSize);
+                return Ok(Ok(Outcome { status, value }));
             }
             let Some((tail, value)) = self.next_completion()? else { break };
             if tail.id == ticket.id && state == Some(State::InFlight) {
@@ -173,11 +171,10 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     /// The ticket.
     #[inline]
     pub fn claim(&mut self, ticket: Ticket) -> Result<Outcome, Ticket> {
-        let id = usize::from(ticket.id);
-        match (self.states.get(id), self.outcomes.get(id).copied()) {
-            (Some(State::Done), Some(outcome)) => {
+        match self.states.get(usize::from(ticket.id)) {
+            Some(&State::Done { status, value }) => {
                 self.release(ticket.id);
-                Ok(outcome)
+                Ok(Outcome { status, value })
             }
             _ => Err(ticket),
         }
@@ -186,7 +183,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     /// Gives a ticket up: its id stays in use until the completion arrives (CALL-17).
     pub fn abandon(&mut self, ticket: Ticket) {
         match self.states.get_mut(usize::from(ticket.id)) {
-            Some(State::Done) => self.release(ticket.id),
+            Some(State::Done { .. }) => self.release(ticket.id),
             Some(state @ State::InFlight) => *state = State::Abandoned,
             // A ticket of another queue: this one's books stay as they are.
             _ => {}
@@ -222,13 +219,9 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     /// Takes the next completion into the table, or latches (CALL-7).
     #[inline(never)]
     pub(super) fn book(&mut self, tail: Tail, value: u64) -> Result<(), Error> {
-        let id = usize::from(tail.id);
-        match (self.states.get_mut(id), self.outcomes.get_mut(id)) {
-            (Some(state @ State::InFlight), Some(outcome)) => {
-                *state = State::Done;
-                *outcome = Outcome { status: Status(tail.code), value };
-            }
-            (Some(State::Abandoned), _) => self.release(tail.id),
+        match self.states.get_mut(usize::from(tail.id)) {
+            Some(state @ State::InFlight) => *state = State::Done { status: Status(tail.code), value },
+            Some(State::Abandoned) => self.release(tail.id),
             _ => {
                 let corrupt = Corrupt { reason: Reason::UNKNOWN_ID, position: self.reaped };
                 self.corrupt = Some(corrupt);
@@ -247,7 +240,43 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         tail.turn == turn(self.seed, self.reaped)
     }
 
-    /// Position of the next completion: what an armed word is set to (CALL-16).
+    /// To be asked after submissions were published, once for all of them: whether the host is to be kicked (CALL-25, CALL-26).
+    #[must_use = "a host that sleeps learns of submissions by its doorbell"]
+    #[inline]
+    pub fn wants_kick(&self) -> bool {
+        let published = self.next.wrapping_sub(self.asked.replace(self.next));
+        if self.kick.is_empty() {
+            return true;
+        }
+        // Where every kick is wanted it takes no fence to know: a look that is too old rings once too often.
+        let counts = |word: u64| word.wrapping_shr(32) == KICK_AT.wrapping_shr(32);
+        if counts(self.kick.load(0, Site::KickRead)) {
+            self.kick.fence(Site::KickFence);
+            let word = self.kick.load(0, Site::KickRead);
+            if counts(word) {
+                let behind = self.next.wrapping_sub(1).wrapping_sub(unpack(word).0);
+                return behind < published;
+            }
+        }
+        true
+    }
+
+    /// Arms at the next completion. `true`: it is not there, and who waits may sleep until the upcall (CALL-16).
+    #[must_use]
+    #[inline]
+    pub fn arm(&mut self) -> bool {
+        self.armed.store(0, u64::from(self.reaped), Site::ArmedPublish);
+        self.armed.fence(Site::ArmFence);
+        !self.is_ready()
+    }
+
+    /// Asks for no upcalls until the next [`Self::arm`]: the armed position moves half the circle ahead.
+    pub fn disarm(&mut self) {
+        let far = self.reaped.wrapping_add(u32::MAX >> 1);
+        self.armed.store(0, u64::from(far), Site::ArmedPublish);
+    }
+
+    /// Position of the next completion.
     #[must_use]
     pub const fn reaped(&self) -> u32 {
         self.reaped

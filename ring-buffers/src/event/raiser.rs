@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's end of an event ring.
 
-use super::{Arm, Places, check_sizes, hint, slot};
+use super::{Places, hint, slot};
+use crate::arm::Arm;
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
+use crate::role::OneThread;
 use crate::words::Words;
 use tenon_abi::call::unpack;
 use tenon_abi::{Entry, Reason, turn};
@@ -43,7 +45,7 @@ pub struct RaiserState {
 }
 
 /// Writes event entries.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Raiser<W> {
     guest: W,
     entries: W,
@@ -51,24 +53,13 @@ pub struct Raiser<W> {
     seed: u32,
     size: u32,
     state: RaiserState,
+    _role: OneThread,
 }
 
 impl<W: Words> Raiser<W> {
-    /// A raiser that goes on at `state`, over the guest-written area and the ring's entries.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadSize`] if `size` is not a power of two from 1 to 65,536 or a part is too small.
-    pub fn new(
-        guest: W,
-        entries: W,
-        class: u32,
-        seed: u32,
-        size: u32,
-        state: RaiserState,
-    ) -> Result<Self, Error> {
-        check_sizes(&guest, &entries, size)?;
-        Ok(Self { guest, entries, places: Places::of(class), seed, size, state })
+    pub(super) fn over(guest: W, entries: W, class: u32, seed: u32, size: u32, state: RaiserState) -> Self {
+        let _role = OneThread::default();
+        Self { guest, entries, places: Places::of(class), seed, size, state, _role }
     }
 
     /// Where this raiser stands.
@@ -135,11 +126,12 @@ impl<W: Words> Raiser<W> {
         self.entries.store(slot(position, self.size), entry.to_word(), Site::EntryPublish);
         *last = Some(self.state.written);
         self.state.written = self.state.written.wrapping_add(1);
-        match self.state.arm.owed(&self.guest, self.places.armed, position.wrapping_add(1)) {
-            Ok(upcall) => Ok(Raised::Written { upcall }),
-            Err(Error::Corrupt(corrupt)) => Err(self.latch(corrupt.reason)),
-            Err(other) => Err(other),
+        self.guest.fence(Site::WakeFence);
+        let (armed, high) = unpack(self.guest.load(self.places.armed, Site::ArmedRead));
+        if high != 0 {
+            return Err(self.latch(Reason::BAD_ARMED));
         }
+        Ok(Raised::Written { upcall: self.state.arm.reached(armed, position.wrapping_add(1)) })
     }
 
     /// Reads and checks the guest's `taken` (EVT-8).

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's end of an event ring.
 
-use super::{Places, check_sizes, hint, slot};
+use super::{Places, hint, slot};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
+use crate::role::OneThread;
 use crate::words::Words;
 use tenon_abi::{Entry, Reason, turn};
 
@@ -19,31 +20,12 @@ pub struct Taker<W> {
     /// Position of the next entry.
     taken: u32,
     corrupt: Option<Corrupt>,
+    _role: OneThread,
 }
 
 impl<W: Words> Taker<W> {
-    /// A taker at position 0 over the guest-written area and the ring's entries.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadSize`] if `size` is not a power of two from 1 to 65,536 or a part is too small.
-    pub fn new(
-        guest: W,
-        entries: W,
-        class: u32,
-        seed: u32,
-        size: u32,
-        max_ports: u32,
-    ) -> Result<Self, Error> {
-        Self::starting_at(guest, entries, class, seed, size, max_ports, 0)
-    }
-
-    /// A taker at any position: for models and tests that start near the wrap.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadSize`] if `size` is not a power of two from 1 to 65,536 or a part is too small.
-    pub fn starting_at(
+    #[inline(always)]
+    pub(super) fn over(
         guest: W,
         entries: W,
         class: u32,
@@ -51,10 +33,10 @@ impl<W: Words> Taker<W> {
         size: u32,
         max_ports: u32,
         position: u32,
-    ) -> Result<Self, Error> {
-        check_sizes(&guest, &entries, size)?;
+    ) -> Self {
         let places = Places::of(class);
-        Ok(Self { guest, entries, places, seed, size, max_ports, taken: position, corrupt: None })
+        let _role = OneThread::default();
+        Self { guest, entries, places, seed, size, max_ports, taken: position, corrupt: None, _role }
     }
 
     /// Takes up to `out.len()` events. When this returns, the caller looks at the state that they announce: not before (EVT-8).

@@ -6,7 +6,7 @@ use crate::noise::{Noise, effort};
 use crate::story::{Count, PLAIN, START, Said, Told, exhaust, seed, slots, strikes, tails};
 use std::collections::{BTreeMap, VecDeque};
 use tenon_abi::{Op, Reason, Status, Submission, Tail, turn};
-use tenon_rings::call::{CompleterState, Fetched};
+use tenon_rings::call::{CompleterState, Fetched, Parts, Queue};
 use tenon_rings::{Completer, Corrupt, Error, Site, Submitter, Ticket};
 
 /// Accesses of a call: a submission is 8 loads, a completion 2 stores.
@@ -78,6 +78,21 @@ impl Truth {
                 Access::Store { index, site: Site::CompletionBody, .. } => {
                     assert_eq!(index, self.completion(), "a completion in another slot (CALL-1)");
                 }
+                Access::Load { value, site: Site::ArmedRead, .. } if value >> 32 != 0 => {
+                    // What was latched first stands (CALL-15).
+                    let seen = Corrupt { reason: Reason::BAD_ARMED, position: self.fetched };
+                    self.corrupt.get_or_insert(seen);
+                }
+                Access::Load { site: Site::ArmedRead, .. } => {}
+                Access::Store { value, site: Site::KickPublish, .. } => {
+                    assert_eq!(
+                        value,
+                        (1 << 32) | u64::from(self.fetched),
+                        "a kick from elsewhere on (CALL-25)"
+                    );
+                    // The look behind it takes nothing.
+                    log.next_if(|next| matches!(next, Access::Load { site: Site::SubmissionTake, .. }));
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -125,14 +140,16 @@ struct Story<'a, const D: usize> {
 impl<'a, const D: usize> Story<'a, D> {
     fn begin(ground: &'a Ground, seed: u32, position: u32) -> Self {
         let depth = D as u32;
-        let state =
-            CompleterState { fetched: position, completed: position, in_flight: [0; 64], corrupt: None };
         let (theirs, ours) = (ground.theirs(0, 8 * D), ground.ours(8 * D, 2 * D));
         let peer = (ground.peer(0, 8 * D), ground.peer(8 * D, 2 * D));
+        // Behind the slots the guest's word, then the host's.
+        let (armed, kick) = (ground.theirs(10 * D, 1), ground.ours(10 * D + 1, 1));
+        let parts = Parts { submissions: theirs, completions: ours, armed, kick };
+        let completer = Queue::new(parts, seed, depth).unwrap().completer_at(CompleterState::at(position));
         Self {
             ground,
-            completer: Completer::resume(theirs, ours, seed, depth, state).unwrap(),
-            submitter: Submitter::starting_at(peer.0, peer.1, seed, position).unwrap(),
+            completer: completer.unwrap(),
+            submitter: crate::ends::submitter(peer.0, peer.1, seed, position),
             truth: Truth::new(depth, seed, position),
             tickets: VecDeque::new(),
             fetched: VecDeque::new(),
@@ -164,13 +181,24 @@ impl<'a, const D: usize> Story<'a, D> {
                 let result = self.call(FETCH, Completer::fetch);
                 self.took(result);
             }
-            b'a' | b'A' => self.answer(if step == b'a' { 1 } else { 3 }),
             b'l' => {
-                // A breach that somebody else saw: the first stands.
-                let seen = Corrupt { reason: Reason::BAD_ARMED, position: 9 };
-                self.call(0, |end| end.latch_corrupt(seen));
-                self.truth.corrupt.get_or_insert(seen);
+                let result = self.call(1, Completer::owes_upcall);
+                assert!(
+                    result.is_ok() || result == Err(Error::Corrupt(self.truth.corrupt.expect("a breach")))
+                );
             }
+            b'r' => {
+                let ready = self.call(2, |end| !end.rest());
+                let tail = self.ground.peek(self.truth.slot(self.truth.fetched) * 8 + 7);
+                let there = Tail::from_word(tail).turn == turn(self.truth.seed, self.truth.fetched);
+                let room = self.truth.in_flight.len() < D;
+                assert_eq!(
+                    ready,
+                    there && room && self.truth.corrupt.is_none(),
+                    "it sleeps beside a submission"
+                );
+            }
+            b'a' | b'A' => self.answer(if step == b'a' { 1 } else { 3 }),
             _ => {
                 let id = if step == b'c' { self.fetched.pop_front() } else { self.fetched.pop_back() };
                 // Of ids that are not in flight nothing is written (CALL-7).
@@ -233,14 +261,14 @@ impl<'a, const D: usize> Story<'a, D> {
 
 /// One history under strikes.
 fn tell<const D: usize>(history: &[u8], strikes: &[Strike]) -> Told {
-    let ground = Ground::new(10 * D, strikes);
+    let ground = Ground::new(10 * D + 2, strikes);
     let mut story = Story::<D>::begin(&ground, seed(D as u32), START);
     history.iter().for_each(|step| story.step(*step));
     let told = Told { corrupt: story.truth.corrupt, stood: std::mem::take(&mut story.stood) };
     if told.corrupt.is_some() {
         // What was fetched is completed, breach or not; else nothing cures it.
         ground.truce();
-        (0..8 * D).for_each(|word| ground.poke(word, 0));
+        (0..8 * D).chain([10 * D]).for_each(|word| ground.poke(word, 0));
         b"fAlcdcaf".iter().for_each(|step| story.step(*step));
         // A session of its own does (SES-1).
         let mut fresh = Story::<D>::begin(&ground, seed(D as u32).wrapping_add(0x1001), 0);
@@ -253,7 +281,7 @@ fn tell<const D: usize>(history: &[u8], strikes: &[Strike]) -> Told {
 /// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence follows, every wait ends, and a fresh
 /// session works over the memory that is left, as it is. `None`: it lived longer.
 fn outlive<const D: usize>(history: &[u8], life: usize) -> Option<()> {
-    let ground = Ground::new(10 * D, &[]);
+    let ground = Ground::new(10 * D + 2, &[]);
     let mut story = Story::<D>::begin(&ground, seed(D as u32), START);
     ground.dies(life);
     history.iter().for_each(|step| story.step(*step));
@@ -272,12 +300,15 @@ fn outlive<const D: usize>(history: &[u8], life: usize) -> Option<()> {
     Some(())
 }
 
-const HISTORIES: [&[u8]; 3] =
-    [b"sfcpssffccppseafdApsaapscssffpcpfcAsA", b"sssseffffdsfdcfppspcApppsA", b"esAsessAAfcdpppsesaAfcsppA"];
+const HISTORIES: [&[u8]; 3] = [
+    b"rsfclpssffccprpseafdAlpsaapscssffpcrpfcAsAl",
+    b"sssserffffdsfdclfppspcAprppsA",
+    b"esAsessAAfcdpppsesaAfcsppA",
+];
 
 /// What the guest writes, and what it may say there.
 fn values<const D: usize>(word: usize, stood: u32) -> Vec<u64> {
-    if word % 8 == 7 {
+    if word % 8 == 7 && word < 8 * D {
         return tails(D as u32, seed(D as u32), (word / 8) as u32, stood);
     }
     PLAIN[..if D < 4 { PLAIN.len() } else { 3 }].to_vec()
@@ -287,6 +318,7 @@ fn exhaustive<const D: usize>() -> Count {
     let mut count = Count::default();
     for history in HISTORIES {
         count += exhaust(0..8 * D, values::<D>, |strikes| tell::<D>(history, strikes));
+        count += exhaust(10 * D..10 * D + 1, values::<D>, |strikes| tell::<D>(history, strikes));
     }
     count
 }
@@ -303,7 +335,7 @@ fn each_word_at_each_look() {
 fn random<const D: usize>(rounds: u64, noise: &mut Noise) -> Count {
     let mut count = Count::default();
     for _ in 0..rounds * effort() {
-        let history: Vec<u8> = (0..40 + 6 * D.min(64)).map(|_| noise.pick(b"sssseffaAcdcppp")).collect();
+        let history: Vec<u8> = (0..40 + 6 * D.min(64)).map(|_| noise.pick(b"sssseffaAcdcppplr")).collect();
         let honest = tell::<D>(&history, &[]);
         let strikes = strikes(&honest.stood, noise, slots(0..8 * D, 8), values::<D>);
         let _said = Said(&strikes);
@@ -322,16 +354,15 @@ fn several_words_at_random() {
 }
 
 #[test]
-fn a_breach_seen_elsewhere_stands_but_the_first_one_wins() {
-    let story = |history: &[u8]| {
-        let told = tell::<2>(history, &[]);
-        told.corrupt.map(|corrupt| corrupt.reason)
+fn a_bad_armed_word_is_latched_but_the_first_breach_wins() {
+    let armed = Strike { before: 0, word: 20, value: 1 << 32 };
+    let story = |history: &[u8], strikes: &[Strike]| {
+        tell::<2>(history, strikes).corrupt.map(|corrupt| corrupt.reason)
     };
-    assert_eq!(story(b"sflcf"), Some(Reason::BAD_ARMED));
-    let seed = seed(2);
-    let value = Tail { code: 0, id: 2, turn: turn(seed, START) }.to_word();
-    let strike = Strike { before: 0, word: 7, value };
-    assert_eq!(tell::<2>(b"flf", &[strike]).corrupt.map(|corrupt| corrupt.reason), Some(Reason::BAD_ID));
+    assert_eq!(story(b"sflcf", &[armed]), Some(Reason::BAD_ARMED));
+    let value = Tail { code: 0, id: 2, turn: turn(seed(2), START) }.to_word();
+    let bad_id = Strike { before: 0, word: 7, value };
+    assert_eq!(story(b"flf", &[armed, bad_id]), Some(Reason::BAD_ID));
 }
 
 #[test]

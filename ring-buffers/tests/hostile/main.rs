@@ -13,6 +13,8 @@
 
 mod area;
 mod completer;
+#[path = "../ends/mod.rs"]
+mod ends;
 mod ground;
 mod noise;
 mod raiser;

@@ -2,13 +2,13 @@
 //! GEN-7, EVT-4, EVT-8 to EVT-11, EVT-15: the host's end of an event ring under a guest that lies.
 
 use crate::area::{AREA, MAX_PORTS, armed, hints, taken};
+use crate::ends;
 use crate::ground::{Access, Ground, Strike, View};
 use crate::noise::{Noise, effort};
 use crate::story::{Count, PLAIN, START, Said, Told, exhaust, near, seed, strikes};
 use std::collections::VecDeque;
 use tenon_abi::call::unpack;
 use tenon_abi::{Entry, Reason, turn};
-use tenon_rings::event::RaiserState;
 use tenon_rings::{Corrupt, Error, Raised, Raiser, Site, Taker};
 
 /// What a raiser has to make of the words that it was seen to load. Positions are as wide as the raiser's own.
@@ -104,11 +104,10 @@ impl<'a> Story<'a> {
         (0..AREA).for_each(|word| ground.poke(word, 0));
         ground.poke(taken(class), position.into());
         let (written, nothing) = (u64::from(position), VecDeque::new());
-        let state = RaiserState { written, taken: written, ..RaiserState::default() };
         Self {
             ground,
-            raiser: Raiser::new(theirs, ours, class, seed, size, state).unwrap(),
-            taker: Taker::starting_at(area, entries, class, seed, size, 2048, position).unwrap(),
+            raiser: ends::raiser(theirs, ours, class, seed, written),
+            taker: ends::taker(area, entries, class, seed, 2048, position),
             bound: [false; MAX_PORTS as usize],
             last: [None; MAX_PORTS as usize],
             truth: Truth {

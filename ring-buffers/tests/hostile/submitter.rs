@@ -5,12 +5,15 @@ use crate::ground::{Access, Ground, Strike, View};
 use crate::noise::{Noise, effort};
 use crate::story::{Count, PLAIN, START, Said, Told, exhaust, seed, slots, strikes, tails};
 use std::collections::VecDeque;
+use tenon_abi::call::KICK_AT;
 use tenon_abi::{Op, Reason, Status, Submission, Tail, turn};
-use tenon_rings::call::{CompleterState, Outcome};
+use tenon_rings::call::{Outcome, Parts, Queue};
 use tenon_rings::{Completer, Corrupt, Error, Site, Submitter, Ticket};
 
 /// Accesses of a call. A submission is 8 stores, a completion 2 loads; at most `depth` completions can be owed, and one look more finds nothing.
 const SUBMIT: usize = 8;
+/// Looks at the host's wish for kicks: one without a fence, one behind it.
+const KICK: usize = 2;
 const fn poll(depth: usize) -> usize {
     2 * (depth + 1)
 }
@@ -75,6 +78,7 @@ impl Truth {
                         self.arrive(Tail::from_word(value), body);
                     }
                 }
+                Access::Load { site: Site::KickRead, .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -125,15 +129,16 @@ impl<'a, const D: usize> Story<'a, D> {
     fn begin(ground: &'a Ground, seed: u32, position: u32) -> Self {
         let depth = D as u32;
         let (submissions, completions) = ((0, 8 * D), (8 * D, 2 * D));
-        let state =
-            CompleterState { fetched: position, completed: position, in_flight: [0; 64], corrupt: None };
         let (ours, theirs) =
             (ground.ours(submissions.0, submissions.1), ground.theirs(completions.0, completions.1));
         let peer = (ground.peer(submissions.0, submissions.1), ground.peer(completions.0, completions.1));
+        // Behind the slots the host's word; the guest does without its own.
+        let (armed, kick) = (ground.ours(0, 0), ground.theirs(10 * D, 1));
+        let parts = Parts { submissions: ours, completions: theirs, armed, kick };
         Self {
             ground,
-            submitter: Submitter::starting_at(ours, theirs, seed, position).unwrap(),
-            completer: Completer::resume(peer.0, peer.1, seed, depth, state).unwrap(),
+            submitter: Queue::new(parts, seed, depth).unwrap().submitter_at(position).unwrap(),
+            completer: crate::ends::completer(peer.0, peer.1, seed, depth, position),
             truth: Truth::new(depth, seed, position),
             tickets: VecDeque::new(),
             fetched: VecDeque::new(),
@@ -248,7 +253,7 @@ impl<'a, const D: usize> Story<'a, D> {
     fn at_once(&mut self) {
         let Self { ground, submitter, completer, .. } = self;
         let stood = self.truth.reaped;
-        let (result, log) = ground.call(SUBMIT + 3 + poll(D), || {
+        let (result, log) = ground.call(SUBMIT + KICK + 3 + poll(D), || {
             submitter.call(Submission::new(Op::NOP, [5; 6]), || {
                 completer.answer(D as u32, Op::NOP, |submission| Ok(submission.args[0].get()));
             })
@@ -269,7 +274,7 @@ impl<'a, const D: usize> Story<'a, D> {
         let (stood, before) = (self.truth.reaped, self.truth.used());
         let wanted = &mut results[before..];
         // What arrives is loaded once; each result is asked for once, and once more each time that the waiter was patient.
-        let most = (SUBMIT + 1) * wanted.len() + poll(D) + PATIENCE + 3;
+        let most = (SUBMIT + 1) * wanted.len() + KICK + poll(D) + PATIENCE + 3;
         let mut patience = 0..PATIENCE;
         let (result, log) = ground.call(most, || {
             submitter.exchange(
@@ -311,7 +316,7 @@ impl<'a, const D: usize> Story<'a, D> {
 
 /// One history under strikes.
 pub(crate) fn tell<const D: usize>(history: &[u8], strikes: &[Strike]) -> Told {
-    let ground = Ground::new(10 * D, strikes);
+    let ground = Ground::new(10 * D + 1, strikes);
     let mut story = Story::<D>::begin(&ground, seed(D as u32), START);
     history.iter().for_each(|step| story.step(*step));
     let told = Told { corrupt: story.truth.corrupt, stood: std::mem::take(&mut story.stood) };
@@ -331,7 +336,7 @@ pub(crate) fn tell<const D: usize>(history: &[u8], strikes: &[Strike]) -> Told {
 /// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence follows, every wait ends, and a fresh
 /// session works over the memory that is left, as it is. `None`: it lived longer.
 fn outlive<const D: usize>(history: &[u8], life: usize) -> Option<()> {
-    let ground = Ground::new(10 * D, &[]);
+    let ground = Ground::new(10 * D + 1, &[]);
     let mut story = Story::<D>::begin(&ground, seed(D as u32), START);
     ground.dies(life);
     history.iter().for_each(|step| story.step(*step));
@@ -358,6 +363,17 @@ const HISTORIES: [&[u8]; 3] = [
 
 /// What the host writes, and what it may say there.
 fn values<const D: usize>(word: usize, stood: u32) -> Vec<u64> {
+    if word == 10 * D {
+        let position = u64::from(stood);
+        return vec![
+            KICK_AT,
+            KICK_AT | position,
+            KICK_AT | (position + 1),
+            KICK_AT - 1,
+            2 * KICK_AT,
+            u64::MAX,
+        ];
+    }
     let (slot, part) = ((word - 8 * D) / 2, word % 2);
     if part == 0 {
         return PLAIN.to_vec();
@@ -368,7 +384,7 @@ fn values<const D: usize>(word: usize, stood: u32) -> Vec<u64> {
 fn exhaustive<const D: usize>() -> Count {
     let mut count = Count::default();
     for history in HISTORIES {
-        count += exhaust(8 * D..10 * D, values::<D>, |strikes| tell::<D>(history, strikes));
+        count += exhaust(8 * D..10 * D + 1, values::<D>, |strikes| tell::<D>(history, strikes));
     }
     count
 }

@@ -2,11 +2,11 @@
 //! GEN-8, EVT-7, EVT-8: the guest's end of an event ring under a host that lies.
 
 use crate::area::{AREA, MAX_PORTS, armed, hints, taken};
+use crate::ends;
 use crate::ground::{Access, Ground, Strike, View};
 use crate::noise::{Noise, effort};
 use crate::story::{Count, PLAIN, START, Said, Told, exhaust, near, seed, slots, strikes};
 use tenon_abi::{Entry, Reason, turn};
-use tenon_rings::event::RaiserState;
 use tenon_rings::{Corrupt, Error, Raiser, Site, Taker};
 
 /// What a taker has to make of the words that it was seen to load.
@@ -59,13 +59,11 @@ impl<'a> Story<'a> {
         // As a guest does before it binds (SES-2).
         (0..AREA).for_each(|word| ground.poke(word, 0));
         ground.poke(taken(class), position.into());
-        let state =
-            RaiserState { written: position.into(), taken: position.into(), ..RaiserState::default() };
         Self {
             ground,
             class,
-            taker: Taker::starting_at(ours, theirs, class, seed, size, MAX_PORTS, position).unwrap(),
-            raiser: Raiser::new(area, entries, class, seed, size, state).unwrap(),
+            taker: ends::taker(ours, theirs, class, seed, MAX_PORTS, position),
+            raiser: ends::raiser(area, entries, class, seed, position.into()),
             last: [None; MAX_PORTS as usize],
             truth: Truth { size, seed, taken: position, corrupt: None, ports: Vec::new(), found: false },
             stood: Vec::new(),

@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use std::sync::Arc;
 use tenon_abi::vcpu::guest;
-use tenon_rings::event::{RaiserState, Taker};
+use tenon_rings::event::{RaiserState, Ring, Taker};
 use tenon_rings::{Raised, Raiser, Site};
 
 const SEED: u32 = 7;
@@ -32,10 +32,10 @@ fn ring(weak: Option<Site>, hints: u64) -> (Port, Taker<LoomWords>) {
     let entries = Area::zeroed(Side::Host, 1, weak);
     let position = u64::from(START);
     let state = RaiserState { written: position, taken: position, ..RaiserState::default() };
-    let raiser = Raiser::new(area.of(Side::Host), entries.of(Side::Host), 0, SEED, 1, state).unwrap();
-    let taker =
-        Taker::starting_at(area.of(Side::Guest), entries.of(Side::Guest), 0, SEED, 1, PORT + 1, START);
-    (Port { raiser, last: None }, taker.unwrap())
+    let ring = |side| Ring::new(area.of(side), entries.of(side), 0, SEED, 1).unwrap();
+    let raiser = ring(Side::Host).raiser_at(state).unwrap();
+    let taker = ring(Side::Guest).taker_at(PORT + 1, START).unwrap();
+    (Port { raiser, last: None }, taker)
 }
 
 /// The host's side of the port.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, EVT-8, EVT-9, EVT-11, EVT-12,
+//! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, CALL-25, CALL-26, EVT-8, EVT-9, EVT-11, EVT-12,
 //! EVT-15, EVT-18, STR-3, STR-4, STR-6, STR-8, STR-10, STR-11 and STR-14, and each is needed. GEN-2 is held by the memory under all models.
 //!
 //! A model runs the rings' own code under loom, which tries every interleaving and every value that a load may see. `holds`
@@ -74,6 +74,18 @@ models! {
         wake_fence: WakeFence,
         completion_publish: CompletionPublish,
         completion_take: CompletionTake,
+    }
+    rest_for_submissions(weak) { queue::rest::<2>(weak, 2) } sees {
+        kick_fence: KickFence,
+        rest_fence: RestFence,
+        submission_publish: SubmissionPublish,
+        submission_take: SubmissionTake,
+    }
+    rest_and_halt(weak) { queue::rest_and_halt(weak, 1) } sees {
+        kick_fence: KickFence,
+        rest_fence: RestFence,
+        arm_fence: ArmFence,
+        wake_fence: WakeFence,
     }
     acknowledge_events(weak) { event::acknowledge(weak, size(2, 3), size(2, 3)) } sees {
         taken_fence: TakenFence,

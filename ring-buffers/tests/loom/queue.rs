@@ -7,26 +7,52 @@ use loom::thread;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tenon_abi::{Op, Status, Submission, vcpu::guest};
-use tenon_rings::call::CompleterState;
-use tenon_rings::event::Arm;
-use tenon_rings::{Completer, Error, Site, Submitter, Ticket, Words};
+use tenon_abi::call::KICK_AT;
+use tenon_abi::{Op, Status, Submission};
+use tenon_rings::call::{CompleterState, Parts, Queue};
+use tenon_rings::{Completer, Error, Site, Submitter, Ticket};
 
 const SEED: u32 = 7;
 /// The second position lies beyond the wrap.
 const START: u32 = u32::MAX;
 
+/// The guest's words, and the host's, by which each says when it wants to be told. `None`: the host wants every kick, and no upcall is owed.
+#[derive(Default)]
+struct Wishes {
+    armed: Option<Area>,
+    kick: Option<Area>,
+}
+
 /// Both ends of a queue over cleared memory.
-fn queue<const D: usize>(weak: Option<Site>) -> (Submitter<LoomWords, D>, Completer<LoomWords>) {
+fn queue<const D: usize>(
+    weak: Option<Site>,
+    wishes: &Wishes,
+) -> (Submitter<LoomWords, D>, Completer<LoomWords>) {
     let submissions = Area::zeroed(Side::Guest, 8 * D, weak);
     let completions = Area::zeroed(Side::Host, 2 * D, weak);
-    let submitter =
-        Submitter::starting_at(submissions.of(Side::Guest), completions.of(Side::Guest), SEED, START);
-    let state = CompleterState { fetched: START, completed: START, in_flight: [0; 64], corrupt: None };
     let depth = u32::try_from(D).unwrap();
-    let completer =
-        Completer::resume(submissions.of(Side::Host), completions.of(Side::Host), SEED, depth, state);
-    (submitter.unwrap(), completer.unwrap())
+    let ends = |side| {
+        let mut parts = Parts::bare(submissions.of(side), completions.of(side)).unwrap();
+        let word = |area: &Option<Area>, bare| area.as_ref().map_or(bare, |area| area.of(side));
+        parts.armed = word(&wishes.armed, parts.armed);
+        parts.kick = word(&wishes.kick, parts.kick);
+        Queue::new(parts, SEED, depth).unwrap()
+    };
+    let completer = ends(Side::Host).completer_at(CompleterState::at(START)).unwrap();
+    (ends(Side::Guest).submitter_at(START).unwrap(), completer)
+}
+
+/// Not for a long while.
+const FAR: u32 = START.wrapping_add(u32::MAX >> 1);
+
+/// A guest that wants no upcall yet.
+fn disarmed(weak: Option<Site>) -> Option<Area> {
+    Some(Area::sparse(Side::Guest, 1, &[(0, u64::from(FAR))], weak))
+}
+
+/// A host that wants no kick yet.
+fn looking(weak: Option<Site>) -> Option<Area> {
+    Some(Area::sparse(Side::Host, 1, &[(0, KICK_AT | u64::from(FAR))], weak))
 }
 
 /// Message `n`: each word of its body is different from those of all others and from cleared memory.
@@ -118,7 +144,7 @@ fn exchange_by<const D: usize>(
     tries: u64,
     serve: fn(&mut Completer<LoomWords>, &mut u64),
 ) {
-    let (submitter, mut completer) = queue::<D>(weak);
+    let (submitter, mut completer) = queue::<D>(weak, &Wishes::default());
     let host = thread::spawn(move || {
         let mut served = 0;
         for _ in 0..tries {
@@ -143,38 +169,87 @@ fn exchange_by<const D: usize>(
 
 /// CALL-16: a guest that arms, looks and halts while the host completes is told; one that is not sleeps for ever, which loom sees.
 pub(crate) fn halt<const D: usize>(weak: Option<Site>) {
-    let (mut submitter, mut completer) = queue::<D>(weak);
-    let armed = usize::try_from(guest::COMPLETIONS_ARMED / 8).unwrap();
-    let far = u64::from(START.wrapping_add(u32::MAX >> 1));
-    let area = Area::sparse(Side::Guest, armed + 1, &[(armed, far)], weak);
+    let (mut submitter, mut completer) = queue::<D>(weak, &Wishes { armed: disarmed(weak), kick: None });
     let tickets: Vec<_> = (0..).take(D).map(|n| submitter.submit(message(n)).unwrap()).collect();
     let upcall = Arc::new(Notify::new());
-
-    let host_area = area.of(Side::Host);
     let interrupt = Arc::clone(&upcall);
     let host = thread::spawn(move || {
-        let mut arm = Arm::default();
         for mut n in (0..).take(D) {
             serve(&mut completer, &mut n);
-            if arm.owed(&host_area, armed, completer.state().completed).unwrap() {
+            if completer.owes_upcall().unwrap() {
                 interrupt.notify();
             }
         }
     });
-
-    let area = area.of(Side::Guest);
     for (n, ticket) in (0..).zip(tickets) {
-        let mut waiting = Some(ticket);
-        while let Some(ticket) = waiting.take() {
-            waiting = take(&mut submitter, ticket, n);
-            if waiting.is_some() {
-                area.store(armed, u64::from(submitter.reaped()), Site::ArmedPublish);
-                area.fence(Site::ArmFence);
-                if !submitter.is_ready() {
-                    upcall.wait();
-                }
-            }
+        wait(&mut submitter, ticket, n, &upcall);
+    }
+    host.join().unwrap();
+}
+
+/// Takes the result of message `n`; arms, looks and halts while it is not there.
+fn wait<const D: usize>(submitter: &mut Submitter<LoomWords, D>, ticket: Ticket, n: u64, upcall: &Notify) {
+    let mut waiting = Some(ticket);
+    while let Some(ticket) = waiting.take() {
+        waiting = take(submitter, ticket, n);
+        if waiting.is_some() && submitter.arm() {
+            upcall.wait();
+        }
+    }
+}
+
+/// CALL-26: a host that rests while the guest submits is kicked for each message that it did not see; one that is not sleeps for ever.
+pub(crate) fn rest<const D: usize>(weak: Option<Site>, messages: u64) {
+    let (mut submitter, completer) = queue::<D>(weak, &Wishes { armed: None, kick: looking(weak) });
+    let doorbell = Arc::new(Notify::new());
+    let host = resting(completer, messages, &doorbell, None);
+    for n in 0..messages {
+        let _ticket = submitter.submit(message(n)).unwrap();
+        if submitter.wants_kick() {
+            doorbell.notify();
         }
     }
     host.join().unwrap();
+}
+
+/// CALL-16 and CALL-26 at once: a call after the other, the host resting while it waits for a submission, the guest halting while it waits for a completion.
+pub(crate) fn rest_and_halt(weak: Option<Site>, messages: u64) {
+    let wishes = Wishes { armed: disarmed(weak), kick: looking(weak) };
+    let (mut submitter, completer) = queue::<1>(weak, &wishes);
+    let (doorbell, upcall) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let host = resting(completer, messages, &doorbell, Some(&upcall));
+    for n in 0..messages {
+        let ticket = submitter.submit(message(n)).unwrap();
+        if submitter.wants_kick() {
+            doorbell.notify();
+        }
+        wait(&mut submitter, ticket, n, &upcall);
+    }
+    host.join().unwrap();
+}
+
+/// A host that serves so many messages, rests and sleeps while there is none, and tells the guest if it wants that.
+fn resting(
+    mut completer: Completer<LoomWords>,
+    messages: u64,
+    doorbell: &Arc<Notify>,
+    upcall: Option<&Arc<Notify>>,
+) -> thread::JoinHandle<()> {
+    let (doorbell, upcall) = (Arc::clone(doorbell), upcall.cloned());
+    thread::spawn(move || {
+        let mut served = 0;
+        while served < messages {
+            let before = served;
+            serve(&mut completer, &mut served);
+            if served == before {
+                if completer.rest() {
+                    doorbell.wait();
+                }
+            } else if let Some(upcall) = &upcall
+                && completer.owes_upcall().unwrap()
+            {
+                upcall.notify();
+            }
+        }
+    })
 }

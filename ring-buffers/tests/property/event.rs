@@ -5,7 +5,6 @@ use crate::{memory, seed_for};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tenon_rings::event::RaiserState;
 use tenon_rings::{Error, Raised, Raiser, Taker};
 
 const PORTS: [u32; 6] = [0, 1, 2, 63, 64, 1030];
@@ -211,16 +210,14 @@ fn run(sizes: [usize; 2], start: u64, steps: &[Step]) {
     let entries = sizes.map(memory);
     let mut rings = [0, 1].map(|n: usize| {
         let class = u32::try_from(n).unwrap();
-        let size = u32::try_from(sizes[n]).unwrap();
         let position = u32::try_from(start & 0xffff_ffff).unwrap();
         let seed = seed_for(u32::MAX - 20, position);
         let (guest, entries) = (&areas[n][..], &entries[n][..]);
-        let state = RaiserState { written: start, taken: start, ..RaiserState::default() };
         let max_ports = 1031;
         let taken = if class == 0 { 8 } else { 16 };
         crate::scribble(guest, taken, u64::from(position));
-        let raiser = Raiser::new(guest, entries, class, seed, size, state).unwrap();
-        let mut taker = Taker::starting_at(guest, entries, class, seed, size, max_ports, position).unwrap();
+        let raiser = crate::raiser(guest, entries, class, seed, start);
+        let mut taker = crate::taker(guest, entries, class, seed, max_ports, position);
         taker.disarm();
         let hints = [false; PORTS.len()];
         Ring {
@@ -287,7 +284,7 @@ fn departed_entries_are_forgotten_while_the_guest_lags() {
 fn disarming_arms_far_ahead() {
     for (taken, far) in [(0, 0x7fff_ffff), (1, 0x8000_0000), (u32::MAX, 0x7fff_fffe)] {
         let (area, entries) = (memory(EVENT_WORDS), memory(1));
-        let mut taker = Taker::starting_at(&area[..], &entries[..], 1, 7, 1, 1, taken).unwrap();
+        let mut taker = crate::taker(&area[..], &entries[..], 1, 7, 1, taken);
         taker.disarm();
         assert_eq!(area[17].load(Ordering::Relaxed), far);
     }
@@ -298,10 +295,8 @@ fn disarming_arms_far_ahead() {
 fn taking_nothing_stores_nothing() {
     let (area, entries) = (memory(EVENT_WORDS), memory(2));
     area[8].store(u64::from(u32::MAX), Ordering::Relaxed);
-    let state =
-        RaiserState { written: u64::from(u32::MAX), taken: u64::from(u32::MAX), ..RaiserState::default() };
-    let mut raiser = Raiser::new(&area[..], &entries[..], 0, 7, 2, state).unwrap();
-    let mut taker = Taker::starting_at(&area[..], &entries[..], 0, 7, 2, 6, u32::MAX).unwrap();
+    let mut raiser = crate::raiser(&area[..], &entries[..], 0, 7, u64::from(u32::MAX));
+    let mut taker = crate::taker(&area[..], &entries[..], 0, 7, 6, u32::MAX);
     assert_eq!(raiser.raise(5, &mut None), Ok(Raised::Written { upcall: false }));
     let canary = 0x1234;
     area[8].store(canary, Ordering::Relaxed);
@@ -319,7 +314,7 @@ fn taking_nothing_stores_nothing() {
 #[test]
 fn a_hint_is_one_bit() {
     let (area, entries) = (memory(EVENT_WORDS), memory(1));
-    let mut taker = Taker::new(&area[..], &entries[..], 0, 7, 1, 2000).unwrap();
+    let mut taker = crate::taker(&area[..], &entries[..], 0, 7, 2000, 0);
     for (port, word, bit) in [(0, 32, 1), (63, 32, 1 << 63), (64, 33, 1), (1023, 47, 1 << 63)] {
         for others in [0, bit, 6, 6 | bit] {
             taker.hint_masked(port, others);

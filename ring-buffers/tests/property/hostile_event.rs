@@ -5,7 +5,6 @@ use crate::{memory, scribble, seed_for};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenon_abi::vcpu::guest;
 use tenon_abi::{Entry, Reason};
-use tenon_rings::event::RaiserState;
 use tenon_rings::{Error, Raiser, Taker};
 
 const START: u32 = u32::MAX - 1;
@@ -44,15 +43,10 @@ struct Ring<'a> {
 impl<'a> Ring<'a> {
     fn new(area: &'a [AtomicU64], entries: &'a [AtomicU64]) -> Self {
         let (seed, position) = (seed_for(FIRST_TURN, START), u64::from(START));
-        let size = u32::try_from(entries.len()).unwrap();
         scribble(area, words().next().unwrap(), position);
-        let state = RaiserState { written: position, taken: position, ..RaiserState::default() };
-        Self {
-            raiser: Raiser::new(area, entries, 0, seed, size, state).unwrap(),
-            taker: Taker::starting_at(area, entries, 0, seed, size, MAX_PORTS, START).unwrap(),
-            last: [None; 4],
-            breaches: [None; 2],
-        }
+        let raiser = crate::raiser(area, entries, 0, seed, position);
+        let taker = crate::taker(area, entries, 0, seed, MAX_PORTS, START);
+        Self { raiser, taker, last: [None; 4], breaches: [None; 2] }
     }
 
     fn note<T>(&mut self, end: usize, result: Result<T, Error>) -> Option<T> {
@@ -163,7 +157,7 @@ fn a_host_names_what_the_guest_did() {
 #[test]
 fn events_before_a_bad_entry_are_not_lost() {
     let (area, entries) = (memory(AREA_WORDS), memory(4));
-    let mut taker = Taker::new(&area[..], &entries[..], 0, 7, 4, MAX_PORTS).unwrap();
+    let mut taker = crate::taker(&area[..], &entries[..], 0, 7, MAX_PORTS, 0);
     for (position, port) in [(0, 3), (1, 1), (2, MAX_PORTS), (3, 0)] {
         let entry = Entry { port, turn: tenon_abi::turn(7, position) };
         scribble(&entries, usize::try_from(position).unwrap(), entry.to_word());
@@ -196,8 +190,16 @@ fn a_bad_size_is_refused() {
         (48, 8, u32::MAX, false),
     ] {
         let (area, entries) = (&area[..words], &entries[..len]);
-        let raiser = Raiser::new(area, entries, 0, 7, size, RaiserState::default());
-        assert_eq!(raiser.is_ok(), fits, "{size}");
-        assert_eq!(Taker::new(area, entries, 1, 7, size, 4).is_ok(), fits, "{size}");
+        let ring = tenon_rings::event::Ring::new(area, entries, 0, 7, size);
+        assert_eq!(ring.err(), if fits { None } else { Some(Error::BadSize) }, "{size}");
     }
+}
+
+/// Each end is given out once.
+#[test]
+fn an_end_that_is_asked_for_twice_is_refused() {
+    let (area, entries) = (memory(AREA_WORDS), memory(2));
+    let mut ring = tenon_rings::event::Ring::new(&area[..], &entries[..], 0, 7, 2).unwrap();
+    assert!(ring.raiser().is_ok() && ring.taker(4).is_ok());
+    assert_eq!((ring.raiser().err(), ring.taker(4).err()), (Some(Error::Taken), Some(Error::Taken)));
 }

@@ -6,7 +6,6 @@ use crate::{memory, scribble, seed_for};
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use tenon_abi::{Op, Reason, Status, Submission, Tail};
-use tenon_rings::call::CompleterState;
 use tenon_rings::{Completer, Error, Submitter, Ticket};
 
 const START: u32 = u32::MAX - 1;
@@ -39,11 +38,10 @@ struct Queue<'a, const D: usize> {
 impl<'a, const D: usize> Queue<'a, D> {
     fn new(submissions: &'a [AtomicU64], completions: &'a [AtomicU64]) -> Self {
         let seed = seed_for(FIRST_TURN, START);
-        let state = CompleterState { fetched: START, completed: START, in_flight: [0; 64], corrupt: None };
         let depth = u32::try_from(D).unwrap();
         Self {
-            submitter: Submitter::starting_at(submissions, completions, seed, START).unwrap(),
-            completer: Completer::resume(submissions, completions, seed, depth, state).unwrap(),
+            submitter: crate::submitter(submissions, completions, seed, START),
+            completer: crate::completer(submissions, completions, seed, depth, START),
             tickets: VecDeque::new(),
             fetched: VecDeque::new(),
             breaches: [None; 2],
@@ -182,7 +180,7 @@ fn a_host_names_what_the_guest_did() {
         ([0, 64], Reason::BAD_ID, 1),
     ] {
         let (submissions, completions) = (memory(16), memory(4));
-        let mut completer = Completer::new(&submissions[..], &completions[..], 7, 2).unwrap();
+        let mut completer = crate::completer(&submissions[..], &completions[..], 7, 2, 0);
         scribble(&submissions, 7, tail(ids[0], 0));
         scribble(&submissions, 15, tail(ids[1], 1));
         let error = (0..2).find_map(|_| completer.fetch().err()).unwrap();
@@ -198,7 +196,7 @@ fn a_guest_names_what_the_host_did() {
     let tail = |id, position| Tail { code: 0, id, turn: tenon_abi::turn(7, position) }.to_word();
     for (ids, position) in [([1, 0], 0), ([0, 0], 1), ([2, 0], 0), ([0, u16::MAX], 1)] {
         let (submissions, completions) = (memory(16), memory(4));
-        let mut submitter = Submitter::<_, 2>::new(&submissions[..], &completions[..], 7).unwrap();
+        let mut submitter = crate::submitter::<_, 2>(&submissions[..], &completions[..], 7, 0);
         let ticket = submitter.submit(Submission::new(Op::NOP, [0; 6])).unwrap();
         assert_eq!(ticket.id(), 0);
         scribble(&completions, 1, tail(ids[0], 0));

@@ -5,6 +5,8 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod arm;
+#[path = "../ends/mod.rs"]
+mod ends;
 mod error;
 mod event;
 mod fetch_once;
@@ -19,6 +21,7 @@ mod stream_distrust;
 mod stream_setup;
 mod words;
 
+use ends::{completer, raiser, submitter, taker};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Cleared memory.

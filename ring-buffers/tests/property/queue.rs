@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use tenon_abi::{Op, Status, Submission};
-use tenon_rings::call::{CompleterState, Fetched, Outcome};
-use tenon_rings::{Completer, Error, Submitter, Ticket, Words};
+use tenon_rings::call::{CompleterState, Fetched, Outcome, Parts, Queue};
+use tenon_rings::{Completer, Error, Ticket, Words};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -180,11 +180,10 @@ fn run<const D: usize>(seed: u32, start: u32, steps: Vec<Step>) {
 }
 
 fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start: u32, steps: Vec<Step>) {
-    let mut submitter =
-        Submitter::<_, D>::starting_at(submissions.clone(), completions.clone(), seed, start).unwrap();
-    let state = CompleterState { fetched: start, completed: start, in_flight: [0; 64], corrupt: None };
     let depth = u32::try_from(D).unwrap();
-    let mut completer = Completer::resume(submissions, completions, seed, depth, state).unwrap();
+    let mut queue = Queue::new(Parts::bare(submissions, completions).unwrap(), seed, depth).unwrap();
+    let mut submitter = queue.submitter_at::<D>(start).unwrap();
+    let mut completer = queue.completer_at(CompleterState::at(start)).unwrap();
     assert_eq!(completer.depth(), depth);
     let mut reference = Reference::default();
     let mut tickets: Vec<(Ticket, usize)> = Vec::new();
@@ -365,7 +364,7 @@ proptest! {
 #[test]
 fn a_strange_ticket_changes_nothing() {
     let (submissions, completions) = (memory(16), memory(4));
-    let queue = || Submitter::<_, 2>::new(&submissions[..], &completions[..], 7).unwrap();
+    let queue = || crate::submitter::<_, 2>(&submissions[..], &completions[..], 7, 0);
     let (mut ours, mut other) = (queue(), queue());
     let strange = other.submit(Submission::new(Op::NOP, [0; 6])).unwrap();
     ours.abandon(strange);
@@ -379,8 +378,8 @@ fn a_strange_ticket_changes_nothing() {
 fn the_largest_queue_holds_as_many_as_it_says() {
     const D: usize = 4096;
     let (submissions, completions) = (memory(8 * D), memory(2 * D));
-    let mut submitter = Submitter::<_, D>::new(&submissions[..], &completions[..], 7).unwrap();
-    let mut completer = Completer::new(&submissions[..], &completions[..], 7, 4096).unwrap();
+    let mut submitter = crate::submitter::<_, D>(&submissions[..], &completions[..], 7, 0);
+    let mut completer = crate::completer(&submissions[..], &completions[..], 7, 4096, 0);
     let submission = Submission::new(Op::NOP, [0; 6]);
     let tickets: Vec<Ticket> = (0..D).map(|_| submitter.submit(submission).unwrap()).collect();
     assert_eq!(submitter.submit(submission), Err(Error::Full));
@@ -407,18 +406,31 @@ fn a_bad_size_is_refused() {
     let words = |depth: usize, missing: usize| {
         (&submissions[..(8 * depth).saturating_sub(missing)], &completions[..2 * depth])
     };
+    let queue = |submissions, completions, depth| {
+        Queue::new(Parts::bare(submissions, completions).unwrap(), 7, depth).map(|_| ())
+    };
     for depth in [0u32, 3, 4095, 8192] {
         let (submissions, completions) = words(8192, 0);
-        let completer = Completer::new(submissions, completions, 7, depth);
-        assert_eq!(completer.err(), Some(Error::BadSize), "{depth}");
+        assert_eq!(queue(submissions, completions, depth), Err(Error::BadSize), "{depth}");
     }
     for depth in [4, 1 << 31, u32::MAX] {
         let (submissions, completions) = words(2, 0);
-        assert!(Completer::new(submissions, completions, 7, depth).is_err(), "{depth}");
+        assert_eq!(queue(submissions, completions, depth), Err(Error::BadSize), "{depth}");
     }
     let (submissions, completions) = words(2, 0);
-    assert!(Completer::new(submissions, completions, 7, 2).is_ok());
-    assert!(Completer::new(submissions, &completions[..3], 7, 2).is_err());
-    assert!(Submitter::<_, 4>::new(submissions, completions, 7).is_err());
-    assert!(Completer::new(words(2, 1).0, completions, 7, 2).is_err());
+    assert!(queue(submissions, completions, 2).is_ok());
+    assert!(queue(submissions, &completions[..3], 2).is_err());
+    assert!(queue(words(2, 1).0, completions, 2).is_err());
+    let mut queue = Queue::new(Parts::bare(submissions, completions).unwrap(), 7, 2).unwrap();
+    assert_eq!(queue.submitter::<4>().err(), Some(Error::BadSize));
+}
+
+/// Each end is given out once.
+#[test]
+fn an_end_that_is_asked_for_twice_is_refused() {
+    let (submissions, completions) = (memory(16), memory(4));
+    let mut queue = Queue::new(Parts::bare(&submissions[..], &completions[..]).unwrap(), 7, 2).unwrap();
+    assert!(queue.submitter::<2>().is_ok() && queue.completer().is_ok());
+    assert_eq!(queue.submitter::<2>().err(), Some(Error::Taken));
+    assert_eq!(queue.completer().err(), Some(Error::Taken));
 }

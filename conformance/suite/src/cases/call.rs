@@ -8,6 +8,7 @@ pub mod emergency;
 pub(crate) mod held;
 pub mod inline;
 pub mod interrupted;
+pub mod kicks;
 pub mod late;
 pub mod ops;
 pub mod queue;

@@ -3,10 +3,10 @@
 
 use super::{End, Shared, race};
 use crate::area::{AREA, MAX_PORTS, armed, hints, taken};
+use crate::ends;
 use crate::noise::Noise;
 use std::sync::atomic::Ordering;
 use tenon_abi::{Entry, turn};
-use tenon_rings::event::RaiserState;
 use tenon_rings::{Error, Mapping, Raiser, Taker};
 
 /// Entries of the event rings.
@@ -46,7 +46,7 @@ fn a_taker() {
     let shared = Shared::new(AREA + E);
     let make = |seed| {
         let (area, entries) = (shared.mapping(0..AREA), shared.mapping(AREA..AREA + E));
-        Some(Taking(Taker::new(area, entries, 0, seed, E as u32, MAX_PORTS).unwrap(), 0))
+        Some(Taking(ends::taker(area, entries, 0, seed, MAX_PORTS, 0), 0))
     };
     race("taker", &shared, make, |noise, seed, stood| {
         let position = stood.wrapping_add(noise.below(3) as u32);
@@ -108,7 +108,7 @@ fn a_raiser() {
     let make = |seed| {
         let (area, entries) = (shared.mapping(0..AREA), shared.mapping(AREA..AREA + E));
         shared.words()[taken(1)].store(0, Ordering::Relaxed);
-        let end = Raiser::new(area, entries, 1, seed, E as u32, RaiserState::default()).unwrap();
+        let end = ends::raiser(area, entries, 1, seed, 0);
         Some(Raising { end, shared: &shared, seed, last: [None; E], results: 0 })
     };
     race("raiser", &shared, make, |noise, _, stood| match noise.below(128) {

@@ -2,6 +2,7 @@
 //! Both ends of a queue.
 
 use super::{End, Shared, race};
+use crate::ends;
 use crate::noise::Noise;
 use std::collections::VecDeque;
 use tenon_abi::{Op, Status, Submission, Tail, turn};
@@ -88,7 +89,7 @@ fn a_submitter() {
     let shared = Shared::new(10 * D);
     let make = |seed| {
         Some(Guest {
-            end: Submitter::new(shared.mapping(0..8 * D), shared.mapping(8 * D..10 * D), seed).unwrap(),
+            end: ends::submitter(shared.mapping(0..8 * D), shared.mapping(8 * D..10 * D), seed, 0),
             tickets: VecDeque::new(),
             results: 0,
         })
@@ -160,8 +161,7 @@ fn a_completer() {
     let shared = Shared::new(10 * D);
     let make = |seed| {
         Some(Host {
-            end: Completer::new(shared.mapping(0..8 * D), shared.mapping(8 * D..10 * D), seed, D as u32)
-                .unwrap(),
+            end: ends::completer(shared.mapping(0..8 * D), shared.mapping(8 * D..10 * D), seed, D as u32, 0),
             fetched: VecDeque::new(),
             results: 0,
         })

@@ -15,7 +15,7 @@ use core::cell::{Cell, RefCell};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tenon_abi::{Op, Submission};
 use tenon_guest::{Conduit, Error, Found, Platform, Session, Vcpu, Wish};
-use tenon_rings::call::Outcome as Answer;
+use tenon_rings::call::{Outcome as Answer, Parts, Queue};
 use tenon_rings::{Mapping, Site, Submitter, Words};
 
 /// The cases.
@@ -97,8 +97,11 @@ fn every_access(ctx: &Ctx) -> Outcome {
         Ok(Watched { inner, left: &left, happens: &happens })
     };
     let (submissions, completions) = (part(bound.guest.0, 0x200, 4 * 64)?, part(bound.host, 0x80, 4 * 16)?);
-    let mut calls: Submitter<_, 4> =
-        Submitter::new(submissions, completions, bound.seed).map_err(|_| Fail::Error("the rings"))?;
+    let broken = |_| Fail::Error("the rings");
+    let mut parts = Parts::bare(submissions, completions).map_err(broken)?;
+    parts.kick = part(bound.host, 0x20, 8)?;
+    let queue = Queue::new(parts, bound.seed, 4);
+    let mut calls: Submitter<_, 4> = queue.and_then(|mut queue| queue.submitter()).map_err(broken)?;
     for access in 0..ACCESSES_MAX {
         upcalls.forget();
         left.set(access);
@@ -122,8 +125,10 @@ fn one_call(ctx: &Ctx, calls: &mut Submitter<Watched<'_>, 4>, value: u64) -> Res
     let broken =
         |_| Fail::Failed("the host broke the protocol of a call with an upcall in its midst", value, 0);
     let mut ticket = calls.submit(Submission::new(Op::NOP, [value, 0, 0, 0, 0, 0])).map_err(broken)?;
-    full_fence();
-    ctx.env.kick(0);
+    if calls.wants_kick() {
+        full_fence();
+        ctx.env.kick(0);
+    }
     for _ in 0..ctx.env.patience() {
         match calls.poll(ticket).map_err(broken)? {
             Ok(answer) => return Ok(answer),
