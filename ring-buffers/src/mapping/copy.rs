@@ -180,7 +180,8 @@ pub(super) fn load_run<const N: usize>(run: &[AtomicU64; N], site: Site) -> [u64
     let (run, rest) = {
         let ((places, run), (pairs, rest)) = (run.as_chunks::<2>(), words.as_chunks_mut::<2>());
         for (place, pair) in places.iter().zip(pairs) {
-            *pair = wide::load(place);
+            // SAFETY: two words are there.
+            *pair = unsafe { wide::load(place.as_ptr().cast()) };
         }
         (run, rest)
     };
@@ -197,7 +198,6 @@ pub(super) fn load_run<const N: usize>(run: &[AtomicU64; N], site: Site) -> [u64
 mod wide {
     use core::arch::asm;
     use core::arch::x86_64::__m128i;
-    use core::sync::atomic::AtomicU64;
 
     /// Copies 16 bytes by one load and one store.
     ///
@@ -229,12 +229,16 @@ mod wide {
     }
 
     /// Loads two words.
+    ///
+    /// # Safety
+    ///
+    /// `from` is readable for 16 bytes.
     #[inline(always)]
-    pub(super) fn load(place: &[AtomicU64; 2]) -> [u64; 2] {
+    pub(super) unsafe fn load(from: *const u8) -> [u64; 2] {
         let value: __m128i;
-        // SAFETY: two words are there; an array of them is as many bytes as the register.
+        // SAFETY: the caller's contract; an array of two words is as many bytes as the register.
         unsafe {
-            asm!("movups {}, [{}]", out(xmm_reg) value, in(reg) place.as_ptr(), options(readonly, nostack, preserves_flags));
+            asm!("movups {}, [{}]", out(xmm_reg) value, in(reg) from, options(readonly, nostack, preserves_flags));
             core::mem::transmute::<__m128i, [u64; 2]>(value)
         }
     }

@@ -73,6 +73,77 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         Ok(count)
     }
 
+    /// Takes up to `most` records of exactly `N` words, of those that are there without looking at the producer more than once: the fastest way for small
+    /// records. The result is their number; it is less than `most` where a record of another length is next, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::drain`].
+    #[inline]
+    pub fn drain_words<const N: usize>(
+        &mut self,
+        most: usize,
+        mut read: impl FnMut([u64; N]),
+    ) -> Result<usize, Error> {
+        self.await_one()?;
+        let len = u32::try_from(N.saturating_mul(8)).unwrap_or(u32::MAX);
+        let Some(units) = record_units(len).filter(|_| len <= self.max_record()) else { return Ok(0) };
+        let mut count = 0usize;
+        while count < most && self.end.ahead() > 0 {
+            let run = self.run(units).min(most.wrapping_sub(count));
+            let (mut first, mut turn) = (self.first(), self.end.turn());
+            let (mut taken, mut other) = (0u32, None);
+            for _ in 0..run {
+                let head = self.data.load(first, Site::RingBody);
+                if head != pack(len, turn) {
+                    other = Some(head);
+                    break;
+                }
+                read(self.data.load_run(first.wrapping_add(1), Site::RingBody));
+                taken = taken.wrapping_add(1);
+                turn = turn.wrapping_add(units);
+                first = first.wrapping_add(N).wrapping_add(1);
+            }
+            self.end.advance(taken.wrapping_mul(units));
+            count = count.wrapping_add(usize::try_from(taken).unwrap_or(0));
+            if run > 0 && other.is_none() {
+                continue;
+            }
+            // A record of another length, a skip, or a breach.
+            let head = other.unwrap_or_else(|| self.load_header());
+            let before = self.end.at;
+            match self.other_record(head) {
+                Ok(found) if found.len == len => {
+                    read(self.data.load_run(self.first().wrapping_add(1), Site::RingBody));
+                    self.end.advance(units);
+                    count = count.wrapping_add(1);
+                }
+                Err(error) if count == 0 => return Err(error),
+                Err(_) => break,
+                Ok(_) => {
+                    // A skip is passed together with the record behind it.
+                    self.end.at = before;
+                    break;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// How many records of so many units can follow each other in what is there, without a skip or a release that is due before.
+    #[inline(always)]
+    fn run(&self, units: u32) -> usize {
+        let to_end = self.end.units().wrapping_sub(self.end.offset());
+        let most = self.end.ahead().min(to_end).checked_div(units).unwrap_or(0);
+        usize::try_from(most.min(self.end.due().div_ceil(units.max(1)))).unwrap_or(0)
+    }
+
+    /// Index of the word at the own position.
+    #[inline(always)]
+    fn first(&self) -> usize {
+        usize::try_from(self.end.offset()).unwrap_or(0)
+    }
+
     /// Makes sure that something is there.
     #[inline(always)]
     fn await_one(&mut self) -> Result<(), Error> {
@@ -97,7 +168,7 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         let same = word == pack(len, self.end.turn()) && units <= self.end.ahead() && units <= to_end;
         // A guess, so that the processor need not wait for one header to find the next: mostly records are as long as those before.
         let Found { units, len } = if same { self.last } else { self.other_record(word)? };
-        let start = usize::try_from(self.end.offset()).unwrap_or(0).wrapping_add(1).wrapping_mul(8);
+        let start = self.first().wrapping_add(1).wrapping_mul(8);
         // Both are below the size of the data, which is in memory.
         let len = usize::try_from(len).unwrap_or(0);
         let value = read(Span::new(&self.data, start, len));
@@ -107,8 +178,7 @@ impl<W: Words, B: Bell> Consumer<W, B> {
 
     #[inline(always)]
     fn load_header(&self) -> u64 {
-        let index = usize::try_from(self.end.offset()).unwrap_or(0);
-        self.data.load(index, Site::RingBody)
+        self.data.load(self.first(), Site::RingBody)
     }
 
     /// A record that is not as long as the one before: what its header says, checked, or what stands behind a skip.

@@ -92,10 +92,13 @@ enum Step {
     /// A record of that many bytes (of the longest, in 64ths), in that many parts.
     Write(usize, usize),
     Words,
+    /// So many records of a word, or of three.
+    WriteAll(u64, bool),
     TooLong,
     Flush,
     Read(u8),
     Drain(usize),
+    DrainWords(usize, bool),
     Release,
     ArmProducer(usize),
     ArmConsumer(u32),
@@ -105,10 +108,12 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0usize..=64, 0usize..5).prop_map(|(len, parts)| Step::Write(len, parts)),
         2 => Just(Step::Words),
+        3 => (0u64..20, any::<bool>()).prop_map(|(count, long)| Step::WriteAll(count, long)),
         1 => Just(Step::TooLong),
         1 => Just(Step::Flush),
         6 => any::<u8>().prop_map(Step::Read),
         2 => (0usize..6).prop_map(Step::Drain),
+        3 => (0usize..20, any::<bool>()).prop_map(|(most, long)| Step::DrainWords(most, long)),
         1 => Just(Step::Release),
         1 => (0usize..=64).prop_map(Step::ArmProducer),
         2 => (0u32..200).prop_map(Step::ArmConsumer),
@@ -117,6 +122,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn bytes(n: u64, len: usize) -> Vec<u8> {
     (0..len).map(|at| u8::try_from((n * 37 + u64::try_from(at).unwrap() * 11) % 251).unwrap()).collect()
+}
+
+fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    std::array::from_fn(|at| u64::from_le_bytes(bytes[8 * at..][..8].try_into().unwrap()))
 }
 
 /// Looks at a record in one of several ways; each gives all of it.
@@ -179,24 +188,56 @@ impl<W: Words, P: Bell, C: Bell> Ends<W, P, C> {
         if need > to_end { (need + to_end, to_end) } else { (need, 0) }
     }
 
+    /// The next record of that length was written.
+    fn wrote(&mut self, len: usize) {
+        self.written += self.cost(len).0;
+        assert!(self.written - self.taken <= self.units, "written over what is not taken");
+        self.records.push_back(bytes(self.count, len));
+        self.ends.push_back(self.written);
+        self.count += 1;
+        // What is not published is less than an eighth.
+        self.flushed = self.flushed.max((self.written + 1).saturating_sub((self.units / 8).max(1)));
+    }
+
+    fn refused(&mut self, len: usize, error: Error) {
+        assert_eq!(error, Error::Full);
+        assert!(self.written + self.cost(len).0 - self.released > self.units, "full though there is room");
+        self.flushed = self.written;
+    }
+
+    fn write_all<const N: usize>(&mut self, count: u64) {
+        let records: Vec<[u64; N]> =
+            (self.count..self.count + count).map(|n| words(&bytes(n, 8 * N))).collect();
+        let long = 8 * N > usize::try_from(self.producer.max_record()).unwrap();
+        match self.producer.write_all(&records) {
+            Ok(written) => {
+                assert!(written <= records.len() && (written > 0 || records.is_empty()));
+                (0..written).for_each(|_| self.wrote(8 * N));
+            }
+            Err(Error::TooLong) => assert!(long),
+            Err(error) => self.refused(8 * N, error),
+        }
+    }
+
+    fn drain_words<const N: usize>(&mut self, most: usize) {
+        let mut found = vec![];
+        match self.consumer.drain_words::<N>(most, |words| found.push(words)) {
+            Ok(count) => {
+                assert!(count == found.len() && count <= most);
+                let other = self.records.iter().position(|record| record.len() != 8 * N);
+                assert!(other.is_none_or(|other| count <= other), "a record of another length");
+                assert!(count > 0 || most == 0 || other == Some(0), "none though there is one");
+            }
+            Err(error) => self.empty(error),
+        }
+        found.iter().for_each(|found| self.took(found.iter().flat_map(|word| word.to_le_bytes()).collect()));
+    }
+
     fn write(&mut self, len: usize, write: impl FnOnce(&mut Producer<W, P>, &[u8]) -> Result<(), Error>) {
         let record = bytes(self.count, len);
-        let (cost, _) = self.cost(len);
         match write(&mut self.producer, &record) {
-            Ok(()) => {
-                self.written += cost;
-                assert!(self.written - self.taken <= self.units, "written over what is not taken");
-                self.count += 1;
-                self.records.push_back(record);
-                self.ends.push_back(self.written);
-                // What is not published is less than an eighth.
-                self.flushed = self.flushed.max((self.written + 1).saturating_sub((self.units / 8).max(1)));
-            }
-            Err(error) => {
-                assert_eq!(error, Error::Full);
-                assert!(self.written + cost - self.released > self.units, "full though there is room");
-                self.flushed = self.written;
-            }
+            Ok(()) => self.wrote(len),
+            Err(error) => self.refused(len, error),
         }
     }
 
@@ -242,9 +283,11 @@ fn run<W: Words>(memory: W, seed: u32, steps: &[Step]) {
                 all.insert(all.len() / 2, &[]);
                 producer.write_vectored(&all)
             }),
-            Step::Words => ends.write(8, |producer, record| {
-                producer.write_words(&[u64::from_le_bytes(record.try_into().unwrap())])
-            }),
+            Step::Words => ends.write(8, |producer, record| producer.write_words(&words::<1>(record))),
+            Step::WriteAll(count, false) => ends.write_all::<1>(count),
+            Step::WriteAll(count, true) => ends.write_all::<3>(count),
+            Step::DrainWords(most, false) => ends.drain_words::<1>(most),
+            Step::DrainWords(most, true) => ends.drain_words::<3>(most),
             Step::TooLong => {
                 assert_eq!(ends.producer.write(&vec![1; max + 1]), Err(Error::TooLong));
                 assert_eq!(ends.producer.write_vectored(&[&vec![1; max], &[1]]), Err(Error::TooLong));
@@ -316,7 +359,7 @@ pub(crate) fn seeds() -> impl Strategy<Value = u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
     #[test]
     fn any_history_of_records_is_that_of_a_list(
         words in prop::sample::select(vec![8usize, 16, 32, 128, 512]),

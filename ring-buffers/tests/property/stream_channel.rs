@@ -191,7 +191,7 @@ fn run<W: Words, const N: usize>(memory: W, slots: u32, seed: u32, steps: &[Step
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
     #[test]
     fn any_history_of_messages_is_that_of_a_list(
         slots in prop::sample::select(vec![1u32, 2, 4, 8, 16, 32]),
