@@ -40,7 +40,7 @@ pub const FLAGS: &[Number] =
 
 numbers! {
     pub struct Op(u16), "An operation: family in the high byte, number in the low one (CALL-12)." {
-        0x0100 NOP, "CALL-20", "does nothing: value = args[0]";
+        0x0100 NOP, "CALL-20", "does nothing: value = `args[0]`";
         0x0101 PROBE, "CALL-21", "does an operation exist: value = 0, or 1, or 3 if it is replay-safe too";
         0x0102 CANCEL, "CALL-22", "cancel a request in flight: value = 1 if it was cancelled, else 0";
         0x0200 EVENT_BIND, "EVT-3", "bind a port to a vCPU's event ring";

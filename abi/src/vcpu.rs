@@ -14,7 +14,7 @@ offsets! {
         0x088 ARMED1, "EVT-11", "U64: position of ring 1 from which an upcall is wanted";
         0x100 MASK_HINTS, "EVT-15", "16 U64: bit p of the whole is the hint of port p";
         0x180 EMERGENCY, "CALL-23", "Submission: the slot of the emergency lane";
-        0x200 SUBMISSIONS, "CALL-1", "Submission[depth]: the call queue";
+        0x200 SUBMISSIONS, "CALL-1", "`Submission[depth]`: the call queue";
     }
 }
 
@@ -26,7 +26,7 @@ offsets! {
         0x018 EVENT_STATE1, "EVT-20", "U64: state word of event ring 1";
         0x020 KICK_WANTED, "CALL-25", "U64: low half: call position from which a kick is wanted; high half: 1 if that counts, 0 if every kick is wanted";
         0x040 EMERGENCY, "CALL-23", "Completion: the slot of the emergency lane";
-        0x080 COMPLETIONS, "CALL-1", "Completion[depth], then the entries of event ring 0, then those of ring 1";
+        0x080 COMPLETIONS, "CALL-1", "`Completion[depth]`, then the entries of event ring 0, then those of ring 1";
     }
 }
 

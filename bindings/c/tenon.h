@@ -64,7 +64,7 @@ extern "C" {
 #define TENON_SESSION_STATE_OPEN 0x1u // negotiated: vCPUs can be bound [NEG-5]
 
 // Op
-#define TENON_OP_NOP 0x100u // does nothing: value = args[0] [CALL-20]
+#define TENON_OP_NOP 0x100u // does nothing: value = `args[0]` [CALL-20]
 #define TENON_OP_PROBE 0x101u // does an operation exist: value = 0, or 1, or 3 if it is replay-safe too [CALL-21]
 #define TENON_OP_CANCEL 0x102u // cancel a request in flight: value = 1 if it was cancelled, else 0 [CALL-22]
 #define TENON_OP_EVENT_BIND 0x200u // bind a port to a vCPU's event ring [EVT-3]
@@ -134,7 +134,7 @@ extern "C" {
 #define TENON_GUEST_AREA_ARMED1 0x88u // U64: position of ring 1 from which an upcall is wanted [EVT-11]
 #define TENON_GUEST_AREA_MASK_HINTS 0x100u // 16 U64: bit p of the whole is the hint of port p [EVT-15]
 #define TENON_GUEST_AREA_EMERGENCY 0x180u // Submission: the slot of the emergency lane [CALL-23]
-#define TENON_GUEST_AREA_SUBMISSIONS 0x200u // Submission[depth]: the call queue [CALL-1]
+#define TENON_GUEST_AREA_SUBMISSIONS 0x200u // `Submission[depth]`: the call queue [CALL-1]
 
 // HostArea
 #define TENON_HOST_AREA_CALL_STATE 0x0u // U64: state word of the call queue [CALL-15]
@@ -143,7 +143,7 @@ extern "C" {
 #define TENON_HOST_AREA_EVENT_STATE1 0x18u // U64: state word of event ring 1 [EVT-20]
 #define TENON_HOST_AREA_KICK_WANTED 0x20u // U64: low half: call position from which a kick is wanted; high half: 1 if that counts, 0 if every kick is wanted [CALL-25]
 #define TENON_HOST_AREA_EMERGENCY 0x40u // Completion: the slot of the emergency lane [CALL-23]
-#define TENON_HOST_AREA_COMPLETIONS 0x80u // Completion[depth], then the entries of event ring 0, then those of ring 1 [CALL-1]
+#define TENON_HOST_AREA_COMPLETIONS 0x80u // `Completion[depth]`, then the entries of event ring 0, then those of ring 1 [CALL-1]
 
 // The discovery record, at the start of the window. Written by the host only; frozen in every version.
 struct tenon_record {

@@ -15,7 +15,7 @@ const ENTRIES: u32 = 256;
 const GUEST_AREA: usize = 4096;
 const WARM: u64 = 1024;
 
-/// `ports` are bound, and [`BUSY`] of them raised in turns.
+/// `ports` are bound, and `BUSY` of them raised in turns.
 #[must_use]
 pub fn events(group: &str, name: &'static str, ports: u32) -> Variant {
     let run = move |count: u64| {

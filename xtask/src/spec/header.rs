@@ -23,7 +23,6 @@ const STRICT: [&str; 7] =
     ["-ffreestanding", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x"];
 
 const HEAD: &str = "\
-// SPDX-License-Identifier: MIT OR Apache-2.0
 // The Tenon ABI for C11 and C++. Generated from the project's description by `cargo xtask spec --write`: do not edit.
 //
 // The norm is docs/abi.md; what stands in brackets is its clause. Every field is little-endian (GEN-1): a big-endian
@@ -73,7 +72,9 @@ const SINGLE: &[(&str, u64, &str, &str)] = &[
 
 /// The header's text.
 pub(crate) fn text() -> String {
-    let mut text = HEAD.to_owned();
+    // In two pieces, as this file has a licence line of its own.
+    let mut text = concat!("// SPDX", "-License-Identifier: MIT OR Apache-2.0\n").to_owned();
+    text.push_str(HEAD);
     text.push('\n');
     for (name, value, clause, doc) in SINGLE {
         number(&mut text, name, literal(*value, false), doc, clause);

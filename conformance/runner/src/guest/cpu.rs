@@ -134,7 +134,7 @@ impl Cpus {
         }
     }
 
-    /// Starts the thread of a CPU, if entry and argument are what [`Cpus::entry`] gave out: anything else executes nothing.
+    /// Starts the thread of a CPU, if entry and argument are what `Cpus::entry` gave out: anything else executes nothing.
     pub fn start(&'static self, vcpu: u32, entry: u64, argument: u64) {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let found = usize::try_from(argument).ok().and_then(|index| entries.get(index).copied());
