@@ -237,11 +237,12 @@ impl<'a> Story<'a> {
             (same, _) => same,
         };
         let sent = match (&mut self.peer, step) {
-            (Peer::Records(peer), b'w') => {
-                let len = n * 7 % (peer.max_record() + 1);
+            (Peer::Records(peer), b'w' | b'W') => {
+                let most = peer.max_record();
+                let len = if step == b'W' { most } else { n * 7 % (most + 1) };
                 peer.write(&vec![n as u8; len as usize]).is_ok()
             }
-            (Peer::Messages(peer), b'w') => peer.push([n.into(), !u64::from(n)]).is_ok(),
+            (Peer::Messages(peer), b'w' | b'W') => peer.push([n.into(), !u64::from(n)]).is_ok(),
             (Peer::Records(peer), b'f') => peer.flush().is_err(),
             (Peer::Messages(peer), b'f') => peer.flush().is_err(),
             (Peer::Records(peer), b'A') => peer.arm(1).is_err(),
@@ -328,10 +329,11 @@ fn outlive(shape: Shape, history: &[u8], life: usize) -> Option<()> {
     Some(())
 }
 
-const HISTORIES: [&[u8]; 3] = [
+const HISTORIES: [&[u8]; 4] = [
     b"raPrwfrwwfdrwfrRwwwfrrrnwfawfdwwfrrA",
     b"PAwfrwwfDwwwfdrbwfrwwwfDaRwwfr",
     b"PwwwwfrwrwwdbwwfRwnrrwfDwwwwwfDDD",
+    b"PwWfrrWfrrWWfrrRwWfrrWfrrWWfrrW",
 ];
 
 /// What the producer writes, and what it may say there.
@@ -356,7 +358,7 @@ fn several_words_at_random() {
     let (mut noise, mut count) = (Noise::new("consumer"), Count::default());
     for shape in LARGE {
         for _ in 0..3000 * effort() {
-            let history: Vec<u8> = (0..120).map(|_| noise.pick(b"PwwwwwwfffrrdDnRabA")).collect();
+            let history: Vec<u8> = (0..120).map(|_| noise.pick(b"PwwwWWWfffrrdDnRabA")).collect();
             let honest = tell(shape, &history, &[]);
             let aim = |noise: &mut Noise, stood: u32| match noise.below(3) {
                 0 => noise.below(LINE_WORDS),
