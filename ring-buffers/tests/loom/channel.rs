@@ -126,6 +126,32 @@ pub(crate) fn wait_for_room(weak: Option<Site>, slots: u32, wanted: u32) {
     other.join().unwrap();
 }
 
+/// STR-11, STR-12: both sides sleep when they cannot go on; never both for ever. One message more than there are slots, of which all are full when it begins.
+pub(crate) fn wait_for_each_other(weak: Option<Site>, slots: u32) {
+    let ring = Ring::settled(usize::try_from(slots).unwrap(), weak);
+    let (wake_consumer, wake_producer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let mut producer = ring.producer().messages(slots, SEED, bell(&wake_consumer)).unwrap();
+    let mut consumer = ring.consumer().messages(slots, SEED, bell(&wake_producer)).unwrap();
+    let (mut sent, messages) = (0, u64::from(slots) + 1);
+    while push(&mut producer, &mut sent) {}
+    let other = thread::spawn(move || {
+        let mut done = 0;
+        while done < messages {
+            if !pop(&mut consumer, &mut done) && consumer.arm(slots).unwrap() {
+                wake_consumer.wait();
+            }
+        }
+        consumer.release().unwrap();
+    });
+    while sent < messages {
+        if !push(&mut producer, &mut sent) && producer.arm(slots).unwrap() {
+            wake_producer.wait();
+        }
+    }
+    producer.flush().unwrap();
+    other.join().unwrap();
+}
+
 /// STR-3, STR-4: the sides attach at any moment, over what a session before has left; whoever meets the other finds it whole.
 pub(crate) fn attach(weak: Option<Site>, tries: u64) {
     let ring = Ring::left(1, weak);

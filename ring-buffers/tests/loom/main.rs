@@ -146,6 +146,14 @@ models! {
         consumed_publish: ConsumedPublish,
         consumed_take: ConsumedTake,
     }
+    wait_for_each_other(weak) { channel::wait_for_each_other(weak, 1) } sees {
+        arm_fence: ArmFence,
+        wake_fence: WakeFence,
+        produced_publish: ProducedPublish,
+        produced_take: ProducedTake,
+        consumed_publish: ConsumedPublish,
+        consumed_take: ConsumedTake,
+    }
     attach_to_a_ring(weak) { channel::attach(weak, 1) } sees {
         produced_publish: ProducedPublish,
         produced_take: ProducedTake,
