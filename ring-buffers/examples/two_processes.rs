@@ -4,6 +4,7 @@
 //! Neither process trusts the other: what it reads is checked where it is read, and every wait has an end.
 
 #[cfg(target_os = "linux")]
+#[path = "two_processes/memfd.rs"]
 mod memfd;
 
 #[cfg(target_os = "linux")]
