@@ -34,12 +34,19 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     #[inline]
     pub fn call_with(&self, submission: Submission) -> Result<u64, Error> {
         // Submit, kick and first look under one guard: the usual call ends here.
-        let ticket = self.with_calls(|calls| {
-            Ok(calls.call(submission, || self.platform.conduit().kick(call_queue(self.number)))?)
-        })?;
-        match ticket {
-            Ok(outcome) => into_value(outcome),
-            Err(ticket) => self.wait(ticket),
+        let mut waiting = None;
+        let result = self.with_calls(|calls| {
+            match calls.call(submission, || self.platform.conduit().kick(call_queue(self.number)))? {
+                Ok(outcome) => into_value(outcome),
+                Err(ticket) => {
+                    waiting = Some(ticket);
+                    Err(Error::Pending)
+                }
+            }
+        });
+        match waiting {
+            None => result,
+            Some(ticket) => self.wait(ticket),
         }
     }
 

@@ -158,19 +158,17 @@ impl<W: Words> Completer<W> {
         let (submissions, completions) = (self.submissions.clone(), self.completions.clone());
         let mut position = first;
         let end = first.wrapping_add(budget);
+        let ids = pack(depth.wrapping_sub(1).wrapping_shl(16), 0);
         // Neither the number in flight nor the latch changes in here, so `check_ready` holds throughout.
         let stranger = loop {
             if position == end {
                 break None;
             }
-            let expected = turn(seed, position);
             let at = slot(position, depth, SUBMISSION_WORDS);
+            // This operation and turn, and any of the ids that there are: one comparison for all three.
+            let expected = pack(u32::from(op.0), turn(seed, position));
             let wanted = |word: u64| {
-                // Without the expected turn what is left is id and operation: one comparison for turn and id.
-                let rest = word ^ pack(0, expected);
-                rest.wrapping_shr(16) < u64::from(depth)
-                    && Tail::from_word(rest).code == op.0
-                    && (IDLE || !self.is_in_flight(Tail::from_word(rest).id))
+                (word ^ expected) & !ids == 0 && (IDLE || !self.is_in_flight(Tail::from_word(word).id))
             };
             let (word, body) = submissions.take(at, wanted, SUBMISSION_TAKE);
             let Some(body) = body else { break Some(word) };
