@@ -14,6 +14,7 @@
 //! | [`queue`] | requests and answers: what every queue has to do |
 //! | [`ours`], [`virtio`], [`slots`] | Tenon's queue, virtio-drivers with virtio-queue, and the floor: the same wire, nothing checked |
 //! | [`events`] | Tenon's events |
+//! | [`doorbells`] | how many doorbells a queue under load rings |
 //! | [`message`] | messages of one size: what every channel has to do |
 //! | [`data`], [`others`], [`copy`] | Tenon's data rings, rtrb, crossbeam and the standard library's channel, and the floor: a copy |
 //! | [`lines`] | the floor of a round trip: a cache line there and back |
@@ -21,6 +22,7 @@
 pub mod compare;
 pub mod copy;
 pub mod data;
+pub mod doorbells;
 pub mod events;
 pub mod lines;
 pub mod memory;

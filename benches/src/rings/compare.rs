@@ -37,9 +37,15 @@ impl Comparison {
             figures.iter().filter(move |figure| figure.group == group && figure.name.starts_with(&prefix))
         };
         let against = |ours: &'a Figure| {
-            named(&self.theirs)
-                .filter_map(|theirs| Some(Result { ours, theirs, ratio: ours.ratio(theirs)? }))
-                .max_by(|a, b| a.ratio.median.total_cmp(&b.ratio.median))
+            let mut worst: Option<Result<'a>> = None;
+            for theirs in named(&self.theirs) {
+                // One that could not be measured may have been the fastest.
+                let ratio = ours.ratio(theirs)?;
+                if worst.as_ref().is_none_or(|worst| ratio.median > worst.ratio.median) {
+                    worst = Some(Result { ours, theirs, ratio });
+                }
+            }
+            worst
         };
         named(&self.ours).filter_map(against).min_by(|a, b| a.ratio.median.total_cmp(&b.ratio.median))
     }
@@ -65,5 +71,8 @@ mod tests {
         };
         let result = comparison.of(&figures).expect("a result");
         assert_eq!((result.ours.name, result.theirs.name, result.ratio.median), ("tenon b", "peer a", 0.5));
+        let mut figures = figures.to_vec();
+        figures[3].rounds.fill(None);
+        assert!(comparison.of(&figures).is_none(), "peer b may have been the faster one");
     }
 }

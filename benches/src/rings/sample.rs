@@ -46,7 +46,8 @@ pub struct Spread {
 
 impl Spread {
     /// `None` where there are too few.
-    fn of(numbers: impl Iterator<Item = f64>) -> Option<Self> {
+    #[must_use]
+    pub fn of(numbers: impl Iterator<Item = f64>) -> Option<Self> {
         let mut numbers: Vec<f64> = numbers.collect();
         numbers.sort_by(f64::total_cmp);
         let at = |part: usize| numbers.get(numbers.len() * part / 4).copied();
@@ -72,11 +73,16 @@ impl Figure {
 
     /// This one's time as a multiple of another's, round by round, because the two processors of a virtual machine may be neighbours in one round and
     /// far from each other in the next.
+    ///
+    /// Where too few rounds have both: of the medians. `None` if there are none.
     #[must_use]
     pub fn ratio(&self, other: &Self) -> Option<Spread> {
-        Spread::of(
-            self.rounds.iter().zip(&other.rounds).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?)),
-        )
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        Spread::of(pairs.filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?))).or_else(|| {
+            let (ours, theirs) = (self.times()?, other.times()?);
+            let median = ours.median / theirs.median;
+            Some(Spread { p25: ours.p25 / theirs.p75, median, p75: ours.p75 / theirs.p25 })
+        })
     }
 }
 
@@ -148,7 +154,7 @@ mod tests {
         assert_eq!(both(2.0).ratio(&both(1.0)), Some(Spread { p25: 2.0, median: 2.0, p75: 2.0 }));
         let mut holes = both(1.0);
         holes.rounds[..4].fill(None);
-        assert_eq!(both(2.0).ratio(&holes), None, "six pairs are too few");
+        assert_eq!(both(2.0).ratio(&holes), None, "six samples are no median");
     }
 
     #[test]
