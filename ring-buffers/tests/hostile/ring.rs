@@ -79,9 +79,8 @@ impl Shape {
 }
 
 /// Every small ring, with positions, or turns, that wrap soon.
-const SHAPES: [Shape; 7] = [
+const SHAPES: [Shape; 6] = [
     Shape { units: 8, message: 0, seed: u32::MAX - 9 },
-    Shape { units: 16, message: 0, seed: u32::MAX - 20 },
     Shape { units: 16, message: 0, seed: 0x7fff_fffa },
     Shape { units: 1, message: 2, seed: u32::MAX - 1 },
     Shape { units: 2, message: 2, seed: 0 },
@@ -114,7 +113,9 @@ fn memory<'a>(ground: &'a Ground, shape: Shape, produces: Option<bool>) -> RingM
 fn line(shape: Shape, word: usize, stood: u32) -> Vec<u64> {
     let mut values = PLAIN.to_vec();
     match word {
-        POSITION | ARMED => {
+        // When to wake somebody: no answer is a breach.
+        ARMED => values.extend([0, 1, u32::MAX, 1 << 31].map(|by| shape.position(stood.wrapping_add(by)))),
+        POSITION => {
             let near = (0..shape.units.min(16) + 5).map(|by| stood.wrapping_sub(2).wrapping_add(by));
             let far = [1 << 31, (1 << 31) - 1, shape.units, shape.units + 1, shape.units.wrapping_neg()];
             let all = near.chain(far.map(|by| stood.wrapping_add(by)));

@@ -17,11 +17,11 @@ use tenon_rings::Mapping;
 
 /// What one race costs, whichever is used up first.
 const STEPS: u64 = 300_000;
-const TIME: Duration = Duration::from_millis(800);
+const TIME: Duration = Duration::from_millis(300);
 /// What it may cost on a machine so busy that the two threads have not met by then.
-const LAST: Duration = Duration::from_secs(10);
+const LAST: Duration = Duration::from_secs(5);
 /// Results, and breaches, after which they have met.
-const MET: u64 = 100;
+const MET: u64 = 20;
 /// Sessions, and steps of one: a corrupt ring does nothing more.
 const STEPS_OF_A_SESSION: u64 = 300;
 
