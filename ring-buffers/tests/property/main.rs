@@ -16,6 +16,7 @@ mod hostile_queue;
 mod mapping;
 mod queue;
 mod stream;
+mod stream_bounds;
 mod stream_channel;
 mod stream_distrust;
 mod stream_setup;
