@@ -72,6 +72,11 @@ impl Shape {
         self.units - (position & (self.units - 1))
     }
 
+    /// Random histories: fewer where the records are long.
+    fn rounds(self) -> u64 {
+        if self.units > 64 { 300 } else { 3000 }
+    }
+
     /// The next session over the same memory.
     fn next(self) -> Self {
         Self { seed: self.seed.wrapping_add(0x1001), ..self }

@@ -357,7 +357,7 @@ fn each_word_at_each_look() {
 fn several_words_at_random() {
     let (mut noise, mut count) = (Noise::new("consumer"), Count::default());
     for shape in LARGE {
-        for _ in 0..3000 * effort() {
+        for _ in 0..shape.rounds() * effort() {
             let history: Vec<u8> = (0..120).map(|_| noise.pick(b"PwwwWWWfffrrdDnRabA")).collect();
             let honest = tell(shape, &history, &[]);
             let aim = |noise: &mut Noise, stood: u32| match noise.below(3) {

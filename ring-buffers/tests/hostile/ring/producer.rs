@@ -318,7 +318,7 @@ fn each_word_at_each_look() {
 fn several_words_at_random() {
     let (mut noise, mut count) = (Noise::new("producer"), Count::default());
     for shape in LARGE {
-        for _ in 0..3000 * effort() {
+        for _ in 0..shape.rounds() * effort() {
             let history: Vec<u8> = (0..120).map(|_| noise.pick(b"PwwwvvfarrrrRA")).collect();
             let honest = tell(shape, &history, &[]);
             let aim = |noise: &mut Noise, _| LINE_WORDS + noise.pick(&[0, 0, 0, 1, 2, 3, 4, 7]);
