@@ -3,7 +3,6 @@
 //! is checked. What the peer wrote is believed, and the copy is the standard library's.
 #![allow(unsafe_code, reason = "the point of it is to check nothing")]
 
-use std::hint::spin_loop;
 use std::ops::Range;
 use std::ptr::copy_nonoverlapping;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use super::memory::Pages;
 use super::message::{Channel, Message};
+use super::pair::rest;
 
 /// Where the sender's position, the receiver's, and the slots are.
 const SENT: usize = 0;
@@ -65,7 +65,7 @@ impl End {
                 if self.theirs != blocked {
                     break;
                 }
-                spin_loop();
+                rest();
             }
         }
     }

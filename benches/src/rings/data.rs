@@ -2,7 +2,6 @@
 //! Tenon's data rings, by each of their interfaces: the typed channel, and the stream of records.
 #![allow(unsafe_code, reason = "a ring's memory is promised to it")]
 
-use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use tenon_rings::{Error, Mapping, RingMemory};
 
 use super::memory::Pages;
 use super::message::{Channel, Message};
+use super::pair::rest;
 
 /// Control pages, and the number of the session.
 const GRANULE: usize = 4096;
@@ -45,7 +45,7 @@ fn retry<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> T {
     loop {
         match attempt() {
             Ok(value) => return value,
-            Err(Error::Empty | Error::Full) => spin_loop(),
+            Err(Error::Empty | Error::Full) => rest(),
             Err(error) => panic!("an honest peer: {error:?}"),
         }
     }
@@ -184,9 +184,9 @@ impl<const N: usize, const W: usize> Channel<N> for ChannelSlices<W> {
                 *place = std::array::from_fn(|word| number + word as u64);
                 count += 1;
             }
-            let mut rest = &tx.batch[..count];
-            while !rest.is_empty() {
-                rest = &rest[retry(|| ring.push_slice(rest))..];
+            let mut unsent = &tx.batch[..count];
+            while !unsent.is_empty() {
+                unsent = &unsent[retry(|| ring.push_slice(unsent))..];
             }
         }
         ring.flush().expect("an honest peer");

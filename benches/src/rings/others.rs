@@ -2,7 +2,6 @@
 //! The channels that people use today: rtrb by each of its interfaces, crossbeam's array queue, the standard library's bounded channel.
 #![allow(unsafe_code, reason = "rtrb's fastest interface leaves it to the caller to write every slot")]
 
-use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,6 +10,7 @@ use crossbeam_queue::ArrayQueue;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::message::{Channel, Message, write};
+use super::pair::rest;
 
 /// Sends one message after the other with something that may be full.
 #[inline(always)]
@@ -19,7 +19,7 @@ fn send_each<const N: usize>(numbers: Range<u64>, mut push: impl FnMut(&[u8; N])
     for number in numbers {
         let message = message.number(number);
         while !push(message) {
-            spin_loop();
+            rest();
         }
     }
 }
@@ -30,7 +30,7 @@ fn receive_each<const N: usize>(count: u64, mut pop: impl FnMut(&mut [u8; N]) ->
     let (mut message, mut sum) = (Message::<N>::new(), 0u64);
     for _ in 0..count {
         while !pop(&mut message.0) {
-            spin_loop();
+            rest();
         }
         sum = sum.wrapping_add(message.sum());
     }
@@ -77,7 +77,7 @@ impl<const N: usize> Channel<N> for RtrbChunks {
         while !numbers.is_empty() {
             let count = tx.slots().min(most).min((numbers.end - numbers.start) as usize);
             if count == 0 {
-                spin_loop();
+                rest();
                 continue;
             }
             let mut chunk = tx.write_chunk_uninit(count).expect("as many slots");
@@ -97,7 +97,7 @@ impl<const N: usize> Channel<N> for RtrbChunks {
         while left > 0 {
             let count = rx.slots().min(most);
             if count == 0 {
-                spin_loop();
+                rest();
                 continue;
             }
             let chunk = rx.read_chunk(count).expect("as many messages");
@@ -141,11 +141,11 @@ impl<const N: usize> Channel<N> for RtrbSlices {
                 write(place, number);
                 count += 1;
             }
-            let mut rest = &tx.batch[..count];
-            while !rest.is_empty() {
-                (_, rest) = tx.end.push_partial_slice(rest);
-                if !rest.is_empty() {
-                    spin_loop();
+            let mut unsent = &tx.batch[..count];
+            while !unsent.is_empty() {
+                (_, unsent) = tx.end.push_partial_slice(unsent);
+                if !unsent.is_empty() {
+                    rest();
                 }
             }
         }
@@ -157,7 +157,7 @@ impl<const N: usize> Channel<N> for RtrbSlices {
         while left > 0 {
             let (taken, _) = rx.end.pop_partial_slice(&mut rx.batch);
             if taken.is_empty() {
-                spin_loop();
+                rest();
             }
             left -= taken.len() as u64;
             for taken in taken {

@@ -65,6 +65,15 @@ pub fn wait(mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Pauses of an end that found nothing where many are under way.
+const PAUSES: u32 = 8;
+
+/// Lets the other end go on: each look takes a line away from who is about to write it.
+#[inline(always)]
+pub fn rest() {
+    (0..PAUSES).for_each(|_| spin_loop());
+}
+
 /// An end's private state, where no line of it is also the other end's.
 #[repr(align(256))]
 pub struct Apart<T>(pub T);

@@ -4,15 +4,13 @@
 use std::cell::RefCell;
 use std::hint::spin_loop;
 
-use super::pair::{alone, apart, together, wait};
+use super::pair::{alone, apart, rest, together, wait};
 use super::sample::Variant;
 
 /// Requests of one batch.
 pub const BATCH: u64 = 32;
 /// The most requests under way where the ends are two threads.
 pub const DEPTH: u64 = 128;
-/// Pauses of an end that found nothing where many are under way: each look takes a line away from who is about to write it.
-const PAUSES: u32 = 8;
 /// Untimed requests before each sample: more than two laps of the largest ring.
 const WARM: u64 = 1024;
 
@@ -87,11 +85,6 @@ pub trait Queue {
             served += more;
         }
     }
-}
-
-#[inline(always)]
-fn rest() {
-    (0..PAUSES).for_each(|_| spin_loop());
 }
 
 /// What the sum over requests 0 to `count` has to be.

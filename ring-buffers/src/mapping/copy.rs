@@ -9,7 +9,7 @@ use core::sync::atomic::AtomicU64;
 
 /// From this many bytes on `rep movsb` wins over a loop; see `docs/decisions/0001-payload-copy.md`.
 #[cfg(target_arch = "x86_64")]
-const STRING_COPY_FROM: usize = 512;
+const STRING_COPY_FROM: usize = if cfg!(target_feature = "sse2") { 1280 } else { 512 };
 
 /// Copies bytes out of shared memory (`OUT`) or into it. Words in memory are little-endian, and so are those that are copied.
 ///
