@@ -164,6 +164,18 @@ pub struct Batched<T, const W: usize> {
     batch: Vec<[u64; W]>,
 }
 
+/// Writes the messages of the next numbers, as many as there are or as fit.
+#[inline(always)]
+fn fill<'a, const W: usize>(batch: &'a mut [[u64; W]], numbers: &mut Range<u64>) -> &'a [[u64; W]] {
+    let mut count = 0;
+    // The places first: a number that finds none would be lost.
+    for (place, number) in batch.iter_mut().zip(numbers) {
+        *place = std::array::from_fn(|word| number + word as u64);
+        count += 1;
+    }
+    &batch[..count]
+}
+
 impl<const N: usize, const W: usize> Channel<N> for ChannelSlices<W> {
     type Tx = Batched<Sender<W>, W>;
     type Rx = Batched<Receiver<W>, W>;
@@ -178,13 +190,7 @@ impl<const N: usize, const W: usize> Channel<N> for ChannelSlices<W> {
     fn send(tx: &mut Self::Tx, mut numbers: Range<u64>) {
         let ring = &mut tx.end.ring;
         while !numbers.is_empty() {
-            let mut count = 0;
-            // The places first: a number that finds none would be lost.
-            for (place, number) in tx.batch.iter_mut().zip(numbers.by_ref()) {
-                *place = std::array::from_fn(|word| number + word as u64);
-                count += 1;
-            }
-            let mut unsent = &tx.batch[..count];
+            let mut unsent = fill(&mut tx.batch, &mut numbers);
             while !unsent.is_empty() {
                 unsent = &unsent[retry(|| ring.push_slice(unsent))..];
             }
@@ -280,6 +286,46 @@ impl<const N: usize, const W: usize> Channel<N> for StreamWords<W> {
             let taken = retry(|| {
                 rx.ring.drain(usize::MAX, |record| {
                     put(&mut message, record.words::<W>().expect("a whole record"));
+                    sum = sum.wrapping_add(message.sum());
+                })
+            });
+            left -= taken as u64;
+        }
+        sum
+    }
+}
+
+/// The stream: slices of records of whole words.
+pub struct StreamSlices<const W: usize>;
+
+impl<const N: usize, const W: usize> Channel<N> for StreamSlices<W> {
+    type Tx = Batched<End<Producer<Mapping>>, W>;
+    type Rx = End<Consumer<Mapping>>;
+
+    fn make(slots: usize) -> (Self::Tx, Self::Rx) {
+        let (tx, rx) = records((slots * N).next_power_of_two());
+        (Batched { end: tx, batch: vec![[0; W]; slots / 8] }, rx)
+    }
+
+    #[inline(always)]
+    fn send(tx: &mut Self::Tx, mut numbers: Range<u64>) {
+        let ring = &mut tx.end.ring;
+        while !numbers.is_empty() {
+            let mut unsent = fill(&mut tx.batch, &mut numbers);
+            while !unsent.is_empty() {
+                unsent = &unsent[retry(|| ring.write_all(unsent))..];
+            }
+        }
+        ring.flush().expect("an honest peer");
+    }
+
+    #[inline(always)]
+    fn receive(rx: &mut Self::Rx, count: u64) -> u64 {
+        let (mut message, mut sum, mut left) = (Message::<N>::new(), 0u64, count);
+        while left > 0 {
+            let taken = retry(|| {
+                rx.ring.drain_words::<W>(usize::MAX, |words| {
+                    put(&mut message, words);
                     sum = sum.wrapping_add(message.sum());
                 })
             });

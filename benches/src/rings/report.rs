@@ -128,6 +128,7 @@ fn small<const N: usize, const W: usize>(all: &mut Vec<Variant>) {
     channel::<data::ChannelEach<W>, N>(all, "tenon channel, push/pop");
     channel::<data::ChannelAll<W>, N>(all, "tenon channel, batches");
     channel::<data::ChannelSlices<W>, N>(all, "tenon channel, slices");
+    channel::<data::StreamSlices<W>, N>(all, "tenon stream, slices");
     channel::<data::StreamWords<W>, N>(all, "tenon stream, words");
     messages::<N>(all);
 }
