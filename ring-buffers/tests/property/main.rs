@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod arm;
+mod bells;
 #[path = "../ends/mod.rs"]
 mod ends;
 mod error;

@@ -3,7 +3,9 @@
 
 use crate::scribble;
 use crate::stream::{LINE, Memory, ring};
-use tenon_abi::Reason;
+use std::sync::atomic::Ordering;
+use tenon_abi::status::StateWord;
+use tenon_abi::{QueueState, Reason, RingPosition};
 use tenon_rings::Error;
 
 const SEED: u32 = u32::MAX - 2;
@@ -52,4 +54,90 @@ fn each_way_to_read_says_the_first_breach() {
         assert_eq!((corrupt.reason, corrupt.position), (Reason::BAD_RECORD, 0), "{way}");
         assert_eq!(consumer.corrupt(), Some(corrupt));
     }
+}
+
+/// Records before a breach are given out; the breach is said next time, and not in their place.
+#[test]
+fn records_before_a_breach_are_counted() {
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let mut producer = near.records(128, 0, ()).unwrap();
+    let mut consumer = far.records(128, 0, ()).unwrap();
+    (0..3).for_each(|n| producer.write_words(&[n]).unwrap());
+    producer.flush().unwrap();
+    scribble(memory.words(), 2 * LINE + 4, u64::MAX << 8);
+    let mut seen = vec![];
+    assert_eq!(consumer.drain_words::<1>(9, |[word]| seen.push(word)), Ok(2));
+    assert_eq!(seen, [0, 1]);
+    assert!(matches!(consumer.drain_words::<1>(9, |_| ()), Err(Error::Corrupt(_))));
+}
+
+/// The other side's line is looked at when what is known of it is used up, and not before: that is what it costs.
+#[test]
+fn nobody_looks_sooner_than_needed() {
+    let no_position = 0x1234_5678;
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let mut producer = near.records(128, 0, ()).unwrap();
+    let mut consumer = far.records(128, 0, ()).unwrap();
+    (0..3).for_each(|n| producer.write_words(&[n]).unwrap());
+    producer.flush().unwrap();
+    assert_eq!(consumer.read(|span| span.read_u64(0)), Ok(Some(0)));
+    assert_eq!(producer.arm(0), Ok(false));
+    // Twelve units are left, as far as each knows; each record takes two.
+    scribble(memory.words(), 0, no_position);
+    assert_eq!(consumer.read(|span| span.read_u64(0)), Ok(Some(1)));
+    assert_eq!(consumer.drain(9, |_| ()), Ok(1));
+    assert!(matches!(consumer.read(|_| ()), Err(Error::Corrupt(_))));
+    scribble(memory.words(), LINE, no_position);
+    producer.write_words(&[3]).unwrap();
+    assert_eq!((producer.write_all(&[[4]; 9]), producer.corrupt()), (Ok(5), None));
+    assert!(matches!(producer.write_words(&[0]), Err(Error::Corrupt(_))));
+
+    let memory = Memory::new(2 * LINE + 8);
+    let (near, far) = ring(memory.words()).split();
+    let mut producer = near.messages::<[u64; 1], _>(8, 0, ()).unwrap();
+    let mut consumer = far.messages::<[u64; 1], _>(8, 0, ()).unwrap();
+    (0..3).for_each(|n| producer.push([n]).unwrap());
+    producer.flush().unwrap();
+    assert_eq!(consumer.pop(), Ok([0]));
+    assert_eq!(producer.arm(1), Ok(false));
+    scribble(memory.words(), 0, no_position);
+    assert_eq!((consumer.pop(), consumer.pop()), (Ok([1]), Ok([2])));
+    assert!(matches!(consumer.pop(), Err(Error::Corrupt(_))));
+    scribble(memory.words(), LINE, no_position);
+    producer.push([3]).unwrap();
+    assert_eq!((producer.push_slice(&[[4]; 9]), producer.corrupt()), (Ok(5), None));
+    assert!(matches!(producer.push([5]), Err(Error::Corrupt(_))));
+}
+
+/// STR-13: each role says that it has left, after what it has done.
+#[test]
+fn who_leaves_says_so() {
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let (mut producer, consumer) =
+        (near.messages::<[u64; 1], _>(8, 5, ()).unwrap(), far.messages::<[u64; 1], _>(8, 5, ()).unwrap());
+    producer.push([1]).unwrap();
+    let running = |state: StateWord| state.state == QueueState::RUNNING;
+    assert!(running(producer.peer()) && running(consumer.peer()));
+    consumer.close();
+    assert_eq!(producer.peer(), StateWord::from_word(0));
+    producer.close();
+    // Its position shows the message.
+    assert_eq!(memory.words()[0].load(Ordering::Relaxed), RingPosition { position: 6, seed: 5 }.to_word());
+
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let (mut producer, consumer) = (near.records(128, 5, ()).unwrap(), far.records(128, 5, ()).unwrap());
+    producer.write(&[]).unwrap();
+    assert!(running(producer.peer()) && running(consumer.peer()));
+    producer.close();
+    assert_eq!(consumer.peer(), StateWord::from_word(0));
+    assert_eq!(memory.words()[0].load(Ordering::Relaxed), RingPosition { position: 6, seed: 5 }.to_word());
+    consumer.close();
+    assert_eq!(
+        StateWord::from_word(memory.words()[LINE + 3].load(Ordering::Relaxed)).state,
+        QueueState::UNBOUND
+    );
 }
