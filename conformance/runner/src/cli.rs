@@ -25,9 +25,12 @@ use std::thread;
 #[derive(Debug, Parser)]
 #[command(name = "tenon-conformance", version)]
 struct Args {
-    /// Play this host; may be given several times. Without it: all that are there.
+    /// Play this host; may be given several times. Without it: those that need nothing but Rust.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
+    /// Play the hosts that need other tools, too: a C compiler.
+    #[arg(long, conflicts_with = "host")]
+    all: bool,
     /// Run the cases whose names contain this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -101,7 +104,8 @@ fn run(args: Args) -> Result<ExitCode, String> {
         return Ok(print(&list(&wish, args.format)));
     }
     let image = args.image.as_deref().map(read_image).transpose()?;
-    let chosen = chosen(&args.host, image.as_ref(), args.fault.as_deref())?;
+    let usual = if args.all { hosts::NAMES } else { hosts::OURS };
+    let chosen = chosen(&args.host, usual, image.as_ref(), args.fault.as_deref())?;
     let rows = rows(chosen, &wish, !args.host.is_empty())?;
     let report = Report { seed, rows };
     let good = report.is_good();
@@ -121,8 +125,13 @@ fn read_image(path: &Path) -> Result<Image, String> {
 
 type Chosen = (String, Result<Box<dyn Host>, String>);
 
-/// The hosts to play, with the reason where one is absent. A host that was named has to be there.
-fn chosen(names: &[String], image: Option<&Image>, fault: Option<&str>) -> Result<Vec<Chosen>, String> {
+/// The hosts to play, with the reason where one is absent: `usual`, or what was named, which has to be there.
+fn chosen(
+    names: &[String],
+    usual: &[&str],
+    image: Option<&Image>,
+    fault: Option<&str>,
+) -> Result<Vec<Chosen>, String> {
     if let Some(fault) = fault {
         faults::by_name(fault)?;
         if names.iter().any(|name| name != "loopback") {
@@ -134,10 +143,7 @@ fn chosen(names: &[String], image: Option<&Image>, fault: Option<&str>) -> Resul
         return Ok(vec![(format!("loopback with {fault}"), Ok(host))]);
     }
     if names.is_empty() {
-        return Ok(hosts::NAMES
-            .iter()
-            .map(|name| ((*name).to_owned(), hosts::by_name(name, image)))
-            .collect());
+        return Ok(usual.iter().map(|name| ((*name).to_owned(), hosts::by_name(name, image))).collect());
     }
     let found = |name: &String| match hosts::by_name(name, image) {
         Ok(host) => Ok((name.clone(), Ok(host))),

@@ -89,7 +89,9 @@ pub trait Machine {
     fn next(&mut self, patience: Duration) -> Option<Event>;
 }
 
-/// Names of all hosts, in the order of the report; what a run without `--host` plays.
+/// What a run without `--host` plays: the hosts that need nothing but Rust, in the order of the report.
+pub const OURS: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
+/// Names of all hosts, in the order of the report: those that need other tools come last, and with `--all`.
 pub const NAMES: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native", "c-host", "c-host-native"];
 
 /// A bootable image.

@@ -99,11 +99,14 @@ fn a_broken_image_is_one_line_and_the_other_hosts_run() {
     // The same with KVM and without: the machine that was asked for is not there.
     let (code, report, reason) = text(&["--host", "kvm", "--image", image]);
     assert_eq!((code, &*report, reason.lines().count()), (Some(2), "", 1), "{reason}");
-    let (code, report, reason) = text(&["--filter", "discovery.limits", "--image", image]);
-    assert_eq!((code, reason.lines().count()), (Some(2), 1), "{reason}");
-    let booting = hosts::NAMES.iter().filter(|name| hosts::boots_images(name)).count();
-    assert_eq!(report.lines().filter(|line| line.contains("not run: ")).count(), booting, "{report}");
-    assert!(report.ends_with("2 passed, 0 failed, 0 skipped\n"), "{report}");
+    for (all, names) in [(&[][..], hosts::OURS), (&["--all"], hosts::NAMES)] {
+        let (code, report, reason) =
+            text(&[&["--filter", "discovery.limits", "--image", image][..], all].concat());
+        assert_eq!((code, reason.lines().count()), (Some(2), 1), "{reason}");
+        let booting = names.iter().filter(|name| hosts::boots_images(name)).count();
+        assert_eq!(report.lines().filter(|line| line.contains("not run: ")).count(), booting, "{report}");
+        assert!(report.ends_with("2 passed, 0 failed, 0 skipped\n"), "{report}");
+    }
 }
 
 #[test]
