@@ -3,11 +3,13 @@
 //! while, then says that it sleeps, and sleeps.
 
 use std::hint::spin_loop;
+use std::time::Duration;
 
 use tenon_abi::{Op, Submission};
 use tenon_rings::call::{Parts, Queue};
 use tenon_rings::{Completer, Mapping, Submitter};
 use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::poll::PollContext;
 
 use super::memory::Pages;
 use super::pair::{apart, together};
@@ -16,6 +18,10 @@ const DEPTH: usize = 32;
 /// Looks of a device, with a pause behind each, before it sleeps.
 const LOOKS: u32 = 64;
 const WARM: u64 = 1000;
+/// Longer than any answer takes.
+const LOST: Duration = Duration::from_secs(5);
+/// Looks in vain, seconds of them, before an answer counts as lost.
+const LOST_LOOKS: u32 = 1 << 30;
 /// Lines of the words by which each side says when it wants to be told, behind the slots.
 const COMPLETIONS: usize = DEPTH * 64;
 const ARMED: usize = COMPLETIONS + DEPTH * 16;
@@ -25,7 +31,7 @@ const KICK: usize = ARMED + 64;
 ///
 /// # Panics
 ///
-/// If the system has no eventfd, or a request is lost.
+/// If the system has no eventfd, or a request or a wake is lost.
 #[must_use]
 pub fn per_request(count: u64) -> f64 {
     let pages = Pages::new(KICK + 64);
@@ -50,7 +56,7 @@ pub fn per_request(count: u64) -> f64 {
 
 /// Submits so many, one whenever there is room, and says how often it rang.
 fn drive(submitter: &mut Submitter<Mapping, DEPTH>, bell: &EventFd, count: u64) -> u64 {
-    let (mut submitted, mut taken, mut rung) = (0, 0, 0);
+    let (mut submitted, mut taken, mut rung, mut in_vain) = (0, 0, 0, 0);
     let mut tickets = std::collections::VecDeque::with_capacity(DEPTH);
     while taken < count {
         if submitted < count && submitted - taken < DEPTH as u64 {
@@ -68,8 +74,11 @@ fn drive(submitter: &mut Submitter<Mapping, DEPTH>, bell: &EventFd, count: u64) 
             Ok(outcome) => {
                 assert_eq!(outcome.value, taken, "the answer to the oldest request");
                 taken += 1;
+                in_vain = 0;
             }
             Err(ticket) => {
+                in_vain += 1;
+                assert!(in_vain < LOST_LOOKS, "a request is lost");
                 tickets.push_front(ticket);
                 spin_loop();
             }
@@ -81,6 +90,8 @@ fn drive(submitter: &mut Submitter<Mapping, DEPTH>, bell: &EventFd, count: u64) 
 /// Answers so many.
 fn attend(completer: &mut Completer<Mapping>, bell: &EventFd, count: u64) {
     let (mut served, mut looks) = (0, 0);
+    let sleep = PollContext::new().expect("an epoll");
+    sleep.add(bell, 0_u32).expect("an eventfd can be waited for");
     // Until the first such call every kick is wanted (CALL-25); what may be there already is looked for below.
     let _ = completer.rest();
     while served < count {
@@ -91,6 +102,7 @@ fn attend(completer: &mut Completer<Mapping>, bell: &EventFd, count: u64) {
         if looks < LOOKS {
             spin_loop();
         } else if completer.rest() {
+            assert!(sleep.wait_timeout(LOST).expect("an epoll").iter().next().is_some(), "a wake is lost");
             bell.read().expect("an eventfd");
             looks = 0;
         }
