@@ -5,7 +5,7 @@ use crate::scribble;
 use crate::stream::{LINE, Memory, ring};
 use std::sync::atomic::Ordering;
 use tenon_abi::status::StateWord;
-use tenon_abi::{QueueState, Reason, RingPosition};
+use tenon_abi::{QueueState, Reason, RingPosition, call::pack, turn};
 use tenon_rings::Error;
 
 const SEED: u32 = u32::MAX - 2;
@@ -139,5 +139,24 @@ fn who_leaves_says_so() {
     assert_eq!(
         StateWord::from_word(memory.words()[LINE + 3].load(Ordering::Relaxed)).state,
         QueueState::UNBOUND
+    );
+}
+
+/// STR-9: a header like the last one's, of a record that is not published to its end.
+#[test]
+fn a_record_of_the_same_length_may_be_cut_short() {
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let mut producer = near.records(128, 0, ()).unwrap();
+    let mut consumer = far.records(128, 0, ()).unwrap();
+    producer.write_words(&[1]).unwrap();
+    producer.flush().unwrap();
+    assert_eq!(consumer.read(|span| span.len()), Ok(8));
+    scribble(memory.words(), 2 * LINE + 2, pack(8, turn(0, 2)));
+    scribble(memory.words(), 0, RingPosition { position: 3, seed: 0 }.to_word());
+    let found = consumer.read(|span| span.len());
+    assert!(
+        matches!(found, Err(Error::Corrupt(corrupt)) if corrupt.reason == Reason::BAD_RECORD),
+        "{found:?}"
     );
 }
