@@ -160,3 +160,17 @@ fn a_record_of_the_same_length_may_be_cut_short() {
         "{found:?}"
     );
 }
+
+/// STR-8: a skip that is published without a record behind it is itself the breach.
+#[test]
+fn a_skip_alone_is_the_breach() {
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let _producer = near.records(128, 15, ()).unwrap();
+    let mut consumer = far.records(128, 15, ()).unwrap();
+    scribble(memory.words(), 2 * LINE + 15, pack(u32::MAX, turn(15, 15)));
+    scribble(memory.words(), 2 * LINE, pack(0, turn(15, 16)));
+    scribble(memory.words(), 0, RingPosition { position: 16, seed: 15 }.to_word());
+    assert!(consumer.read(|_| ()).is_err());
+    assert_eq!(consumer.corrupt().map(|corrupt| corrupt.position), Some(15));
+}
