@@ -79,7 +79,7 @@ sites! {
     /// A completion's tail (CALL-3).
     CompletionTake: Load, Acquire;
     /// An event entry (EVT-7).
-    EntryPublish: Store, Relaxed;
+    EntryPublish: Store, Release;
     /// An event entry (EVT-7).
     EntryTake: Load, Relaxed;
     /// `taken` (EVT-8).

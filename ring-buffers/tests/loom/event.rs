@@ -23,12 +23,17 @@ fn word(offset: u64) -> usize {
 
 /// Both ends of a ring with one entry, and the host's record of the port.
 fn ring(weak: Option<Site>, hints: u64) -> (Port, Taker<LoomWords>) {
+    ring_with(weak, hints, |area| area)
+}
+
+/// The same, with the guest-written area as `with` makes it.
+fn ring_with(weak: Option<Site>, hints: u64, with: impl FnOnce(Area) -> Area) -> (Port, Taker<LoomWords>) {
     let named = [
         (word(guest::TAKEN0), u64::from(START)),
         (word(guest::ARMED0), u64::from(START.wrapping_add(u32::MAX >> 1))),
         (word(guest::MASK_HINTS), hints),
     ];
-    let area = Area::sparse(Side::Guest, AREA_WORDS, &named, weak);
+    let area = with(Area::sparse(Side::Guest, AREA_WORDS, &named, weak));
     let entries = Area::zeroed(Side::Host, 1, weak);
     let position = u64::from(START);
     let state = RaiserState { written: position, taken: position, ..RaiserState::default() };
@@ -77,6 +82,22 @@ fn take(taker: &mut Taker<LoomWords>, state: &State, seen: &mut u64) -> bool {
         *seen = state.look();
     }
     count > 0
+}
+
+/// EVT-7: a guest that takes an entry sees what it announces, even before the host's next fence.
+pub(crate) fn announce(weak: Option<Site>) {
+    let (mut port, mut taker) = ring_with(weak, 0, Area::with_fences_apart);
+    let state = State::new();
+    let announced = Arc::clone(&state);
+    let host = thread::spawn(move || {
+        announced.set(1);
+        port.raise();
+    });
+    let mut seen = 0;
+    if take(&mut taker, &state, &mut seen) {
+        assert_eq!(seen, 1, "a stale state");
+    }
+    host.join().unwrap();
 }
 
 /// EVT-8, EVT-9: the host changes the state and raises the port `raises` times, while the guest takes `tries` times.

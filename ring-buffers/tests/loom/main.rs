@@ -87,6 +87,9 @@ models! {
         arm_fence: ArmFence,
         wake_fence: WakeFence,
     }
+    announce_event(weak) { event::announce(weak) } sees {
+        entry_publish: EntryPublish,
+    }
     acknowledge_events(weak) { event::acknowledge(weak, size(2, 3), size(2, 3)) } sees {
         taken_fence: TakenFence,
         raise_fence: RaiseFence,

@@ -41,20 +41,28 @@ pub(crate) struct Area {
     words: Arc<[Option<Word>]>,
     writer: Side,
     weak: Option<Site>,
+    /// Counts the fences, where a model asks for that.
+    fences: Option<Arc<AtomicU64>>,
 }
 
 impl Area {
+    /// loom by itself switches no threads between an access and the fence behind it. That a fence counts makes it, for a price that only small
+    /// models can pay.
+    pub(crate) fn with_fences_apart(self) -> Self {
+        Self { fences: Some(Arc::new(AtomicU64::new(0))), ..self }
+    }
+
     /// `len` words, all of them zero and there.
     pub(crate) fn zeroed(writer: Side, len: usize, weak: Option<Site>) -> Self {
         let words = (0..len).map(|_| Some(Word::new(0))).collect();
-        Self { words, writer, weak }
+        Self { words, writer, weak, fences: None }
     }
 
     /// `len` words of which only `named` are there, with their first values.
     pub(crate) fn sparse(writer: Side, len: usize, named: &[(usize, u64)], weak: Option<Site>) -> Self {
         let value = |index| named.iter().find(|(at, _)| *at == index).map(|(_, value)| *value);
         let words = (0..len).map(|index| value(index).map(Word::new)).collect();
-        Self { words, writer, weak }
+        Self { words, writer, weak, fences: None }
     }
 
     /// A side's view.
@@ -113,7 +121,12 @@ impl Words for LoomWords {
         assert_eq!(site.operation(), Operation::Fence, "{site:?} fences");
         match self.ordering(site) {
             Ordering::Relaxed => {}
-            ordering => fence(ordering),
+            ordering => {
+                if let Some(fences) = &self.area.fences {
+                    fences.fetch_add(1, Ordering::Relaxed);
+                }
+                fence(ordering);
+            }
         }
     }
 
