@@ -18,8 +18,10 @@ const RECORD: usize = 0x100;
 pub struct Past {
     /// The host is set up: the fault begins.
     live: AtomicBool,
-    /// Values as they were at the last look, by place.
-    seen: Mutex<HashMap<usize, u64>>,
+    /// What the host saw, by place.
+    seen: Mutex<HashMap<usize, Seen>>,
+    /// Fences of raises so far.
+    fences: AtomicUsize,
     /// Places where something was done once, with the session.
     done: Mutex<HashSet<(usize, u64)>>,
     /// Operation of the last submission that was looked at.
@@ -34,6 +36,17 @@ pub struct Past {
     mark: AtomicBool,
     /// Where the last completion was stored.
     completion: Mutex<Option<(Mapping, usize)>>,
+}
+
+/// What a raise saw at a place.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// The raise before it.
+    before: u64,
+    /// It.
+    now: u64,
+    /// Fences when it looked first.
+    fences: usize,
 }
 
 impl Past {
@@ -58,6 +71,13 @@ impl Past {
             Site::SubmissionTake => self.op.store(value as u16, Ordering::Relaxed),
             Site::TakenRead => self.ring.store(access.place(), Ordering::Relaxed),
             _ => {}
+        }
+    }
+
+    /// Notes a fence of the host's.
+    pub(super) fn note_fence(&self, site: Site) {
+        if site == Site::RaiseFence {
+            self.fences.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -131,10 +151,19 @@ impl Access<'_> {
         session(&self.words.window) as u32
     }
 
-    /// What the host saw here the last time, in place of `value`: a load that did not wait for its fence.
+    /// What the raise before saw here, in place of `value`: a load that did not wait for its fence. A raise that looks again behind its fence
+    /// (EVT-9) sees no more than at first.
     #[must_use]
     pub fn stale(&self, value: u64) -> u64 {
-        lock(&self.words.past.seen).insert(self.place(), value).unwrap_or(value)
+        let fences = self.words.past.fences.load(Ordering::Relaxed);
+        let first = Seen { before: value, now: value, fences };
+        let mut places = lock(&self.words.past.seen);
+        let seen = places.entry(self.place()).or_insert(first);
+        if seen.fences == fences {
+            seen.before = seen.now;
+        }
+        *seen = Seen { now: value, fences, ..*seen };
+        seen.before
     }
 
     /// Whether this is the first time here in this session.

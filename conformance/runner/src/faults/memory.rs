@@ -118,6 +118,11 @@ impl Words for FaultyWords {
         self.past.note(&access, value);
     }
 
+    fn fence(&self, site: Site) {
+        self.past.note_fence(site);
+        self.inner.fence(site);
+    }
+
     fn slice(&self, first: usize, len: usize) -> Option<Self> {
         Some(Self { inner: self.inner.slice(first, len)?, ..*self })
     }
