@@ -8,6 +8,7 @@
 //! | [`mapping`] | mapped memory as words, and the copy routine for payload |
 //! | [`call`] | the queue: submitter and completer |
 //! | [`event`] | the event ring: raiser and taker |
+//! | [`wait`] | looking for a while, and then sleeping |
 //! | [`stream`] | the data ring: producer and consumer, of records or of messages |
 //!
 //! The rules that all of it keeps:
@@ -34,6 +35,7 @@ pub mod mapping;
 pub mod order;
 mod role;
 pub mod stream;
+pub mod wait;
 pub mod words;
 
 pub use arm::Arm;
@@ -43,4 +45,5 @@ pub use event::{Raised, Raiser, Taker};
 pub use mapping::Mapping;
 pub use order::Site;
 pub use stream::{RingMemory, SetupError, channel};
+pub use wait::Waiter;
 pub use words::Words;

@@ -87,6 +87,14 @@ models! {
         arm_fence: ArmFence,
         wake_fence: WakeFence,
     }
+    reset_in_flight(weak) { queue::reset(weak) } sees {
+        submission_publish: SubmissionPublish,
+        submission_take: SubmissionTake,
+        completion_publish: CompletionPublish,
+        completion_take: CompletionTake,
+        control_publish: ControlPublish,
+        control_take: ControlTake,
+    }
     announce_event(weak) { event::announce(weak) } sees {
         entry_publish: EntryPublish,
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tenon_abi::call::KICK_AT;
 use tenon_abi::{Op, Status, Submission};
 use tenon_rings::call::{CompleterState, Parts, Queue};
-use tenon_rings::{Completer, Error, Site, Submitter, Ticket};
+use tenon_rings::{Completer, Error, Site, Submitter, Ticket, Waiter, Words};
 
 const SEED: u32 = 7;
 /// The second position lies beyond the wrap.
@@ -28,20 +28,30 @@ fn queue<const D: usize>(
     weak: Option<Site>,
     wishes: &Wishes,
 ) -> (Submitter<LoomWords, D>, Completer<LoomWords>) {
-    let submissions = Area::zeroed(Side::Guest, 8 * D, weak);
-    let completions = Area::zeroed(Side::Host, 2 * D, weak);
+    let slots = (Area::zeroed(Side::Guest, 8 * D, weak), Area::zeroed(Side::Host, 2 * D, weak));
+    queue_over(&slots, wishes, SEED)
+}
+
+/// Both ends of a queue in a session with another seed.
+fn queue_over<const D: usize>(
+    (submissions, completions): &(Area, Area),
+    wishes: &Wishes,
+    seed: u32,
+) -> (Submitter<LoomWords, D>, Completer<LoomWords>) {
     let depth = u32::try_from(D).unwrap();
     let ends = |side| {
         let mut parts = Parts::bare(submissions.of(side), completions.of(side)).unwrap();
         let word = |area: &Option<Area>, bare| area.as_ref().map_or(bare, |area| area.of(side));
         parts.armed = word(&wishes.armed, parts.armed);
         parts.kick = word(&wishes.kick, parts.kick);
-        Queue::new(parts, SEED, depth).unwrap()
+        Queue::new(parts, seed, depth).unwrap()
     };
     let completer = ends(Side::Host).completer_at(CompleterState::at(START)).unwrap();
     (ends(Side::Guest).submitter_at(START).unwrap(), completer)
 }
 
+/// More than either side is told.
+const SLEEPS: u32 = 8;
 /// Not for a long while.
 const FAR: u32 = START.wrapping_add(u32::MAX >> 1);
 
@@ -190,12 +200,12 @@ pub(crate) fn halt<const D: usize>(weak: Option<Site>) {
 /// Takes the result of message `n`; arms, looks and halts while it is not there.
 fn wait<const D: usize>(submitter: &mut Submitter<LoomWords, D>, ticket: Ticket, n: u64, upcall: &Notify) {
     let mut waiting = Some(ticket);
-    while let Some(ticket) = waiting.take() {
-        waiting = take(submitter, ticket, n);
-        if waiting.is_some() && submitter.arm() {
-            upcall.wait();
-        }
-    }
+    let look = |submitter: &mut Submitter<_, D>| {
+        waiting = take(submitter, waiting.take()?, n);
+        waiting.is_none().then_some(())
+    };
+    let told = Waiter::new(1, 1).wait(submitter, SLEEPS, look, Submitter::arm, || upcall.wait());
+    assert!(told.is_some(), "a completion was lost");
 }
 
 /// CALL-26: a host that rests while the guest submits is kicked for each message that it did not see; one that is not sleeps for ever.
@@ -240,16 +250,65 @@ fn resting(
         let mut served = 0;
         while served < messages {
             let before = served;
-            serve(&mut completer, &mut served);
-            if served == before {
-                if completer.rest() {
-                    doorbell.wait();
-                }
-            } else if let Some(upcall) = &upcall
+            let look = |completer: &mut Completer<_>| {
+                serve(completer, &mut served);
+                (served != before).then_some(())
+            };
+            let told =
+                Waiter::new(1, 1).wait(&mut completer, SLEEPS, look, Completer::rest, || doorbell.wait());
+            assert!(told.is_some(), "a submission was lost");
+            if let Some(upcall) = &upcall
                 && completer.owes_upcall().unwrap()
             {
                 upcall.notify();
             }
         }
     })
+}
+
+/// SES-6 and SES-7: a guest resets with a call in flight, and calls in the next session over the same memory, as it is. The host lets go of the old
+/// session before it publishes the next: nothing of the one is seen in the other.
+pub(crate) fn reset(weak: Option<Site>) {
+    const NEXT: u32 = SEED + 1;
+    const LOOKS: usize = 2;
+    let slots = (Area::zeroed(Side::Guest, 8, weak), Area::zeroed(Side::Host, 2, weak));
+    let (request, record) = (Area::zeroed(Side::Guest, 1, weak), Area::zeroed(Side::Host, 1, weak));
+    let (mut submitter, mut old) = queue_over::<1>(&slots, &Wishes::default(), SEED);
+    let (mut fresh, mut new) = queue_over::<1>(&slots, &Wishes::default(), NEXT);
+    let (asked, published) = (request.of(Side::Host), record.of(Side::Host));
+    let host = thread::spawn(move || {
+        let mut served = 0;
+        for _ in 0..LOOKS {
+            if asked.load(0, Site::ControlTake) != 0 {
+                published.store(0, u64::from(NEXT), Site::ControlPublish);
+                let mut served = 1;
+                serve(&mut new, &mut served);
+                return Some((new, served));
+            }
+            if served == 0 {
+                serve(&mut old, &mut served);
+            }
+        }
+        None
+    });
+    let ticket = submitter.submit(message(0)).unwrap();
+    request.of(Side::Guest).store(0, 1, Site::ControlPublish);
+    let record = record.of(Side::Guest);
+    let begun = (0..LOOKS).any(|_| record.load(0, Site::ControlTake) == u64::from(NEXT));
+    // What it had in flight is lost with its session.
+    submitter.abandon(ticket);
+    let mut waiting = begun.then(|| fresh.submit(message(1)).unwrap());
+    if let Some(ticket) = waiting.take() {
+        waiting = take(&mut fresh, ticket, 1);
+    }
+    let Some((mut new, mut served)) = host.join().unwrap() else { return };
+    if begun {
+        if served == 1 {
+            serve(&mut new, &mut served);
+        }
+        if let Some(ticket) = waiting {
+            assert!(take(&mut fresh, ticket, 1).is_none(), "a call was lost");
+        }
+        assert_eq!(served, 2, "a call was lost");
+    }
 }

@@ -21,6 +21,7 @@ mod stream_bounds;
 mod stream_channel;
 mod stream_distrust;
 mod stream_setup;
+mod wait;
 mod words;
 
 use ends::{completer, raiser, submitter, taker};
