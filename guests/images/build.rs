@@ -63,7 +63,7 @@ fn main() {
     }
     cargo
         .current_dir(&guests)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(target, &guests.join("rt/link.ld")).join("\x1f"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(target, &guests.join("rt/link/x86_64.ld")).join("\x1f"))
         .args(["build", "--quiet", "--locked", "--release", "--bins", "--target", target, "--target-dir"])
         .arg(&out);
     for image in IMAGES {

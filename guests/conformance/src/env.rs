@@ -22,10 +22,8 @@ static CLEAN: AtomicUsize = AtomicUsize::new(0);
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 static RUNS: [AtomicPtr<()>; rt::MAX_CPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; rt::MAX_CPUS];
 
-/// A processor of the last decade makes at least this many ticks in a microsecond; more only means shorter waits.
-const TICKS_PER_MICROSECOND: u64 = 2500;
-/// One look of a waiter takes this long, so that its patience is a time on processors of any speed.
-const RELAX_TICKS: u64 = 5 * TICKS_PER_MICROSECOND;
+/// One look of a waiter takes so many microseconds, so that its patience is a time on processors of any speed.
+const RELAX_MICROS: u64 = 5;
 /// With the above at least half a second.
 const PATIENCE: u32 = 100_000;
 
@@ -109,7 +107,8 @@ impl Env for Image {
 
     fn relax(&self) {
         let start = rt::ticks();
-        while rt::ticks().wrapping_sub(start) < RELAX_TICKS {
+        let enough = RELAX_MICROS * rt::ticks_per_microsecond();
+        while rt::ticks().wrapping_sub(start) < enough {
             core::hint::spin_loop();
         }
     }
@@ -133,7 +132,7 @@ impl Env for Image {
     fn secondary(&self, cpu: u32, run: fn(u32)) -> Option<(u64, u64)> {
         RUNS.get(cpu as usize)?.store(run as *mut (), Ordering::Release);
         let (entry, argument) = rt::prepare_secondary(cpu as usize, run_secondary)?;
-        Some((u64::from(entry), u64::from(argument)))
+        Some((entry, argument))
     }
 
     fn store_to_window(&self, offset: usize, value: u64) -> Option<bool> {
@@ -163,7 +162,7 @@ impl Env for Image {
     }
 
     fn micros(&self) -> u64 {
-        rt::ticks() / TICKS_PER_MICROSECOND
+        rt::ticks() / rt::ticks_per_microsecond()
     }
 
     fn param(&self, key: &str) -> Option<&str> {

@@ -19,6 +19,6 @@ fn main() -> u32 {
         serial_write(b"no Tenon host was found\n");
         return NO_HOST;
     };
-    run(env, Selection::of(env), "x86_64");
+    run(env, Selection::of(env), tenon_guest_rt::NAME);
     0
 }

@@ -14,7 +14,7 @@ use tenon_guest::{Buffer, Conduit, Error, Found, Gate, Pages, Platform, Session,
 use tenon_rings::Mapping;
 
 // The hosted target's prebuilt library lacks them.
-global_asm!(include_str!("../../rt/src/mem.s"));
+global_asm!(include_str!("../../rt/src/arch/x86_64/mem.s"));
 
 unsafe extern "C" {
     safe fn a_panic_can_be_reached() -> !;

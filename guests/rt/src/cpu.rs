@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The CPUs of the machine: their memory, who runs, and starting further ones.
-#![allow(unsafe_code, reason = "per-CPU memory is reached through a segment register")]
+#![allow(unsafe_code, reason = "stacks lie below the language, and functions are kept as pointers")]
 
-use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::arch;
 
 /// Most CPUs that an image serves.
 pub const MAX_CPUS: usize = 8;
 /// Bytes of each CPU's stack.
 pub const STACK_SIZE: usize = 64 << 10;
-/// Bytes of the stack on which CPL0 takes interrupts (and runs the upcall handler, where the image stays there).
-pub(crate) const INTERRUPT_STACK_SIZE: usize = 16 << 10;
-/// Bytes of the stack on which CPL0 takes exceptions.
-pub(crate) const FAULT_STACK_SIZE: usize = 8 << 10;
-
 /// Memory that only assembly and the CPU itself read and write.
 #[repr(C, align(4096))]
 pub(crate) struct Raw<T>(pub(crate) UnsafeCell<T>);
@@ -25,112 +21,17 @@ unsafe impl<T> Sync for Raw<T> {}
 
 pub(crate) static STACKS: Raw<[[u8; STACK_SIZE]; MAX_CPUS]> =
     Raw(UnsafeCell::new([[0; STACK_SIZE]; MAX_CPUS]));
-pub(crate) static INTERRUPT_STACKS: Raw<[[u8; INTERRUPT_STACK_SIZE]; MAX_CPUS]> =
-    Raw(UnsafeCell::new([[0; INTERRUPT_STACK_SIZE]; MAX_CPUS]));
-pub(crate) static FAULT_STACKS: Raw<[[u8; FAULT_STACK_SIZE]; MAX_CPUS]> =
-    Raw(UnsafeCell::new([[0; FAULT_STACK_SIZE]; MAX_CPUS]));
-
-/// What belongs to one CPU. GS points to it at both levels; it is never swapped.
-#[repr(C, align(64))]
-pub(crate) struct PerCpu {
-    pub(crate) index: u64,
-    /// Native mode: not zero while upcalls wait.
-    pub(crate) masked: u32,
-    /// Native mode: vectors that arrived and were not handled yet, from bit 0 = [`crate::interrupts::FIRST_VECTOR`].
-    pub(crate) pending: u32,
-    /// Native mode: where the upcall that is being entered goes back to.
-    pub(crate) upcall_return: u64,
-    /// Not zero: a fault is expected, and goes on there.
-    pub(crate) recover_rip: u64,
-    pub(crate) recover_rsp: u64,
-    pub(crate) fault_vector: u64,
-    pub(crate) fault_error: u64,
-    pub(crate) fault_address: u64,
-}
-
-const NO_CPU: PerCpu = PerCpu {
-    index: 0,
-    masked: 1,
-    pending: 0,
-    upcall_return: 0,
-    recover_rip: 0,
-    recover_rsp: 0,
-    fault_vector: 0,
-    fault_error: 0,
-    fault_address: 0,
-};
-
-pub(crate) static PER_CPU: Raw<[PerCpu; MAX_CPUS]> = Raw(UnsafeCell::new([NO_CPU; MAX_CPUS]));
-
-/// Reads one field of the running CPU's block with a single instruction: no interrupt can come between finding the block
-/// and reading it.
-macro_rules! per_cpu {
-    (u32 $field:ident) => {{
-        let value: u32;
-        // SAFETY: GS points to this CPU's block, whose field lies at that offset.
-        unsafe {
-            core::arch::asm!("mov {0:e}, gs:[{1}]", out(reg) value,
-                const core::mem::offset_of!($crate::cpu::PerCpu, $field),
-                options(nostack, readonly, preserves_flags));
-        }
-        value
-    }};
-    (u64 $field:ident) => {{
-        let value: u64;
-        // SAFETY: GS points to this CPU's block, whose field lies at that offset.
-        unsafe {
-            core::arch::asm!("mov {0}, gs:[{1}]", out(reg) value,
-                const core::mem::offset_of!($crate::cpu::PerCpu, $field),
-                options(nostack, readonly, preserves_flags));
-        }
-        value
-    }};
-    (u32 $field:ident = $value:literal) => {
-        // SAFETY: GS points to this CPU's block, whose field lies at that offset; no reference to it exists.
-        unsafe {
-            core::arch::asm!("mov dword ptr gs:[{0}], {1}",
-                const core::mem::offset_of!($crate::cpu::PerCpu, $field), const $value,
-                options(nostack, preserves_flags));
-        }
-    };
-}
-pub(crate) use per_cpu;
-
-/// The index of the CPU that runs this, from 0 for the boot CPU.
-#[inline]
-pub fn cpu_index() -> usize {
-    per_cpu!(u64 index) as usize
-}
-
-/// The CPU's time stamp counter.
-#[inline]
-pub fn ticks() -> u64 {
-    let (low, high): (u32, u32);
-    // SAFETY: reads a counter.
-    unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
-    u64::from(high) << 32 | u64::from(low)
-}
-
 /// What a secondary CPU runs. It has the CPU's index, and the CPU sleeps for ever after it returns.
 pub type Main = extern "C" fn(usize);
 
 static MAINS: [AtomicPtr<()>; MAX_CPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
 
-unsafe extern "C" {
-    static tenon_secondary_entry: u8;
-}
-
-/// Where a secondary CPU starts: flat 32-bit state with paging off as PVH defines it, EBX = the CPU's index.
-pub fn secondary_entry() -> u32 {
-    (&raw const tenon_secondary_entry).addr() as u32
-}
-
 /// Chooses what CPU `cpu` runs when it is started next, and says with which (entry, argument) to start it.
 /// `None` for the boot CPU and where no such CPU can be served.
-pub fn prepare_secondary(cpu: usize, main: Main) -> Option<(u32, u32)> {
+pub fn prepare_secondary(cpu: usize, main: Main) -> Option<(u64, u64)> {
     let slot = MAINS.get(cpu).filter(|_| cpu != 0)?;
     slot.store(main as *mut (), Ordering::Release);
-    Some((secondary_entry(), cpu as u32))
+    Some((arch::secondary_entry(), cpu as u64))
 }
 
 pub(crate) fn run_secondary(index: usize) {
@@ -140,21 +41,4 @@ pub(crate) fn run_secondary(index: usize) {
         let main = unsafe { core::mem::transmute::<*mut (), Main>(main) };
         main(index);
     }
-}
-
-unsafe extern "C" {
-    fn tenon_cpuid(leaf: u32, registers: *mut [u32; 4]);
-}
-
-/// EAX, EBX, ECX, EDX of a CPUID leaf as the kernel level sees them. In native mode a trap stub asks: a hypervisor may let user
-/// mode see the processor's own leaves instead of the guest's.
-pub fn cpuid(leaf: u32) -> [u32; 4] {
-    if crate::boot::is_native() {
-        let mut registers = [0; 4];
-        // SAFETY: the stub writes four registers there and keeps all others that the calling convention keeps.
-        unsafe { tenon_cpuid(leaf, &raw mut registers) };
-        return registers;
-    }
-    let leaf = core::arch::x86_64::__cpuid(leaf);
-    [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]
 }

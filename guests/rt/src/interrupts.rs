@@ -1,53 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupts: a handler, a mask, and sleep.
 //!
-//! At CPL0 the mask is the interrupt flag. At CPL3 (native mode) the flag stays set and the mask is a word of the CPU's own:
-//! a trap stub remembers what arrives while it is set, and whoever clears it runs the handler for what was remembered.
-//! Either way the handler runs with interrupts masked, and interrupts begin masked on every CPU.
-#![allow(unsafe_code, reason = "the interrupt flag and trap entries lie below the language")]
+//! What masks is the architecture's. Everywhere the handler runs with interrupts masked, and interrupts begin masked on
+//! every CPU.
+#![allow(unsafe_code, reason = "the handler is kept as a pointer")]
 
-use core::arch::{asm, global_asm};
-use core::mem::offset_of;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::cpu::{PerCpu, cpu_index, per_cpu};
-use crate::{apic, boot, faults};
+use crate::arch::{self, cpu_index};
 
-/// The first vector that is delivered to the upcall handler.
-pub const FIRST_VECTOR: u8 = 0x30;
-/// The last vector that is delivered to the upcall handler.
-pub const LAST_VECTOR: u8 = 0x3f;
-
-global_asm!(
-    include_str!("traps.s"),
-    fault = sym faults::arrived,
-    interrupt = sym arrived,
-    unmask = sym handle_and_unmask,
-    end_of_interrupt = const apic::END_OF_INTERRUPT,
-    masked = const offset_of!(PerCpu, masked),
-    pending = const offset_of!(PerCpu, pending),
-    upcall_return = const offset_of!(PerCpu, upcall_return),
-);
-
-unsafe extern "C" {
-    static tenon_kernel_stubs: u8;
-    static tenon_native_stubs: u8;
-    static tenon_spurious_stub: u8;
-    safe fn tenon_halt();
-}
-
-pub(crate) fn stub(vector: u8, native: bool) -> u64 {
-    let place = u64::from(vector - FIRST_VECTOR);
-    if native {
-        (&raw const tenon_native_stubs).addr() as u64 + place * 128
-    } else {
-        (&raw const tenon_kernel_stubs).addr() as u64 + place * 16
-    }
-}
-
-pub(crate) fn spurious_stub() -> u64 {
-    (&raw const tenon_spurious_stub).addr() as u64
-}
+pub use arch::{FIRST_VECTOR, LAST_VECTOR};
 
 /// Called with the CPU's index and the vector, interrupts masked. It must leave them masked.
 pub type Handler = fn(cpu: usize, vector: u8);
@@ -60,7 +22,8 @@ pub fn set_upcall_handler(handler: Handler) {
     HANDLER.store(handler as *mut (), Ordering::Release);
 }
 
-fn handle(vector: u8) {
+/// Runs the handler, if there is one, with interrupts masked.
+pub(crate) fn handle(vector: u8) {
     let handler = HANDLER.load(Ordering::Acquire);
     if !handler.is_null() {
         // SAFETY: the only pointers ever stored are functions of this type (`set_upcall_handler`).
@@ -69,54 +32,14 @@ fn handle(vector: u8) {
     }
 }
 
-/// CPL0: an interrupt, on the interrupt stack.
-extern "C" fn arrived(vector: u64) {
-    // SAFETY: the register of this CPU's APIC; the interrupt is in service since the gate was taken.
-    unsafe { (apic::END_OF_INTERRUPT as *mut u32).write_volatile(0) };
-    handle(vector as u8);
-}
-
-/// Native: runs the handler for what is pending. Upcalls are masked.
-fn handle_pending() {
-    loop {
-        let mut pending = 0_u32;
-        // SAFETY: GS points to this CPU's block; one instruction, so that a stub comes before or after it.
-        unsafe {
-            asm!("xchg gs:[{0}], {1:e}", const offset_of!(PerCpu, pending), inout(reg) pending,
-                options(nostack, preserves_flags));
-        }
-        if pending == 0 {
-            return;
-        }
-        while pending != 0 {
-            handle(FIRST_VECTOR + pending.trailing_zeros() as u8);
-            pending &= pending - 1;
-        }
-    }
-}
-
-/// Native: runs the handler for what is pending, and unmasks. What arrives before the mask is clear is found by the look
-/// after it; what arrives later goes through the stub.
-extern "C" fn handle_and_unmask() {
-    loop {
-        handle_pending();
-        per_cpu!(u32 masked = 0);
-        if per_cpu!(u32 pending) == 0 {
-            return;
-        }
-        per_cpu!(u32 masked = 1);
-    }
+/// Makes the running CPU the one that takes interrupt `vector`, where the platform does not know that by itself.
+pub fn listen(vector: u8) {
+    arch::listen(vector);
 }
 
 /// Whether interrupts are taken at present.
 pub fn irqs_enabled() -> bool {
-    if boot::is_native() {
-        return per_cpu!(u32 masked) == 0;
-    }
-    let flags: u64;
-    // SAFETY: reads the flags through the stack, whose red zone images do not use (built without).
-    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(preserves_flags)) };
-    flags & 1 << 9 != 0
+    arch::irqs_enabled()
 }
 
 /// Masks interrupts; returns the state for [`irq_restore`]: 1 where they were taken before, else 0.
@@ -133,23 +56,12 @@ pub fn irq_restore(state: usize) {
 
 /// Masks interrupts.
 pub fn irq_disable() {
-    if boot::is_native() {
-        per_cpu!(u32 masked = 1);
-    } else {
-        // SAFETY: CPL0 may clear the flag. No `nomem`: what follows must not be moved above it.
-        unsafe { asm!("cli", options(nostack)) };
-    }
+    arch::irq_disable();
 }
 
 /// Unmasks interrupts. What arrived meanwhile is handled before this returns.
 pub fn irq_enable() {
-    if boot::is_native() {
-        handle_and_unmask();
-    } else {
-        // SAFETY: CPL0 may set the flag; the tables are loaded since before any code of the image ran. The `nop` takes the
-        // instruction during which the flag has no effect yet.
-        unsafe { asm!("sti", "nop", options(nostack)) };
-    }
+    arch::irq_enable();
 }
 
 /// Sleeps until an interrupt was handled, even where interrupts are masked; the mask is as before when it returns.
@@ -158,13 +70,7 @@ pub fn irq_enable() {
 /// Not for handlers.
 pub fn wait_for_interrupt() {
     let state = irq_save();
-    if boot::is_native() {
-        tenon_halt();
-        handle_pending();
-    } else {
-        // SAFETY: CPL0 may do so; `sti` takes effect behind `hlt`, so that nothing can come between.
-        unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
-    }
+    arch::sleep();
     irq_restore(state);
 }
 
@@ -172,12 +78,6 @@ pub fn wait_for_interrupt() {
 pub fn halt_for_ever() -> ! {
     irq_disable();
     loop {
-        if boot::is_native() {
-            per_cpu!(u32 pending = 0);
-            tenon_halt();
-        } else {
-            // SAFETY: sleeping touches nothing.
-            unsafe { asm!("hlt", options(nomem, nostack)) };
-        }
+        arch::halt();
     }
 }

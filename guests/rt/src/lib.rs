@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a bootable x86-64 guest image needs below its main function.
+//! What a bootable guest image needs below its main function.
 //!
-//! An image boots by PVH, reaches long mode with the first 4 GiB mapped one to one, and then runs its main
+//! On x86-64 an image boots by PVH, reaches long mode with the first 4 GiB mapped one to one, and then runs its main
 //! function at one of two privilege levels, chosen by the boot parameter `mode`:
 //!
 //! * at CPL0 (the default), with the interrupt flag as its mask, like any kernel;
@@ -11,23 +11,22 @@
 //! Everything here behaves the same at both levels. The images hold no floating point and no SSE.
 #![no_std]
 
+mod arch;
 pub mod boot;
 pub mod cpu;
-pub mod faults;
 pub mod interrupts;
 pub mod memory;
 pub mod params;
 pub mod serial;
 
-mod apic;
-mod mem;
-mod tables;
-
-pub use boot::{exit, is_native};
-pub use cpu::{MAX_CPUS, cpu_index, cpuid, prepare_secondary, secondary_entry, ticks};
-pub use faults::{Fault, try_store_u32, user_mode_out};
+pub use arch::{Fault, NAME, cpu_index, is_native, ticks, ticks_per_microsecond, try_store_u32};
+#[cfg(target_arch = "x86_64")]
+pub use arch::{cpuid, user_mode_out};
+pub use boot::exit;
+pub use cpu::{MAX_CPUS, prepare_secondary};
 pub use interrupts::{
-    irq_disable, irq_enable, irq_restore, irq_save, irqs_enabled, set_upcall_handler, wait_for_interrupt,
+    irq_disable, irq_enable, irq_restore, irq_save, irqs_enabled, listen, set_upcall_handler,
+    wait_for_interrupt,
 };
 pub use memory::{Mark, alloc_pages, mark, memory_end, release};
 pub use params::Params;

@@ -4,13 +4,13 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::arch;
+
 /// Bytes of a page.
 pub const PAGE_SIZE: usize = 4096;
 
 /// Firmware that ran before the image may have used the top of RAM: it is left alone.
 const LEFT_TO_FIRMWARE: usize = 2 << 20;
-const FOUR_GIB: u64 = 1 << 32;
-const RAM: u32 = 1;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
@@ -21,33 +21,17 @@ unsafe extern "C" {
     static tenon_image_end: u8;
 }
 
-/// One entry of PVH's memory map (`hvm_memmap_table_entry`).
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Entry {
-    addr: u64,
-    size: u64,
-    kind: u32,
-    reserved: u32,
-}
-
-/// Finds the RAM that holds the image and makes what lies behind the image available.
-///
-/// # Safety
-/// `table` points to `entries` entries in mapped memory; only the boot CPU calls, once.
-pub(crate) unsafe fn take_map(table: u64, entries: u32) {
+/// Makes what lies behind the image available if this is the RAM that holds it; whether it is. Only the boot CPU calls.
+pub(crate) fn take(address: u64, size: u64) -> bool {
     let image_end = (&raw const tenon_image_end).addr();
-    for index in 0..entries as usize {
-        // SAFETY: the caller promises that many entries.
-        let entry = unsafe { (table as *const Entry).add(index).read_unaligned() };
-        let end = entry.addr.saturating_add(entry.size).min(FOUR_GIB) as usize;
-        if entry.kind == RAM && (entry.addr as usize) < image_end && image_end < end {
-            NEXT.store(image_end, Ordering::Relaxed);
-            TOUCHED.store(image_end, Ordering::Relaxed);
-            END.store(end, Ordering::Release);
-            return;
-        }
+    let end = address.saturating_add(size).min(arch::MAPPED_END) as usize;
+    let holds = (address as usize) < image_end && image_end < end;
+    if holds {
+        NEXT.store(image_end, Ordering::Relaxed);
+        TOUCHED.store(image_end, Ordering::Relaxed);
+        END.store(end, Ordering::Release);
     }
+    holds
 }
 
 /// The end of the RAM that holds the image; 0 where the monitor passed no memory map.

@@ -215,7 +215,7 @@ fn secondary() {
     assert_eq!(argument, 1);
     assert!(rt::prepare_secondary(0, second).is_none());
     for round in 1..=2 {
-        out(ASK_ARGUMENT, entry);
+        out(ASK_ARGUMENT, entry as u32);
         out(ASK, START_1);
         until("the second CPU", || SECONDARY.load(Ordering::Acquire) == round);
         if round == 1 {

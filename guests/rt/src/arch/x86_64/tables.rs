@@ -6,10 +6,11 @@ use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::{offset_of, size_of};
 
-use crate::cpu::{
-    FAULT_STACK_SIZE, FAULT_STACKS, INTERRUPT_STACK_SIZE, INTERRUPT_STACKS, MAX_CPUS, PER_CPU, PerCpu, Raw,
+use super::cpu::{
+    FAULT_STACK_SIZE, FAULT_STACKS, INTERRUPT_STACK_SIZE, INTERRUPT_STACKS, PER_CPU, PerCpu, cpu_index,
 };
-use crate::{apic, boot, faults, interrupts};
+use super::{apic, boot, faults, interrupts};
+use crate::cpu::{MAX_CPUS, Raw};
 
 /// CPL0 code, 64 bits.
 pub(crate) const KERNEL_CODE: u64 = 0x10;
@@ -161,7 +162,7 @@ pub(crate) unsafe fn load(index: usize) {
 
 /// Runs `body` while no port is open to the running CPU's user mode.
 pub(crate) fn with_closed_ports<R>(body: impl FnOnce() -> R) -> R {
-    let task = TASKS.0.get().cast::<Task>().wrapping_add(crate::cpu::cpu_index());
+    let task = TASKS.0.get().cast::<Task>().wrapping_add(cpu_index());
     // SAFETY: the task state is this CPU's own; the processor reads the field at each port access, nobody else does.
     unsafe { (&raw mut (*task).bitmap_at).write_unaligned(NO_BITMAP) };
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);

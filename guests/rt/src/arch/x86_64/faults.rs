@@ -5,9 +5,11 @@
 use core::arch::asm;
 use core::mem::offset_of;
 
-use crate::cpu::{PER_CPU, PerCpu, cpu_index, per_cpu};
+use super::cpu::{PER_CPU, PerCpu, cpu_index, per_cpu};
+use super::{boot, tables};
+use crate::boot::{EXIT_FAULT, exit};
+use crate::interrupts;
 use crate::serial::{serial_write, write_hex};
-use crate::{boot, interrupts, tables};
 
 /// An exception that an access ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ pub(crate) extern "C" fn arrived(frame: &mut Frame) {
     serial_write(b" cpu=");
     write_hex(cpu_index() as u64);
     serial_write(b"\n");
-    boot::exit(boot::EXIT_FAULT)
+    exit(EXIT_FAULT)
 }
 
 /// The last expected fault of this CPU.
