@@ -51,7 +51,7 @@ numbers! {
         0x0300 REGION_QUERY, "REG-4", "length of a region in bytes";
         0x0500 VCPU_START, "VCPU-5", "start a vCPU";
         0x0501 VCPU_STOP, "VCPU-6", "stop a vCPU and move its ports";
-        0x0502 VCPU_UPCALL, "VCPU-8", "set the interrupt vector of a vCPU's upcall";
+        0x0502 VCPU_UPCALL, "VCPU-8", "set the interrupt of a vCPU's upcall";
         0x0600 CONSOLE_WRITE, "CON-2", "write bytes to the console";
         0x0601 CONSOLE_READ, "CON-4", "read bytes; completes when there are some";
         0x0800 EXIT, "LIFE-2", "end the domain with a code";

@@ -22,7 +22,7 @@ pub const BARE_BELL: u16 = 0x0c10;
 /// Takes the address of the page that the guest shares.
 pub const CONTROL_PORT: u16 = 0x0c20;
 /// The interrupt that is not Tenon's.
-const BARE_VECTOR: u8 = 0x33;
+const BARE_VECTOR: u32 = 0x33;
 const BUDGET: u32 = 256;
 const WINDOW_SIZE: usize = 2 << 20;
 

@@ -75,7 +75,7 @@ extern "C" {
 #define TENON_OP_REGION_QUERY 0x300u // length of a region in bytes [REG-4]
 #define TENON_OP_VCPU_START 0x500u // start a vCPU [VCPU-5]
 #define TENON_OP_VCPU_STOP 0x501u // stop a vCPU and move its ports [VCPU-6]
-#define TENON_OP_VCPU_UPCALL 0x502u // set the interrupt vector of a vCPU's upcall [VCPU-8]
+#define TENON_OP_VCPU_UPCALL 0x502u // set the interrupt of a vCPU's upcall [VCPU-8]
 #define TENON_OP_CONSOLE_WRITE 0x600u // write bytes to the console [CON-2]
 #define TENON_OP_CONSOLE_READ 0x601u // read bytes; completes when there are some [CON-4]
 #define TENON_OP_EXIT 0x800u // end the domain with a code [LIFE-2]
@@ -157,7 +157,7 @@ struct tenon_record {
     uint16_t conduit_flags; // conduit capabilities [DISC-6]
     uint64_t kick_base; // where queue 0 is kicked: port, guest-physical address or function number [DISC-7]
     uint32_t kick_stride; // distance between the doorbells of two queues; 0: one doorbell [DISC-7]
-    uint32_t reserved0; // zero [GEN-5]
+    uint32_t irq_first; // first interrupt that upcalls and direct ports may have; zero where there are none [VCPU-8]
     uint64_t bind_base; // where a frame number is handed over [DISC-8]
     uint64_t window_len; // length of the window in bytes, this record included [DISC-5]
     uint32_t max_vcpus; // vCPU numbers are below this [DISC-9]
@@ -165,7 +165,7 @@ struct tenon_record {
     uint32_t max_events; // largest event ring, in entries [DISC-9]
     uint32_t max_ports; // port numbers are below this [DISC-9]
     uint32_t max_payload; // largest payload of one call in bytes [DISC-9]
-    uint32_t reserved1; // zero [GEN-5]
+    uint32_t irq_last; // last one of them [VCPU-8]
     uint64_t region0_len; // length of region 0 in bytes [REG-1]
     uint64_t reserved2[4]; // zero [GEN-5]
     uint64_t session; // high 32 bits: session number; low 32 bits: its seed [SES-1]
@@ -186,7 +186,7 @@ TENON_STATIC_ASSERT(offsetof(struct tenon_record, conduit) == 0x1c, "tenon_recor
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, conduit_flags) == 0x1e, "tenon_record.conduit_flags");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, kick_base) == 0x20, "tenon_record.kick_base");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, kick_stride) == 0x28, "tenon_record.kick_stride");
-TENON_STATIC_ASSERT(offsetof(struct tenon_record, reserved0) == 0x2c, "tenon_record.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, irq_first) == 0x2c, "tenon_record.irq_first");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, bind_base) == 0x30, "tenon_record.bind_base");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, window_len) == 0x38, "tenon_record.window_len");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_vcpus) == 0x40, "tenon_record.max_vcpus");
@@ -194,7 +194,7 @@ TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_depth) == 0x44, "tenon_rec
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_events) == 0x48, "tenon_record.max_events");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_ports) == 0x4c, "tenon_record.max_ports");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, max_payload) == 0x50, "tenon_record.max_payload");
-TENON_STATIC_ASSERT(offsetof(struct tenon_record, reserved1) == 0x54, "tenon_record.reserved1");
+TENON_STATIC_ASSERT(offsetof(struct tenon_record, irq_last) == 0x54, "tenon_record.irq_last");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, region0_len) == 0x58, "tenon_record.region0_len");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, reserved2) == 0x60, "tenon_record.reserved2");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record, session) == 0x80, "tenon_record.session");

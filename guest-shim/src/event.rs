@@ -96,8 +96,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// # Errors
     ///
     /// As [`Self::call`].
-    pub fn bind_direct(&self, port: u32, vcpu: u32, vector: u8) -> Result<(), Error> {
-        self.call(Op::EVENT_BIND_DIRECT, [port, vcpu, u32::from(vector)].map(u64::from)).map(|_| ())
+    pub fn bind_direct(&self, port: u32, vcpu: u32, vector: u32) -> Result<(), Error> {
+        self.call(Op::EVENT_BIND_DIRECT, [port, vcpu, vector].map(u64::from)).map(|_| ())
     }
 
     /// Releases a port (EVT-5).

@@ -83,12 +83,12 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         Session::from_word(word.load(0, Site::ControlTake)) != *bound
     }
 
-    /// Sets, or with `None` removes, the interrupt vector of this vCPU's upcall (VCPU-8).
+    /// Sets, or with `None` removes, the interrupt of this vCPU's upcall, by the platform's number (VCPU-8).
     ///
     /// # Errors
     ///
     /// As [`Self::call`].
-    pub fn set_upcall(&self, vector: Option<u8>) -> Result<(), Error> {
+    pub fn set_upcall(&self, vector: Option<u32>) -> Result<(), Error> {
         self.call(Op::VCPU_UPCALL, [u64::from(self.number), u64::from(vector.unwrap_or(0))]).map(|_| ())
     }
 

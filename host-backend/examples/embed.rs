@@ -78,7 +78,7 @@ fn act(domain: &mut Domain<Ours>, vm: &VmFd) {
             Action::Output => print!("{}", String::from_utf8_lossy(&domain.take_output())),
             Action::Upcall { vcpu, vector } | Action::Direct { vcpu, vector, .. } => {
                 let address_lo = 0xfee0_0000 | vcpu << 12;
-                let _ = vm.signal_msi(kvm_msi { address_lo, data: vector.into(), ..Default::default() });
+                let _ = vm.signal_msi(kvm_msi { address_lo, data: vector, ..Default::default() });
             }
             Action::Exit { code } => exit(code as i32),
             other => eprintln!("not in this example: {other:?}"),

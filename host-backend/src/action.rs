@@ -13,14 +13,14 @@ pub enum Action {
         /// The vCPU.
         vcpu: u32,
         /// Its interrupt vector.
-        vector: u8,
+        vector: u32,
     },
     /// A vCPU has another upcall vector, or none: attachments that route interrupts in advance do so now.
     Route {
         /// The vCPU.
         vcpu: u32,
         /// The vector; `None` turns upcalls off.
-        vector: Option<u8>,
+        vector: Option<u32>,
     },
     /// A direct port was bound: route its interrupt (EVT-22).
     RouteDirect {
@@ -29,7 +29,7 @@ pub enum Action {
         /// The vCPU that gets the interrupt.
         vcpu: u32,
         /// The vector.
-        vector: u8,
+        vector: u32,
     },
     /// A direct port was released: forget its route.
     UnrouteDirect {
@@ -43,7 +43,7 @@ pub enum Action {
         /// The vCPU that gets it.
         vcpu: u32,
         /// The vector.
-        vector: u8,
+        vector: u32,
     },
     /// Start a vCPU (VCPU-5).
     Start {

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
-use tenon_abi::{ConduitFlags, ConduitKind, Features, Granule};
+use tenon_abi::{ConduitFlags, ConduitKind, Features, Granule, Status};
 
 /// How the guest reaches this host (DISC-6 to DISC-8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub struct Config {
     pub max_direct: u32,
     /// Largest payload of one call in bytes.
     pub max_payload: u32,
+    /// Interrupts that a guest may choose for upcalls and direct ports: the first and the last number, as the platform counts them (VCPU-8).
+    pub interrupts: [u32; 2],
     /// Largest entry and argument of VCPU_START: what the platform's start state can carry (VCPU-5).
     pub max_start: u64,
     /// Where session seeds are drawn from; give every domain another one.
@@ -73,7 +75,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Modest limits, everything offered, 64 KiB of window for each vCPU.
+    /// Modest limits, everything offered, 64 KiB of window for each vCPU, interrupts 32 to 255.
     #[must_use]
     pub fn new(conduit: Conduit, max_vcpus: u32, seed: u64) -> Self {
         let granules = Granule::K4.bit() | Granule::K16.bit() | Granule::K64.bit();
@@ -90,6 +92,7 @@ impl Config {
             max_ports: 1024,
             max_direct: 64,
             max_payload: 65_536,
+            interrupts: [32, 255],
             max_start: u64::MAX,
             seed,
         }
@@ -102,6 +105,7 @@ impl Config {
     /// [`Error::BadConfig`] with the field's name.
     pub fn check(&self) -> Result<(), Error> {
         let offered = Granule::K4.bit() | Granule::K16.bit() | Granule::K64.bit();
+        let [first, last] = self.interrupts;
         let rules = [
             (Features::from_bits(self.features).is_some(), "features"),
             (self.granules != 0 && self.granules & !offered == 0, "granules"),
@@ -111,11 +115,24 @@ impl Config {
             ((256..=65_536).contains(&self.max_events) && self.max_events.is_power_of_two(), "max_events"),
             ((64..=65_536).contains(&self.max_ports), "max_ports"),
             ((4096..=1 << 20).contains(&self.max_payload), "max_payload"),
+            (first >= 1 && last.checked_sub(first).is_some_and(|more| more >= 7), "interrupts"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some(&(_, field)) => Err(Error::BadConfig(field)),
             None => Ok(()),
         }
+    }
+
+    /// Whether a guest may choose this interrupt (VCPU-8).
+    #[must_use]
+    pub fn has_interrupt(&self, number: u32) -> bool {
+        let [first, last] = self.interrupts;
+        (first..=last).contains(&number)
+    }
+
+    /// An interrupt by a guest's number for it.
+    pub(crate) fn interrupt(&self, argument: u64) -> Result<u32, Status> {
+        u32::try_from(argument).ok().filter(|&number| self.has_interrupt(number)).ok_or(Status::BAD_ARGUMENT)
     }
 
     /// The smallest granule offered: what counts before negotiation (GEN-4).

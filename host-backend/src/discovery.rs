@@ -4,7 +4,7 @@
 use crate::config::Config;
 use tenon_abi::control::SessionState;
 use tenon_abi::discovery::{MAGIC, Session, seed_is_valid};
-use tenon_abi::{Granule, Record, Status, Tail, VERSION};
+use tenon_abi::{Features, Granule, Record, Status, Tail, VERSION};
 use tenon_rings::{Site, Words};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
@@ -40,6 +40,9 @@ impl<W: Words> RecordWriter<W> {
         record.max_ports = U32::new(config.max_ports);
         record.max_payload = U32::new(config.max_payload);
         record.region0_len = U64::new(region0_len);
+        if config.features & (Features::UPCALL | Features::DIRECT).bits() != 0 {
+            [record.irq_first, record.irq_last] = config.interrupts.map(U32::new);
+        }
         let (words, _) = record.as_bytes().as_chunks::<8>();
         for (index, bytes) in words.iter().enumerate() {
             self.window.store(index, u64::from_le_bytes(*bytes), Site::Status);

@@ -6,7 +6,6 @@ use crate::call::{Done, arguments, narrow};
 use crate::domain::Domain;
 use crate::error::Error;
 use crate::memory::Memory;
-use crate::vcpu::is_vector;
 use serde::{Deserialize, Serialize};
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::host;
@@ -19,7 +18,7 @@ pub(crate) enum Target {
     /// An event ring.
     Ring { vcpu: u32, class: u32 },
     /// An interrupt of its own (EVT-22).
-    Direct { vcpu: u32, vector: u8 },
+    Direct { vcpu: u32, vector: u32 },
 }
 
 /// A port: unbound, or bound with the position of its last entry.
@@ -57,7 +56,7 @@ impl<M: Memory> Domain<M> {
     pub(crate) fn event_bind_direct(&mut self, submission: &Submission) -> Result<Done, Status> {
         let [port, vcpu, vector] = arguments(submission)?;
         let (port, vcpu) = (narrow(port)?, narrow(vcpu)?);
-        let vector = is_vector(vector)?;
+        let vector = self.config.interrupt(vector)?;
         if self.port(port)?.target.is_some() {
             return Err(Status::EXISTS);
         }

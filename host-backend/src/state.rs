@@ -42,7 +42,7 @@ struct SavedVcpu {
     running: bool,
     stopping: bool,
     asked: Option<(u32, u16)>,
-    vector: Option<u8>,
+    vector: Option<u32>,
     owed: bool,
     areas: Option<SavedAreas>,
 }

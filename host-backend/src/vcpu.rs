@@ -18,7 +18,7 @@ pub(crate) struct Vcpu<W> {
     pub(crate) stopping: bool,
     /// The queue and the id of that request; `None` once they are gone, as the id may belong to another request by then.
     pub(crate) asked: Option<(u32, u16)>,
-    pub(crate) vector: Option<u8>,
+    pub(crate) vector: Option<u32>,
     /// An upcall is owed and was not handed to the attachment (VCPU-8).
     pub(crate) owed: bool,
     /// An upcall waits in the list of actions: one is enough.
@@ -173,7 +173,7 @@ impl<M: Memory> Domain<M> {
         let [vcpu, vector] = arguments(submission)?;
         let vcpu = narrow(vcpu)?;
         self.check_vcpu(vcpu)?;
-        let vector = if vector == 0 { None } else { Some(is_vector(vector)?) };
+        let vector = if vector == 0 { None } else { Some(self.config.interrupt(vector)?) };
         let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
         if slot.areas.is_none() {
             return Err(Status::NOT_FOUND);
@@ -221,13 +221,5 @@ impl<M: Memory> Domain<M> {
             Lane::Call => &mut areas.call,
             Lane::Emergency => &mut areas.emergency,
         })
-    }
-}
-
-/// An interrupt vector of the guest's (VCPU-8).
-pub(crate) fn is_vector(argument: u64) -> Result<u8, Status> {
-    match u8::try_from(argument) {
-        Ok(vector) if vector >= 32 => Ok(vector),
-        _ => Err(Status::BAD_ARGUMENT),
     }
 }

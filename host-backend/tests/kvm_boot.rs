@@ -147,7 +147,7 @@ fn the_run_time_keeps_its_promises_at_both_levels() {
         };
         let lines = Arc::new([machine.interrupts().line().unwrap(), machine.interrupts().line().unwrap()]);
         for (cpu, line) in (0..).zip(&*lines) {
-            machine.interrupts().route(line, Some(Msi { cpu, vector: 0x30 + cpu as u8 })).unwrap();
+            machine.interrupts().route(line, Some(Msi { cpu, vector: 0x30 + cpu })).unwrap();
         }
         let tester = Arc::new(Tester {
             control: machine.control(),

@@ -31,7 +31,7 @@
 
 #include "tenon.h"
 
-enum { PORT_KICK = 0x7e00, PORT_BIND = 0x7e04, PORT_SERIAL = 0x3f8, PORT_EXIT = 0xf4 };
+enum { PORT_KICK = 0x7e00, PORT_BIND = 0x7e04, PORT_SERIAL = 0x3f8, PORT_EXIT = 0xf4, IRQ_FIRST = 32, IRQ_LAST = 255 };
 enum { MAX_VCPUS = 1, MAX_EVENTS = 4096, MAX_PORTS = 4096, MAX_PAYLOAD = 4096, INPUT_MAX = 4096, ENQ = 5 };
 enum { SMALLEST = 12, GRANULES = 1 << SMALLEST | 1 << 14 | 1 << 16 }; // the smallest granule as log2, and all
 
@@ -72,7 +72,7 @@ struct ring {
 
 struct port {
     enum { FREE, IN_RING, DIRECT } kind;
-    uint8_t class, vector;
+    uint8_t class, vector; // an interrupt, as `upcall` [VCPU-8]
     uint64_t end; // beyond its last entry in the ring it is bound to
 };
 
@@ -242,7 +242,7 @@ static bool leave_ring(struct port *port) {
 static uint16_t event(uint16_t op, const uint64_t *args) {
     bool binds = op == TENON_OP_EVENT_BIND || op == TENON_OP_EVENT_BIND_DIRECT;
     if (args[0] >= MAX_PORTS || args[1] >= MAX_VCPUS) return TENON_STATUS_BAD_ARGUMENT;
-    if (op == TENON_OP_EVENT_BIND_DIRECT ? args[2] < 32 || args[2] > 255 : args[2] >= TENON_CLASSES) {
+    if (op == TENON_OP_EVENT_BIND_DIRECT ? args[2] < IRQ_FIRST || args[2] > IRQ_LAST : args[2] >= TENON_CLASSES) {
         return TENON_STATUS_BAD_ARGUMENT;
     }
     struct port *port = &host.ports[args[0]];
@@ -347,7 +347,7 @@ static uint16_t call(struct queue *queue, uint16_t op, uint16_t id, const uint64
         *value = RAM_LEN;
         return args[0] == 0 ? TENON_STATUS_OK : TENON_STATUS_BAD_REGION;
     case TENON_OP_VCPU_UPCALL:
-        if (args[0] >= MAX_VCPUS || args[1] > 255 || (args[1] != 0 && args[1] < 32)) return TENON_STATUS_BAD_ARGUMENT;
+        if (args[0] >= MAX_VCPUS || args[1] > IRQ_LAST || args[1] - 1 < IRQ_FIRST - 1) return TENON_STATUS_BAD_ARGUMENT;
         host.upcall = (uint8_t)args[1];
         if (host.upcall_owed) upcall();
         return TENON_STATUS_OK;
@@ -577,10 +577,10 @@ static void take_frame(uint32_t frame) {
 static void write_record(void) {
     *host.record = (struct tenon_record){
         .magic = TENON_RECORD_MAGIC, .size = sizeof(struct tenon_record), .features = OFFERED, .granules = GRANULES,
-        .major = TENON_MAJOR, .minor = TENON_MINOR, .window_len = WINDOW_LEN, .region0_len = RAM_LEN,
-        .conduit = TENON_CONDUIT_KIND_PORT_IO, .conduit_flags = TENON_CONDUIT_FLAGS_SYNCHRONOUS,
-        .kick_base = PORT_KICK, .bind_base = PORT_BIND, .max_vcpus = MAX_VCPUS, .max_depth = TENON_MAX_DEPTH,
-        .max_events = MAX_EVENTS, .max_ports = MAX_PORTS, .max_payload = MAX_PAYLOAD,
+        .major = TENON_MAJOR, .minor = TENON_MINOR, .window_len = WINDOW_LEN, .region0_len = RAM_LEN, .conduit =
+        TENON_CONDUIT_KIND_PORT_IO, .conduit_flags = TENON_CONDUIT_FLAGS_SYNCHRONOUS, .kick_base = PORT_KICK,
+        .bind_base = PORT_BIND, .max_vcpus = MAX_VCPUS, .max_depth = TENON_MAX_DEPTH, .max_events = MAX_EVENTS,
+        .max_ports = MAX_PORTS, .max_payload = MAX_PAYLOAD, .irq_first = IRQ_FIRST, .irq_last = IRQ_LAST,
     };
     host.seed = random_word();
     new_session();

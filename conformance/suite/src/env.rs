@@ -3,8 +3,8 @@
 
 use tenon_rings::Mapping;
 
-/// What an interrupt runs: the CPU, the vector.
-pub type Handler = fn(u32, u8);
+/// What an interrupt runs: the CPU, the interrupt as the platform counts it (VCPU-8).
+pub type Handler = fn(u32, u32);
 
 /// A guest environment: one guest on one host, with an allocator for shared pages, an interrupt handler and, where there
 /// are some, further CPUs.
@@ -38,8 +38,8 @@ pub trait Env: Sync {
     fn cpu(&self) -> u32;
     /// Sets what interrupts run, on any CPU, with interrupts masked.
     fn set_handler(&self, handler: Option<Handler>);
-    /// Interrupt vectors that a case may use: the first of 16.
-    fn first_vector(&self) -> u8 {
+    /// Interrupts that this environment can take: the first of 16, as the platform counts them. Cases use those of them that the record names.
+    fn first_vector(&self) -> u32 {
         0x30
     }
     /// Entry and argument for VCPU_START, so that `run` runs on CPU `cpu` with interrupts unmasked. After `run` the CPU halts for ever. `None`

@@ -27,9 +27,9 @@ pub(crate) fn answer(vcpu: &Vcpu<'_, Bench>) -> Result<(), Error> {
     let [answers, stop] = shared(number("control") as u16)?;
     ANSWERS.store(core::ptr::from_ref(answers).cast_mut(), Ordering::Release);
     VCPU.store(core::ptr::from_ref(vcpu).cast_mut().cast(), Ordering::Release);
-    vcpu.set_upcall(Some(UPCALL))?;
+    vcpu.set_upcall(Some(UPCALL.into()))?;
     vcpu.bind_port(RING_PORT, 0, 0)?;
-    vcpu.bind_direct(DIRECT_PORT, 0, DIRECT)?;
+    vcpu.bind_direct(DIRECT_PORT, 0, DIRECT.into())?;
     rt::set_upcall_handler(handle);
     while !vcpu.arm()? {
         vcpu.take_events(|_| {})?;

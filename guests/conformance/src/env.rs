@@ -38,7 +38,7 @@ pub(crate) fn discover() -> Option<&'static dyn Env> {
         if !handler.is_null() {
             // SAFETY: only `set_handler` stores here, and only functions of this type.
             let handler = unsafe { core::mem::transmute::<*mut (), Handler>(handler) };
-            handler(cpu as u32, vector);
+            handler(cpu as u32, u32::from(vector));
         }
     });
     rt::irq_enable();

@@ -24,7 +24,7 @@ pub struct Msi {
     /// The APIC id of the vCPU, which is its index.
     pub cpu: u32,
     /// The interrupt vector, 16 to 255.
-    pub vector: u8,
+    pub vector: u32,
 }
 
 /// Makes lines and routes them.
@@ -83,7 +83,7 @@ fn entry(input: u32, msi: Msi) -> kvm_irq_routing_entry {
     let msi = kvm_irq_routing_msi {
         address_lo: MSI_WINDOW | (msi.cpu & 0xff) << 12,
         address_hi: 0,
-        data: u32::from(msi.vector), // edge triggered, fixed delivery
+        data: msi.vector & 0xff, // edge triggered, fixed delivery
         ..Default::default()
     };
     kvm_irq_routing_entry {

@@ -46,7 +46,10 @@ impl<M: Memory> Domain<M> {
             match port.target {
                 None => require(port.last.is_none(), "a port that is not bound has an entry")?,
                 Some(Target::Direct { vcpu, vector }) => {
-                    require(vector >= 32 && port.last.is_none(), "a direct port has what it cannot have")?;
+                    require(
+                        self.config.has_interrupt(vector) && port.last.is_none(),
+                        "a direct port has what it cannot have",
+                    )?;
                     self.areas(vcpu).ok_or(NOWHERE)?;
                     direct = direct.saturating_add(1);
                 }
@@ -86,7 +89,10 @@ impl<M: Memory> Domain<M> {
             require(in_flight && waiting.insert((vcpu, id)), STRAY)?;
         }
         for (vcpu, slot) in (0u32..).zip(&self.vcpus) {
-            require(slot.vector.is_none_or(|vector| vector >= 32), "an upcall has a vector that cannot be")?;
+            require(
+                slot.vector.is_none_or(|vector| self.config.has_interrupt(vector)),
+                "an upcall has a vector that cannot be",
+            )?;
             require(slot.asked.is_none() || slot.stopping, "a vCPU was asked to stop and does not")?;
             let Some(areas) = &slot.areas else { continue };
             let holds =

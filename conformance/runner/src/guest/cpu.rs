@@ -88,11 +88,11 @@ impl State {
     }
 
     /// The highest pending vector, as interrupt controllers do it.
-    fn take(&mut self) -> Option<u8> {
+    fn take(&mut self) -> Option<u32> {
         let (index, bits) = self.pending.iter_mut().enumerate().rfind(|(_, bits)| **bits != 0)?;
         let bit = 63 - bits.leading_zeros();
         *bits &= !(1 << bit);
-        u8::try_from(index as u32 * 64 + bit).ok()
+        Some(index as u32 * 64 + bit)
     }
 }
 
@@ -128,9 +128,14 @@ impl Cpus {
     }
 
     /// Makes an interrupt pending.
-    pub fn inject(&self, cpu: u32, vector: u8) {
+    pub fn inject(&self, cpu: u32, vector: u32) {
         if let Some(cpu) = self.get(cpu) {
-            cpu.change(|state| state.pending[usize::from(vector >> 6)] |= 1 << (vector & 63));
+            cpu.change(|state| {
+                // This interrupt controller has 256 interrupts, which is what its host's record says.
+                if let Some(bits) = state.pending.get_mut(vector as usize / 64) {
+                    *bits |= 1 << (vector % 64);
+                }
+            });
         }
     }
 

@@ -8,7 +8,7 @@ pub(super) mod second;
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check};
 use crate::env::Env;
-use crate::raw::{Bound, Done, full_fence, load, store};
+use crate::raw::{self, Bound, Done, full_fence, load, store};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Operations, as the spec prints them.
@@ -201,31 +201,43 @@ pub(super) fn arm(bound: &Bound, class: usize, position: u32) {
     full_fence();
 }
 
-/// Interrupts by vector.
-static UPCALLS: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
+/// How many interrupts a case may use at once.
+const COUNTED: usize = 16;
 
-fn count_upcall(_: u32, vector: u8) {
-    UPCALLS[usize::from(vector)].fetch_add(1, Ordering::AcqRel);
+/// Interrupts by their number, modulo [`COUNTED`].
+static UPCALLS: [AtomicU32; COUNTED] = [const { AtomicU32::new(0) }; COUNTED];
+
+fn counter(vector: u32) -> &'static AtomicU32 {
+    &UPCALLS[vector as usize % COUNTED]
+}
+
+fn count_upcall(_: u32, vector: u32) {
+    counter(vector).fetch_add(1, Ordering::AcqRel);
+}
+
+/// The first interrupt that a case may use: one that the host names and the environment can take (VCPU-8).
+pub(super) fn first_vector(env: &dyn Env) -> u32 {
+    env.first_vector().max(raw::record(env).irq_first.get())
 }
 
 /// Counted interrupts of one of the environment's vectors.
 #[derive(Clone, Copy)]
 pub(super) struct Upcalls {
     env: &'static dyn Env,
-    vector: u8,
+    vector: u32,
 }
 
 impl Upcalls {
     /// Begins to count the interrupts of the `index`th vector that a case may use.
-    pub(super) fn count(env: &'static dyn Env, index: u8) -> Self {
-        let this = Self { env, vector: env.first_vector().wrapping_add(index) };
+    pub(super) fn count(env: &'static dyn Env, index: u32) -> Self {
+        let this = Self { env, vector: first_vector(env).wrapping_add(index) };
         this.forget();
         env.set_handler(Some(count_upcall));
         this
     }
 
     /// Counts the upcalls of `vcpu`, after whatever setting the vector has owed.
-    pub(super) fn of(bound: &mut Bound, vcpu: u32, index: u8) -> Result<Self, Fail> {
+    pub(super) fn of(bound: &mut Bound, vcpu: u32, index: u32) -> Result<Self, Fail> {
         let this = Self::count(bound.env, index);
         this.set(bound, vcpu)?;
         settle(bound)?;
@@ -246,12 +258,12 @@ impl Upcalls {
 
     /// Counts from zero again.
     pub(super) fn forget(&self) {
-        UPCALLS[usize::from(self.vector)].store(0, Ordering::Release);
+        counter(self.vector).store(0, Ordering::Release);
     }
 
     /// How many have come.
     pub(super) fn seen(&self) -> u32 {
-        UPCALLS[usize::from(self.vector)].load(Ordering::Acquire)
+        counter(self.vector).load(Ordering::Acquire)
     }
 
     /// Waits for one.

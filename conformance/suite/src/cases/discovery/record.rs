@@ -11,7 +11,12 @@ use tenon_rings::{Mapping, Words};
 /// The cases.
 pub const CASES: &[Case] = &[
     case("discovery.record-layout", &["DISC-1", "GEN-5"], Needs::NONE, layout),
-    case("discovery.record-values", &["DISC-1", "DISC-6", "GEN-4", "GEN-5"], Needs::NONE, values),
+    case(
+        "discovery.record-values",
+        &["DISC-1", "DISC-6", "DISC-9", "GEN-4", "GEN-5", "VCPU-8"],
+        Needs::NONE,
+        values,
+    ),
     case("discovery.limits", &["DISC-9"], Needs::NONE, limits),
     case("discovery.record-frozen", &["DISC-1", "DISC-3", "DISC-9"], Needs::NONE, frozen),
     case("discovery.not-present", &["DISC-1", "DISC-2"], Needs::NONE, not_present),
@@ -25,8 +30,6 @@ fn layout(ctx: &Ctx) -> Outcome {
     equal(version & 0xffff, 0, "major")?;
     check((version >> 16) & 0xffff >= 1, "minor is at least 1")?;
     equal(version >> 32, 256, "size")?;
-    equal(load(&window, 0x28) >> 32, 0, "reserved0 at 0x2c")?;
-    equal(load(&window, 0x50) >> 32, 0, "reserved1 at 0x54")?;
     for offset in (0x60..0x80).step_by(8).chain((0xa8..0x100).step_by(8)) {
         equal(load(&window, offset), 0, "a reserved word of the record")?;
     }
@@ -52,6 +55,13 @@ fn values(ctx: &Ctx) -> Outcome {
     }
     let len = load(&window, 0x38);
     check(len >= 256 && len <= window.byte_len() as u64, "window_len")?;
+    let (first, last) = (load(&window, 0x28) >> 32, load(&window, 0x50) >> 32);
+    // UPCALL or DIRECT.
+    if load(&window, 0x10) & 0xc == 0 {
+        equal(first | last, 0, "interrupts of a host that has none")?;
+    } else {
+        check(first >= 1 && last >= first + 7, "irq_first and irq_last")?;
+    }
     let (page, at) = raw::pages(ctx.env, 4096, 4096)?;
     check(at + page.byte_len() as u64 <= load(&window, 0x58), "region0_len is short of memory in use")
 }

@@ -92,21 +92,26 @@ fn bad_arguments(ctx: &Ctx) -> Outcome {
     let (max_ports, max_vcpus) = (u64::from(record.max_ports.get()), u64::from(record.max_vcpus.get()));
     let direct = Upcalls::count(ctx.env, 3);
     let vector = direct.vector();
+    let [first, last] = [record.irq_first, record.irq_last].map(|number| u64::from(number.get()));
     for (args, what) in [
         ([max_ports, 0, vector], "port max_ports"),
         ([5 + (1 << 32), 0, vector], "port 2^32 + 5"),
         ([5, max_vcpus, vector], "vCPU max_vcpus"),
         ([5, 1 << 32, vector], "vCPU 2^32"),
-        ([5, 0, 256], "vector 256"),
-        ([5, 0, vector + (1 << 32)], "a vector above 2^32"),
+        ([5, 0, last + 1], "the interrupt behind irq_last"),
+        ([5, 0, vector + (1 << 32)], "an interrupt above 2^32"),
     ] {
         expect(&mut bound, op::EVENT_BIND_DIRECT, &args, status::BAD_ARGUMENT, what)?;
     }
-    if cfg!(target_arch = "x86_64") {
-        for vector in [0, 1, 31] {
-            let args = [5, 0, vector];
-            expect(&mut bound, op::EVENT_BIND_DIRECT, &args, status::BAD_ARGUMENT, "a vector below 32")?;
-        }
+    for below in [0, 1, first - 1].into_iter().filter(|&below| below < first) {
+        let args = [5, 0, below];
+        expect(
+            &mut bound,
+            op::EVENT_BIND_DIRECT,
+            &args,
+            status::BAD_ARGUMENT,
+            "an interrupt below irq_first",
+        )?;
     }
     if max_vcpus > 1 {
         let args = [5, 1, vector];

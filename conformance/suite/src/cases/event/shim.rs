@@ -3,7 +3,9 @@
 #![allow(unsafe_code, reason = "an interrupt handler reaches the case's vCPU through a static")]
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
-use crate::cases::tools::{Upcalls, arm, bind_port, case, rest, second, signal, wait_until, want_entry};
+use crate::cases::tools::{
+    Upcalls, arm, bind_port, case, first_vector, rest, second, signal, wait_until, want_entry,
+};
 use crate::raw;
 use crate::shim::{SuitePlatform, failed};
 use core::ptr;
@@ -85,8 +87,7 @@ fn spurious(ctx: &Ctx) -> Outcome {
     let platform = SuitePlatform::new(ctx.env);
     let (_session, vcpu) = platform.attach()?;
     let upcalls = Upcalls::count(ctx.env, 0);
-    let vector = u8::try_from(upcalls.vector()).map_err(|_| Fail::Error("first_vector"))?;
-    vcpu.set_upcall(Some(vector)).map_err(shim)?;
+    vcpu.set_upcall(Some(upcalls.vector() as u32)).map_err(shim)?;
     vcpu.bind_port(1, 0, 0).map_err(shim)?;
     for _ in 0..4 {
         rest(ctx.env);
@@ -143,7 +144,7 @@ pub(in crate::cases) fn with_vcpu(run: impl FnOnce(&Vcpu<'_, SuitePlatform>)) {
 /// The events' consumer is the upcall's handler: nothing is lost between a take and the next arm.
 fn handler(ctx: &Ctx) -> Outcome {
     const ROUNDS: u32 = 30;
-    fn on_upcall(cpu: u32, _: u8) {
+    fn on_upcall(cpu: u32, _: u32) {
         if cpu == 0 {
             with_vcpu(|vcpu| {
                 // Bounded: each round takes something, and a port is there once.
@@ -163,7 +164,7 @@ fn handler(ctx: &Ctx) -> Outcome {
     let (_session, vcpu) = platform.attach()?;
     vcpu.bind_port(3, 0, 0).map_err(shim)?;
     vcpu.bind_port(4, 0, 1).map_err(shim)?;
-    let vector = ctx.env.first_vector();
+    let vector = first_vector(ctx.env);
     vcpu.set_upcall(Some(vector)).map_err(shim)?;
     vcpu.arm().map_err(shim)?;
     let outcome = lend(&vcpu, || {

@@ -4,7 +4,7 @@
 use super::super::event::bind::TWO_VCPUS;
 use crate::case::{Case, Ctx, Needs, Outcome, equal};
 use crate::cases::tools::{
-    FAR, Upcalls, arm, bind_port, case, expect, op, settle, signal, status, want_entry,
+    FAR, Upcalls, arm, bind_port, case, expect, first_vector, op, settle, signal, status, want_entry,
 };
 use crate::raw::{self, Bound};
 
@@ -22,23 +22,24 @@ const OTHER: Needs = Needs { features: Needs::UPCALL.features, ..TWO_VCPUS };
 
 fn bad_arguments(ctx: &Ctx) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
-    let max_vcpus = u64::from(raw::record(ctx.env).max_vcpus.get());
-    let good = u64::from(ctx.env.first_vector());
+    let record = raw::record(ctx.env);
+    let max_vcpus = u64::from(record.max_vcpus.get());
+    let good = u64::from(first_vector(ctx.env));
+    let [first, last] = [record.irq_first, record.irq_last].map(|number| u64::from(number.get()));
     for (args, what) in [
         ([max_vcpus, good], "vCPU max_vcpus"),
         ([1 << 32, good], "vCPU 2^32"),
-        ([0, 256], "vector 256"),
-        ([0, 1 << 32], "vector 2^32"),
-        ([0, good | (1 << 32)], "a vector above 2^32"),
-        ([0, u64::MAX], "vector 2^64 - 1"),
+        ([0, last + 1], "the interrupt behind irq_last"),
+        ([0, 1 << 32], "interrupt 2^32"),
+        ([0, good | (1 << 32)], "an interrupt above 2^32"),
+        ([0, u64::MAX], "interrupt 2^64 - 1"),
     ] {
         expect(&mut bound, op::VCPU_UPCALL, &args, status::BAD_ARGUMENT, what)?;
     }
-    if cfg!(target_arch = "x86_64") {
-        for vector in [1, 2, 14, 31] {
-            let args = [0, vector];
-            expect(&mut bound, op::VCPU_UPCALL, &args, status::BAD_ARGUMENT, "a vector below 32")?;
-        }
+    // 0 is no interrupt, but turns upcalls off.
+    for below in [1, first / 2, first - 1].into_iter().filter(|below| (1..first).contains(below)) {
+        let args = [0, below];
+        expect(&mut bound, op::VCPU_UPCALL, &args, status::BAD_ARGUMENT, "an interrupt below irq_first")?;
     }
     expect(&mut bound, op::VCPU_UPCALL, &[0, good, 1], status::BAD_RESERVED, "an unused argument")?;
     // A refused one has not replaced what was set before.
@@ -47,7 +48,7 @@ fn bad_arguments(ctx: &Ctx) -> Outcome {
     }
     bind_port(&mut bound, 1, 0, 0)?;
     let upcalls = Upcalls::of(&mut bound, 0, 0)?;
-    expect(&mut bound, op::VCPU_UPCALL, &[0, 256], status::BAD_ARGUMENT, "vector 256")?;
+    expect(&mut bound, op::VCPU_UPCALL, &[0, last + 1], status::BAD_ARGUMENT, "an interrupt beyond")?;
     arm(&bound, 0, 0);
     signal(&mut bound, 1)?;
     upcalls.want("no upcall after a refused VCPU_UPCALL")
@@ -103,7 +104,7 @@ fn changed(ctx: &Ctx) -> Outcome {
     bind_port(&mut bound, 1, 0, 0)?;
     let mut old = Upcalls::of(&mut bound, 0, 0)?;
     for position in 0..4u32 {
-        let new = Upcalls::of(&mut bound, 0, 1 + position as u8)?;
+        let new = Upcalls::of(&mut bound, 0, 1 + position)?;
         old.forget();
         arm(&bound, 0, position);
         raise(&mut bound, position)?;
