@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Doorbells (DISC-6 to DISC-8). Each is one plain aligned 32-bit store or `out` (ORD-1).
+//! Doorbells (DISC-6 to DISC-8). Each is one plain aligned 32-bit store or `out` (ORD-1), or a hypercall (DISC-12).
 #![allow(unsafe_code, reason = "a doorbell is a store or an instruction that the language does not have")]
+
+mod mmio;
+#[cfg(target_arch = "x86_64")]
+mod vmcall;
+
+pub use mmio::Mmio;
+#[cfg(target_arch = "x86_64")]
+pub use vmcall::{Vmcall, has_vmmcall};
 
 use tenon_abi::{ConduitKind, Record};
 

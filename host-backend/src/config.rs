@@ -41,6 +41,32 @@ impl Conduit {
             bind_base: u64::from_le_bytes([b0, b1, 0, 0, 0, 0, 0, 0]),
         }
     }
+
+    /// One guest-physical address for all kicks, one for bind.
+    #[must_use]
+    pub const fn mmio(kick: u64, bind: u64) -> Self {
+        Self {
+            kind: ConduitKind::MMIO.0,
+            flags: ConduitFlags::SYNCHRONOUS.bits(),
+            kick_base: kick,
+            kick_stride: 0,
+            bind_base: bind,
+        }
+    }
+
+    /// One hypercall function for all kicks, one for bind (DISC-12). The attachment refuses them from user mode.
+    #[must_use]
+    pub const fn hypercall(kick: u32, bind: u32) -> Self {
+        let [k0, k1, k2, k3] = kick.to_le_bytes();
+        let [b0, b1, b2, b3] = bind.to_le_bytes();
+        Self {
+            kind: ConduitKind::HYPERCALL.0,
+            flags: ConduitFlags::SYNCHRONOUS.union(ConduitFlags::PRIVILEGED).bits(),
+            kick_base: u64::from_le_bytes([k0, k1, k2, k3, 0, 0, 0, 0]),
+            kick_stride: 0,
+            bind_base: u64::from_le_bytes([b0, b1, b2, b3, 0, 0, 0, 0]),
+        }
+    }
 }
 
 /// What a domain is offered. The limits are also its quotas: the core allocates by these numbers and never by the guest's.

@@ -98,10 +98,15 @@ fn steps() -> Result<Vec<Step>, Failure> {
     // Runs all of the loom models, and what they are needed for.
     steps.push(step("mutate-orderings", chore(&["mutate-orderings"])?));
     steps.push(step("size", chore(&["size"])?));
-    let mut vm = step("vm-kvm-amd", chore(&["vm", "kvm-amd", "--", "--host", "kvm"])?);
-    vm.skip = vm::unavailable();
-    vm.shows = Some(Regex::new(r"(?m)^[1-9]\d* passed, 0 failed").context("the suite's last line")?);
-    steps.push(vm);
+    // Every way that KVM has to trap and to translate.
+    let rings = ["--host", "kvm", "--host", "kvm-native", "--host", "kvm-mmio", "--host", "kvm-vmcall"];
+    let machines = [("vm-kvm-amd", "kvm-amd", &rings[..]), ("vm-no-npt", "kvm-amd-no-npt", &rings[..4])];
+    for (name, machine, hosts) in machines {
+        let mut vm = step(name, chore(&[&["vm", machine, "--"], hosts].concat())?);
+        vm.skip = vm::unavailable();
+        vm.shows = Some(Regex::new(r"(?m)^[1-9]\d* passed, 0 failed").context("the suite's last line")?);
+        steps.push(vm);
+    }
     Ok(steps)
 }
 

@@ -22,6 +22,8 @@ use crate::{Outcome, project};
 /// The suite's binary, run unless `--binary` names another.
 const SUITE: &str = "tenon-conformance";
 const SUITE_PACKAGE: &str = "tenon-conformance-runner";
+/// Where kernels are kept.
+const KERNELS: &str = "kernel-amd64";
 const SUITE_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Arguments of `vm`.
@@ -41,39 +43,75 @@ pub(crate) struct Args {
 }
 
 /// A machine that can be booted.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Machine {
     /// x86-64 with AMD virtualization, emulated; Debian's cloud kernel; one CPU.
     KvmAmd,
+    /// The same with a processor that has no nested paging: KVM shadows the guest's page tables.
+    KvmAmdNoNpt,
+}
+
+impl Machine {
+    /// As it is typed, and as the suite's rows are called in it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::KvmAmd => "kvm-amd",
+            Self::KvmAmdNoNpt => "kvm-amd-no-npt",
+        }
+    }
+
+    /// Where the machine's kernel says what KVM uses, and what it has to say there: a row must not claim another machine.
+    const fn proof(self) -> (&'static str, &'static str) {
+        let npt = "/sys/module/kvm_amd/parameters/npt";
+        match self {
+            Self::KvmAmd => (npt, "Y"),
+            Self::KvmAmdNoNpt => (npt, "N"),
+        }
+    }
+
+    /// The processor model that is emulated.
+    const fn cpu(self) -> &'static str {
+        match self {
+            Self::KvmAmd => "max,+svm",
+            Self::KvmAmdNoNpt => "max,+svm,-npt",
+        }
+    }
 }
 
 /// Boots the machine; its exit code is the binary's.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let Machine::KvmAmd = args.machine;
+    let machine = args.machine;
     if let Some(reason) = unavailable() {
         return Err(Failure::Environment(reason));
     }
     let cache = project::target().join("vm");
     fs::create_dir_all(&cache).context(cache.display())?;
-    let kernel = kernel::Kernel::obtain(&cache.join("kernel"))?;
+    let kernel = kernel::Kernel::obtain(&cache.join(KERNELS))?;
+    // The suite's rows are told apart by the machine that they ran in.
+    let mut arguments = args.args.clone();
     let binary = match &args.binary {
         Some(path) => path.clone(),
-        None => build_suite(&cache.join("build"))?,
+        None => {
+            arguments.extend(["--kvm-is".to_owned(), machine.name().to_owned()]);
+            build_suite(&cache.join("build"))?
+        }
     };
     let program = static_elf(&binary)?;
     let busybox = machine::busybox().ok_or_else(|| Failure::environment("busybox-static vanished"))?;
     let image = initramfs::pack(&initramfs::Parts {
         busybox: fs::read(&busybox).context(busybox.display())?,
         modules: kernel.modules("kvm_amd")?,
+        proof: Some(machine.proof()),
         program,
-        args: &args.args,
+        args: &arguments,
     });
-    let initrd = cache.join("kvm-amd.cpio");
+    let initrd = cache.join(format!("{}.cpio", machine.name()));
     fs::write(&initrd, image).context(initrd.display())?;
     let code = machine::boot(&machine::Setup {
         kernel: &kernel.image,
         initrd: &initrd,
-        log: &cache.join("kvm-amd.log"),
+        log: &cache.join(format!("{}.log", machine.name())),
+        cpu: machine.cpu(),
         timeout: Duration::from_secs(args.timeout),
     })?;
     Ok(ExitCode::from(code))
@@ -93,13 +131,12 @@ pub(crate) fn unavailable() -> Option<String> {
     }
     if !packages.is_empty() {
         return Some(format!(
-            "`vm kvm-amd` needs packages that are missing here: apt-get install --no-install-recommends {}",
+            "`vm` needs packages that are missing here: apt-get install --no-install-recommends {}",
             packages.join(" ")
         ));
     }
-    (!kernel::obtainable(&project::target().join("vm/kernel"))).then(|| {
-        "`vm kvm-amd` takes its kernel from a Debian package: apt-get and dpkg are missing here".to_owned()
-    })
+    (!kernel::obtainable(&project::target().join("vm").join(KERNELS)))
+        .then(|| "`vm` takes its kernel from a Debian package: apt-get and dpkg are missing here".to_owned())
 }
 
 /// Builds the suite as a static binary, with a target folder of its own: its flags differ from everybody else's.

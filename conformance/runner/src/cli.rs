@@ -28,7 +28,10 @@ struct Args {
     /// Play this host; may be given several times. Without it: those that need nothing but Rust.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// Play the hosts that need other tools, too: a C compiler.
+    /// How the guest rings its host, where a host has more than one way: port-io (as without this), mmio, vmcall.
+    #[arg(long, value_name = "NAME", requires = "host")]
+    conduit: Option<String>,
+    /// Play all hosts: also those that need a C compiler, or a KVM that hands hypercalls over.
     #[arg(long, conflicts_with = "host")]
     all: bool,
     /// Run the cases whose names contain this.
@@ -55,6 +58,9 @@ struct Args {
     /// Play the loopback host with this fault: cases are expected to fail.
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
+    /// The machine that this runs in: its rows are called so, in place of `kvm`.
+    #[arg(long, hide = true, value_name = "NAME", default_value = "kvm")]
+    kvm_is: String,
     /// Be the machine of this loopback host.
     #[arg(long, hide = true, value_name = "HOST")]
     child: Option<String>,
@@ -105,8 +111,14 @@ fn run(args: Args) -> Result<ExitCode, String> {
     }
     let image = args.image.as_deref().map(read_image).transpose()?;
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
-    let chosen = chosen(&args.host, usual, image.as_ref(), args.fault.as_deref())?;
-    let rows = rows(chosen, &wish, !args.host.is_empty())?;
+    let hosts = with_conduit(args.host, args.conduit.as_deref())?;
+    let chosen = chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?;
+    let mut rows = rows(chosen, &wish, !hosts.is_empty())?;
+    for row in &mut rows {
+        if let Some(rest) = row.host.strip_prefix("kvm") {
+            row.host = format!("{}{rest}", args.kvm_is);
+        }
+    }
     let report = Report { seed, rows };
     let good = report.is_good();
     let printed = print(&report.text(args.format));
@@ -121,6 +133,12 @@ fn read_image(path: &Path) -> Result<Image, String> {
     let read = std::fs::read(path)
         .map_err(|error| format!("the image {} cannot be read: {error}", path.display()))?;
     Ok(read.into())
+}
+
+/// The hosts that were named, with the conduit that was.
+fn with_conduit(hosts: Vec<String>, conduit: Option<&str>) -> Result<Vec<String>, String> {
+    let Some(conduit) = conduit else { return Ok(hosts) };
+    hosts.iter().map(|host| hosts::with_conduit(host, conduit)).collect()
 }
 
 type Chosen = (String, Result<Box<dyn Host>, String>);

@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use step::HostCode;
 use tenon_conformance::Env;
-use tenon_conformance::env::Handler;
+use tenon_conformance::env::{Bell, Handler};
 use tenon_host::Memory;
 use tenon_host::loopback::Loopback;
 use tenon_rings::{Mapping, Site, Words};
@@ -184,7 +184,7 @@ impl Env for Guest {
         self.memory.store_to_window(offset, value)
     }
 
-    fn doorbell_from_user_mode(&self) -> Option<bool> {
+    fn doorbell_from_user_mode(&self, _: Bell) -> Option<bool> {
         None
     }
 

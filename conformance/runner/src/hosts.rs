@@ -4,7 +4,7 @@
 //! | module | rows |
 //! | --- | --- |
 //! | [`loopback`] | `loopback`, `loopback-async`: a child process of the same executable |
-//! | [`kvm`] | `kvm`, `kvm-native` |
+//! | [`kvm`] | `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` |
 //! | [`c_host`] | `c-host`, `c-host-native`: a C program that is compiled here |
 
 pub mod c_host;
@@ -15,6 +15,7 @@ mod process;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tenon_abi::ConduitKind;
 use tenon_conformance::case::Ends;
 
 /// How a machine ended.
@@ -91,8 +92,9 @@ pub trait Machine {
 
 /// What a run without `--host` plays: the hosts that need nothing but Rust, in the order of the report.
 pub const OURS: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
-/// Names of all hosts, in the order of the report: those that need other tools come last, and with `--all`.
-pub const NAMES: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native", "c-host", "c-host-native"];
+/// Names of all hosts, in the order of the report: those that need other tools, or more than every KVM has, come last, and with `--all`.
+pub const NAMES: &[&str] =
+    &["loopback", "loopback-async", "kvm", "kvm-native", "kvm-mmio", "kvm-vmcall", "c-host", "c-host-native"];
 
 /// A bootable image.
 pub type Image = Arc<[u8]>;
@@ -105,8 +107,10 @@ pub type Image = Arc<[u8]>;
 pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
     match name {
         "loopback" | "loopback-async" => Ok(Box::new(loopback::Loopback::new(name, None)?)),
-        "kvm" => kvm::host(kvm::Level::Kernel, image),
-        "kvm-native" => kvm::host(kvm::Level::User, image),
+        "kvm" => kvm::host(kvm::Level::Kernel, ConduitKind::PORT_IO, image),
+        "kvm-native" => kvm::host(kvm::Level::User, ConduitKind::PORT_IO, image),
+        "kvm-mmio" => kvm::host(kvm::Level::Kernel, ConduitKind::MMIO, image),
+        "kvm-vmcall" => kvm::host(kvm::Level::Kernel, ConduitKind::HYPERCALL, image),
         "c-host" => c_host::host(kvm::Level::Kernel, image),
         "c-host-native" => c_host::host(kvm::Level::User, image),
         _ => Err(format!("there is no host `{name}`; there are {}", NAMES.join(", "))),
@@ -116,7 +120,26 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
 /// Whether the host of this name boots images.
 #[must_use]
 pub fn boots_images(name: &str) -> bool {
-    matches!(name, "kvm" | "kvm-native" | "c-host" | "c-host-native")
+    !name.starts_with("loopback")
+}
+
+/// The host that is `host` with another conduit than its own.
+///
+/// # Errors
+///
+/// Why they do not go together, in one line.
+pub fn with_conduit(host: &str, conduit: &str) -> Result<String, String> {
+    match (host, conduit) {
+        ("kvm" | "kvm-native", "port-io") => Ok(host.to_owned()),
+        ("kvm", "mmio" | "vmcall") => Ok(format!("{host}-{conduit}")),
+        ("kvm-native", "mmio" | "vmcall") => Err(format!(
+            "{host} runs its kernel in user mode, which {conduit} is closed to: it goes with port-io"
+        )),
+        ("kvm" | "kvm-native", _) => {
+            Err(format!("there is no conduit `{conduit}`; there are port-io, mmio, vmcall"))
+        }
+        _ => Err(format!("{host} has one conduit: `--conduit` goes with kvm")),
+    }
 }
 
 /// The seed in a command line, as sessions and random cases take it.

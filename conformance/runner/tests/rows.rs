@@ -118,11 +118,20 @@ fn what_cannot_be_run_is_one_line_and_code_2() {
         &["--fault", "nothing"],
         &["--fault", "storm", "--host", "kvm"],
         &["--filter", "no such case"],
+        &["--host", "kvm-native", "--conduit", "vmcall"],
+        &["--host", "loopback", "--conduit", "vmcall"],
+        &["--host", "kvm", "--conduit", "string"],
     ] {
         let (code, report, reason) = text(args);
         assert_eq!((code, &*report, reason.lines().count()), (Some(2), "", 1), "{args:?}: {reason}");
     }
-    for args in [&["--seed", "xyz"][..], &["--timeout-scale", "0"], &["--format", "xml"], &["--nothing"]] {
+    for args in [
+        &["--seed", "xyz"][..],
+        &["--timeout-scale", "0"],
+        &["--format", "xml"],
+        &["--nothing"],
+        &["--conduit", "mmio"],
+    ] {
         let (code, report, _) = text(args);
         assert_eq!((code, &*report), (Some(2), ""), "{args:?}");
     }

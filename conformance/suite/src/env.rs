@@ -6,6 +6,15 @@ use tenon_rings::Mapping;
 /// What an interrupt runs: the CPU, the interrupt as the platform counts it (VCPU-8).
 pub type Handler = fn(u32, u32);
 
+/// A doorbell with its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bell {
+    /// A kick of this queue.
+    Kick(u32),
+    /// A frame number, handed over.
+    Bind(u32),
+}
+
 /// A guest environment: one guest on one host, with an allocator for shared pages, an interrupt handler and, where there
 /// are some, further CPUs.
 ///
@@ -49,8 +58,9 @@ pub trait Env: Sync {
     /// Tries to store to the window at kernel level. `Some(true)`: it was refused (a fault, or nothing changed by the next load); `Some(false)`: it
     /// changed; `None`: cannot be tried here.
     fn store_to_window(&self, offset: usize, value: u64) -> Option<bool>;
-    /// Tries to kick or bind from user mode. `Some(true)`: it was refused; `None`: this environment has no user mode of its own.
-    fn doorbell_from_user_mode(&self) -> Option<bool>;
+    /// Rings a doorbell from user mode, which the kernel keeps from it where it can. `Some(true)`: the processor refused; `Some(false)`: the instruction
+    /// was executed, and what the host made of it remains to be seen; `None`: this environment has no user mode of its own.
+    fn doorbell_from_user_mode(&self, bell: Bell) -> Option<bool>;
     /// What CPUID leaves say, for DISC-4: (address, length) of the window; `None` where discovery is by other means.
     fn discovered_by_cpuid(&self) -> Option<(u64, u64)>;
     /// EAX, EBX, ECX and EDX of a CPUID leaf as the guest's kernel level sees them; `None` where discovery is by other means.

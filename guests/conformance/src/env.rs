@@ -2,10 +2,12 @@
 //! The image as an environment of the suite.
 #![allow(unsafe_code, reason = "hands out pages and stores to the window on purpose")]
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use tenon_conformance::env::{Env, Handler};
+use crate::bell;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use tenon_conformance::env::{Bell, Env, Handler};
 use tenon_conformance::raw;
-use tenon_guest::conduit::{Conduit, PortIo};
+use tenon_guest::conduit::Conduit;
 use tenon_guest::discovery::{WindowAt, cpuid_by};
 use tenon_guest_rt as rt;
 use tenon_rings::Mapping;
@@ -15,8 +17,7 @@ struct Image;
 
 static WINDOW_ADDRESS: AtomicU64 = AtomicU64::new(0);
 static WINDOW_LEN: AtomicU64 = AtomicU64::new(0);
-/// Doorbell ports, kick in the low half and bind in the high one.
-static PORTS: AtomicU32 = AtomicU32::new(0);
+static DOORBELLS: Doorbells = Doorbells(UnsafeCell::new(None));
 /// The arena as it was before the first case.
 static CLEAN: AtomicUsize = AtomicUsize::new(0);
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
@@ -42,19 +43,21 @@ pub(crate) fn discover() -> Option<&'static dyn Env> {
         }
     });
     rt::irq_enable();
-    let record = raw::record(&Image);
-    PORTS.store(
-        u32::from(record.kick_base.get() as u16) | u32::from(record.bind_base.get() as u16) << 16,
-        Ordering::Relaxed,
-    );
+    let doorbells = bell::Doorbells::of(&raw::record(&Image))?;
+    // SAFETY: only the boot CPU runs, and nobody has looked yet.
+    unsafe { *DOORBELLS.0.get() = Some(doorbells) };
     Some(&Image)
 }
 
 /// The doorbells as the record named them: it does not change (DISC-3).
-fn ports() -> PortIo {
-    let ports = PORTS.load(Ordering::Relaxed);
-    // SAFETY: the ports are those of the host's record, found by CPUID, and the image owns all ports.
-    unsafe { PortIo::new(ports as u16, 0, (ports >> 16) as u16) }
+struct Doorbells(UnsafeCell<Option<bell::Doorbells>>);
+
+// SAFETY: written once, before the suite begins and any other CPU runs.
+unsafe impl Sync for Doorbells {}
+
+fn doorbells() -> &'static bell::Doorbells {
+    // SAFETY: as above.
+    unsafe { &*DOORBELLS.0.get() }.as_ref().unwrap_or_else(|| rt::exit(super::NO_HOST))
 }
 
 extern "C" fn run_secondary(cpu: usize) {
@@ -76,11 +79,11 @@ impl Env for Image {
     }
 
     fn kick(&self, queue: u32) {
-        ports().kick(queue);
+        doorbells().kick(queue);
     }
 
     fn bind(&self, frame: u32) {
-        ports().bind(frame);
+        doorbells().bind(frame);
     }
 
     fn pages(&self, len: usize, align: usize) -> Option<(Mapping, u64)> {
@@ -143,10 +146,8 @@ impl Env for Image {
         Some(stored.is_err() || raw::load(&self.window(), offset) == before)
     }
 
-    fn doorbell_from_user_mode(&self) -> Option<bool> {
-        let ports = PORTS.load(Ordering::Relaxed);
-        let refused = |port: u32| rt::user_mode_out(port as u16, 0).is_err();
-        Some(refused(ports & 0xffff) && refused(ports >> 16))
+    fn doorbell_from_user_mode(&self, bell: Bell) -> Option<bool> {
+        doorbells().from_user_mode(bell)
     }
 
     fn discovered_by_cpuid(&self) -> Option<(u64, u64)> {

@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod bell;
 mod env;
 
 use tenon_conformance::{Selection, run};

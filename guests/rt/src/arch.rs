@@ -28,4 +28,4 @@ pub(crate) use chosen::{
     MAPPED_END, halt, irq_disable, irq_enable, irqs_enabled, listen, power_off, secondary_entry, sleep,
 };
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{cpuid, user_mode_out};
+pub use x86_64::{cpuid, user_mode_hypercall, user_mode_out, user_mode_store};

@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use super::worker::Job;
-use super::{Control, Error, Exits, Flow, Interrupts, Line, Msi, Outcome, VmMemory};
+use super::{Control, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory};
 use crate::action::Action;
+use crate::config::Conduit;
 use crate::domain::Domain;
 use crate::lifecycle::CrashRecord;
+use tenon_abi::ConduitKind;
 
 /// Queue numbers are written here.
 pub const KICK_PORT: u16 = 0x0b00;
@@ -21,6 +23,14 @@ pub const BIND_PORT: u16 = 0x0b04;
 pub const CPUID_BASE: u32 = 0x4000_0100;
 /// Where the window lies.
 pub const WINDOW_ADDRESS: u64 = 0xd000_0000;
+/// On the conduit MMIO, queue numbers are stored here.
+pub const KICK_ADDRESS: u64 = 0xd800_0000;
+/// On the conduit MMIO, frame numbers are stored here.
+pub const BIND_ADDRESS: u64 = 0xd800_0004;
+/// On the conduit HYPERCALL, the function that kicks. Neither this nor the next means anything to KVM or to Xen.
+pub const KICK_FUNCTION: u32 = 0x5445_4e00;
+/// On the conduit HYPERCALL, the function that binds.
+pub const BIND_FUNCTION: u32 = 0x5445_4e01;
 
 /// Submissions served for one kick before the rest is left to the worker (CALL-19).
 const BUDGET: u32 = 256;
@@ -80,6 +90,7 @@ pub(super) struct State {
 /// What all vCPU threads share.
 pub(super) struct Attachment {
     state: Mutex<State>,
+    conduit: Conduit,
     control: Control,
     interrupts: Arc<Interrupts>,
     jobs: Sender<Job>,
@@ -94,8 +105,9 @@ impl Attachment {
         jobs: Sender<Job>,
     ) -> Result<Self, Error> {
         let upcalls = (0..domain.config().max_vcpus).map(|_| interrupts.line()).collect::<Result<_, _>>()?;
+        let conduit = domain.config().conduit;
         let state = State { domain, upcalls, direct: BTreeMap::new(), spare: Vec::new(), console };
-        Ok(Self { state: Mutex::new(state), control, interrupts, jobs })
+        Ok(Self { state: Mutex::new(state), conduit, control, interrupts, jobs })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,6 +126,20 @@ impl Attachment {
         drop(state);
         if served.again {
             self.leave_to_worker(Job::Serve(queue));
+        }
+    }
+
+    /// Somebody rang at `bell`, a port, an address or a function of a conduit of this kind.
+    fn rung(&self, kind: ConduitKind, bell: u64, value: u32) {
+        if self.conduit.kind != kind.0 {
+            return;
+        }
+        if bell == self.conduit.kick_base {
+            self.serve(value);
+        } else if bell == self.conduit.bind_base {
+            let mut state = self.lock();
+            state.domain.control(value);
+            self.act(&mut state);
         }
     }
 
@@ -218,21 +244,24 @@ impl Exits for Attachment {
     fn pio_out(&self, _: u32, port: u16, data: &[u8]) -> Flow {
         let (values, _) = data.as_chunks::<4>();
         for value in values.iter().take(BURST).map(|bytes| u32::from_le_bytes(*bytes)) {
-            match port {
-                KICK_PORT => self.serve(value),
-                BIND_PORT => {
-                    let mut state = self.lock();
-                    state.domain.control(value);
-                    self.act(&mut state);
-                }
-                _ => {}
-            }
+            self.rung(ConduitKind::PORT_IO, port.into(), value);
         }
         Flow::Continue
     }
 
-    fn mmio_write(&self, _: u32, _: u64, _: &[u8]) -> Flow {
-        // A store to the window, or to nothing: without effect (DISC-5).
+    fn mmio_write(&self, _: u32, address: u64, data: &[u8]) -> Flow {
+        // A store of another width, to the window, or to nothing is without effect (DISC-5, DISC-7).
+        if let Ok(bytes) = data.try_into() {
+            self.rung(ConduitKind::MMIO, address, u32::from_le_bytes(bytes));
+        }
+        Flow::Continue
+    }
+
+    fn hypercall(&self, _: u32, call: Hypercall) -> Flow {
+        // The instruction is open to user mode: what it may not do is refused here (DISC-11).
+        if !call.is_from_user {
+            self.rung(ConduitKind::HYPERCALL, call.function.into(), call.value);
+        }
         Flow::Continue
     }
 }

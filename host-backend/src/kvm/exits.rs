@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What leaves the guest, and where it goes.
 
-use super::CpuError;
+use super::{CpuError, Hypercall};
 
 /// What a vCPU does after one of its exits was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub trait Exits: Send + Sync {
 
     /// The guest wrote `data` where no writable memory is: outside memory, or into the window.
     fn mmio_write(&self, vcpu: u32, address: u64, data: &[u8]) -> Flow;
+
+    /// The guest executed VMCALL or VMMCALL, on a machine that traps them ([`super::Machine::trap_hypercalls`]).
+    fn hypercall(&self, vcpu: u32, call: Hypercall) -> Flow {
+        let _ = (vcpu, call);
+        Flow::Continue
+    }
 }
 
 /// Ignores every exit.

@@ -19,7 +19,7 @@ use super::cpuid::Leaf;
 use super::registers::Fresh;
 use super::serial::Serial;
 use super::vcpu::Vcpu;
-use super::{Control, Error, Exits, Interrupts, Outcome, boot, cpuid, memory};
+use super::{Control, Error, Exits, Interrupts, Outcome, boot, cpuid, hypercall, memory};
 
 /// Inputs of the interrupt controller that the split model leaves to user space; this machine has none.
 const UNUSED_INPUTS: u64 = 24;
@@ -145,11 +145,28 @@ impl Machine {
         self.control.clone()
     }
 
+    /// From now on VMCALL and VMMCALL leave the guest ([`Exits::hypercall`]).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] where this KVM keeps them to itself.
+    pub fn trap_hypercalls(&self) -> Result<(), Error> {
+        hypercall::trap(&self.vm)
+    }
+
     /// From now on a 32-bit write of `value` to `port` signals `event` instead of leaving the guest.
     pub fn add_doorbell(&self, port: u16, value: u32, event: &EventFd) -> Result<(), Error> {
-        self.vm
-            .register_ioevent(event, &IoEventAddress::Pio(u64::from(port)), value)
-            .map_err(Error::kvm("giving KVM an eventfd for a doorbell"))
+        self.add_doorbell_at(&IoEventAddress::Pio(u64::from(port)), value, event)
+    }
+
+    /// The same for a port or a guest address.
+    pub(crate) fn add_doorbell_at(
+        &self,
+        at: &IoEventAddress,
+        value: u32,
+        event: &EventFd,
+    ) -> Result<(), Error> {
+        self.vm.register_ioevent(event, at, value).map_err(Error::kvm("giving KVM an eventfd for a doorbell"))
     }
 
     /// Loads `image` with `command_line`, and has the boot CPU start it. Once per machine: the image expects zeroed memory.

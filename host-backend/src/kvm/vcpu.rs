@@ -12,7 +12,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use super::registers::Fresh;
 use super::serial::Serial;
-use super::{Control, CpuError, Exits, Flow, Outcome};
+use super::{Control, CpuError, Exits, Flow, Outcome, hypercall};
 
 /// A 32-bit write here ends the machine with that code.
 const EXIT_PORT: u16 = 0xf4;
@@ -89,6 +89,13 @@ impl Vcpu {
                     let rip = self.rip();
                     return self.failed(CpuError::FailEntry { reason, rip });
                 }
+                Ok(VcpuExit::Unsupported(reason)) => match hypercall::taken(self.fd.get_kvm_run()) {
+                    Some(call) => self.exits.hypercall(self.index, call),
+                    None => {
+                        let rip = self.rip();
+                        return self.failed(CpuError::Unknown { what: format!("exit {reason}"), rip });
+                    }
+                },
                 Ok(other) => {
                     let what = format!("{other:?}");
                     let rip = self.rip();

@@ -9,16 +9,20 @@ use std::thread;
 use std::time::Duration;
 use std::vec::Vec;
 
+use kvm_ioctls::IoEventAddress;
 use vmm_sys_util::eventfd::EventFd;
 
-use super::attachment::{Attachment, BIND_PORT, CPUID_BASE, Console, Handle, KICK_PORT, WINDOW_ADDRESS};
+use super::attachment::{
+    Attachment, BIND_ADDRESS, BIND_FUNCTION, BIND_PORT, CPUID_BASE, Console, Handle, KICK_ADDRESS,
+    KICK_FUNCTION, KICK_PORT, WINDOW_ADDRESS,
+};
 use super::cpuid::Leaf;
 use super::worker::{Job, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
 use crate::config::{Conduit, Config};
 use crate::domain::Domain;
-use tenon_abi::ConduitFlags;
 use tenon_abi::discovery::CPUID_SIGNATURE;
+use tenon_abi::{ConduitFlags, ConduitKind};
 
 /// What a guest is given.
 pub struct VmmConfig {
@@ -34,7 +38,10 @@ pub struct VmmConfig {
     pub console: Console,
     /// Takes what the guest writes to its serial port.
     pub serial: Box<dyn Write + Send>,
+    /// How the guest rings: PORT_IO, which every KVM has, MMIO, or HYPERCALL, where this KVM hands over VMCALL and VMMCALL.
+    pub conduit: ConduitKind,
     /// Queues whose doorbell does not leave the guest: KVM signals an eventfd and the worker serves them. With any, the conduit is not SYNCHRONOUS.
+    /// There are none on HYPERCALL.
     pub hot_queues: Vec<u32>,
 }
 
@@ -52,6 +59,7 @@ impl Default for VmmConfig {
                 Vec::new()
             }),
             serial: Box::new(io::stdout()),
+            conduit: ConduitKind::PORT_IO,
             hot_queues: Vec::new(),
         }
     }
@@ -87,7 +95,19 @@ impl Vmm {
         })?;
         let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
         let memory = VmMemory::new(machine.memory(), region)?;
-        let mut conduit = Conduit::port_io(KICK_PORT, BIND_PORT);
+        let (mut conduit, bell) = match config.conduit {
+            ConduitKind::PORT_IO => {
+                (Conduit::port_io(KICK_PORT, BIND_PORT), Some(IoEventAddress::Pio(KICK_PORT.into())))
+            }
+            ConduitKind::MMIO => {
+                (Conduit::mmio(KICK_ADDRESS, BIND_ADDRESS), Some(IoEventAddress::Mmio(KICK_ADDRESS)))
+            }
+            ConduitKind::HYPERCALL => {
+                machine.trap_hypercalls()?;
+                (Conduit::hypercall(KICK_FUNCTION, BIND_FUNCTION), None)
+            }
+            _ => return Err(Error::BadConfig("this machine's conduits are PORT_IO, MMIO and HYPERCALL")),
+        };
         if !config.hot_queues.is_empty() {
             conduit.flags &= !ConduitFlags::SYNCHRONOUS.bits();
         }
@@ -108,7 +128,8 @@ impl Vmm {
         for queue in config.hot_queues {
             // Blocking: a thread waits for it.
             let event = EventFd::new(0).map_err(Error::io("making an eventfd"))?;
-            machine.add_doorbell(KICK_PORT, queue, &event)?;
+            let bell = bell.as_ref().ok_or(Error::BadConfig("a hypercall cannot signal an eventfd"))?;
+            machine.add_doorbell_at(bell, queue, &event)?;
             hot.push((queue, event));
         }
         let attachment = Arc::new(attachment);

@@ -7,6 +7,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) busybox: Vec<u8>,
     /// Kernel modules, in the order in which they are inserted.
     pub(crate) modules: Vec<(String, Vec<u8>)>,
+    /// What the kernel has to say of the machine: a file of its own and its line.
+    pub(crate) proof: Option<(&'static str, &'static str)>,
     /// The static binary to run.
     pub(crate) program: Vec<u8>,
     /// Its arguments.
@@ -32,13 +34,18 @@ pub(crate) fn pack(parts: &Parts<'_>) -> Vec<u8> {
     }
     archive.add("program", 0o100_755, &parts.program);
     let names: Vec<&str> = parts.modules.iter().map(|(name, _)| name.as_str()).collect();
-    archive.add("init", 0o100_755, script(&names, parts.args).as_bytes());
+    archive.add("init", 0o100_755, script(&names, parts.proof, parts.args).as_bytes());
     archive.finish()
 }
 
 /// The boot script. The console is left to the kernel; the program's streams and our own words have a serial
 /// port each, so that no boot message can be taken for either. The program sees pipes, not terminals.
-fn script(modules: &[&str], args: &[String]) -> String {
+fn script(modules: &[&str], proof: Option<(&str, &str)>, args: &[String]) -> String {
+    let proof = proof.map_or_else(String::new, |(file, line)| {
+        format!(
+            r#"[ "$(cat {file})" = {line} ] || {{ echo "{BROKEN}{file} is not {line}" >&5; poweroff -f; }}"#
+        )
+    });
     let quoted: String = args.iter().map(|arg| format!(" '{}'", arg.replace('\'', r"'\''"))).collect();
     format!(
         r#"#!/bin/busybox sh
@@ -53,6 +60,7 @@ for module in {modules}; do
     insmod /lib/$module.ko || {{ echo "{BROKEN}insmod $module" >&5; poweroff -f; }}
 done
 [ -c /dev/kvm ] || {{ echo "{BROKEN}no /dev/kvm" >&5; poweroff -f; }}
+{proof}
 mkfifo /tmp/out /tmp/err
 cat /tmp/out >/dev/ttyS1 &
 cat /tmp/err >/dev/ttyS2 &
@@ -122,7 +130,7 @@ mod tests {
 
     #[test]
     fn arguments_reach_the_program_as_they_are() {
-        let text = script(&["kvm"], &["--filter".to_owned(), "it's $HOME".to_owned()]);
+        let text = script(&["kvm"], None, &["--filter".to_owned(), "it's $HOME".to_owned()]);
         assert!(text.contains(r"/program '--filter' 'it'\''s $HOME' <"), "{text}");
     }
 }

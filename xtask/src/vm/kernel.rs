@@ -12,8 +12,9 @@ use object::{Object, ObjectSection};
 use crate::failure::{Context, Failure};
 use crate::project::find_program;
 
-/// The package that always depends on the current kernel's package.
-const META_PACKAGE: &str = "linux-image-cloud-amd64";
+/// Packages with a kernel are called so, with the version between.
+const PREFIX: &str = "linux-image-";
+const SUFFIX: &str = "-cloud-amd64";
 
 /// An unpacked kernel package.
 pub(crate) struct Kernel {
@@ -82,7 +83,7 @@ impl Kernel {
 /// The newest unpacked package in `dir`.
 fn cached(dir: &Path) -> Option<PathBuf> {
     let trees = files(dir).ok()?;
-    trees.into_iter().filter(|path| file_name(path).starts_with("linux-image-")).max()
+    trees.into_iter().filter_map(|path| Some((version(file_name(&path))?, path))).max().map(|(_, path)| path)
 }
 
 fn download(dir: &Path) -> Result<PathBuf, Failure> {
@@ -103,23 +104,31 @@ fn download(dir: &Path) -> Result<PathBuf, Failure> {
     Ok(tree)
 }
 
-/// The name of the package that the meta package stands for today.
+/// The newest kernel's package that apt knows: a stable release also has later kernels than the one that it installs.
 fn current_package() -> Result<String, Failure> {
     let output = Command::new("apt-cache")
-        .args(["depends", "--important", META_PACKAGE])
+        .args(["pkgnames", PREFIX])
         .stdin(Stdio::null())
         .output()
         .context("cannot start apt-cache")?;
-    dependency(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| {
+    let names = String::from_utf8_lossy(&output.stdout);
+    newest(names.lines()).map(str::to_owned).ok_or_else(|| {
         Failure::Environment(format!(
-            "apt knows no package {META_PACKAGE}: apt-get update, on Debian for amd64"
+            "apt knows no package {PREFIX}*{SUFFIX}: apt-get update, on Debian for amd64"
         ))
     })
 }
 
-fn dependency(listing: &str) -> Option<String> {
-    let mut names = listing.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    names.find(|name| name.starts_with("linux-image-")).map(str::to_owned)
+fn newest<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names.filter_map(|name| Some((version(name)?, name))).max().map(|(_, name)| name)
+}
+
+/// The numbers in a kernel package's version; `None` for a package that is another or always stands for the current one.
+fn version(package: &str) -> Option<Vec<u32>> {
+    let version = package.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    let numbers = version.split(|sign: char| !sign.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let numbers: Vec<u32> = numbers.map(str::parse).collect::<Result<_, _>>().ok()?;
+    (numbers.len() > 1).then_some(numbers)
 }
 
 /// Runs a tool whose output matters only if it fails.
@@ -200,10 +209,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_real_package_is_read_from_the_meta_package() {
-        let listing = "linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-1-cloud-amd64\n";
-        assert_eq!(dependency(listing).as_deref(), Some("linux-image-6.1.0-1-cloud-amd64"));
-        assert_eq!(dependency(""), None);
+    fn the_newest_kernel_is_taken() {
+        let names = [
+            "linux-image-6.1.0-56-cloud-amd64",
+            "linux-image-cloud-amd64",
+            "linux-image-6.12.9+deb12-cloud-amd64",
+            "linux-image-6.12.117+deb12-cloud-amd64",
+            "linux-image-6.12.117+deb12-cloud-amd64-unsigned",
+            "linux-image-7.0.1-amd64",
+        ];
+        assert_eq!(newest(names.into_iter()), Some("linux-image-6.12.117+deb12-cloud-amd64"));
+        assert_eq!(newest(["linux-image-cloud-amd64"].into_iter()), None);
     }
 
     #[test]

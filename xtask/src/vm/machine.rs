@@ -28,6 +28,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) initrd: &'a Path,
     /// Where the kernel's messages go.
     pub(crate) log: &'a Path,
+    /// The processor model.
+    pub(crate) cpu: &'static str,
     /// The longest that the machine may run.
     pub(crate) timeout: Duration,
 }
@@ -81,7 +83,7 @@ fn command(setup: &Setup<'_>, sockets: &Path) -> Command {
     command
         .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
         // A second CPU makes the emulation slower and the times jittery.
-        .args(["-machine", "q35", "-accel", "tcg", "-cpu", "max,+svm", "-smp", "1", "-m", "1024"])
+        .args(["-machine", "q35", "-accel", "tcg", "-cpu", setup.cpu, "-smp", "1", "-m", "1024"])
         .args(["-append", "console=ttyS0 quiet panic=-1"])
         .arg("-kernel")
         .arg(setup.kernel)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `kvm` and `kvm-native`: the bootable image on the KVM machine.
+//! The rows `kvm`, `kvm-native`, `kvm-mmio` and `kvm-vmcall`: the bootable image on the KVM machine.
 
 use super::{Host, Image};
+use tenon_abi::ConduitKind;
 
 /// The processor level that the guest's kernel runs at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub enum Level {
 ///
 /// Why it is not available here, in one line.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub fn host(level: Level, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
-    let host = machine::KvmHost::new(level, image);
+pub fn host(level: Level, conduit: ConduitKind, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
+    let host = machine::KvmHost::new(level, conduit, image);
     host.probe()?;
     Ok(Box::new(host))
 }
@@ -30,13 +31,13 @@ pub fn host(level: Level, image: Option<&Image>) -> Result<Box<dyn Host>, String
 ///
 /// Always: it says so.
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub fn host(_: Level, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
+pub fn host(_: Level, _: ConduitKind, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
     Err("the KVM machine is for x86-64 Linux".to_owned())
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod machine {
-    use super::Level;
+    use super::{ConduitKind, Level};
     use crate::console;
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use std::io::{self, Write};
@@ -54,17 +55,19 @@ mod machine {
 
     pub(super) struct KvmHost {
         level: Level,
+        conduit: ConduitKind,
         image: Image,
     }
 
     impl KvmHost {
-        pub(super) fn new(level: Level, image: Option<&Image>) -> Self {
-            Self { level, image: image.map_or_else(|| CONFORMANCE.bytes.into(), Arc::clone) }
+        pub(super) fn new(level: Level, conduit: ConduitKind, image: Option<&Image>) -> Self {
+            Self { level, conduit, image: image.map_or_else(|| CONFORMANCE.bytes.into(), Arc::clone) }
         }
 
         /// Whether a machine can be made at all.
         pub(super) fn probe(&self) -> Result<(), String> {
-            Vmm::new(VmmConfig::default()).map(drop).map_err(|error| error.to_string())
+            let config = VmmConfig { conduit: self.conduit, ..VmmConfig::default() };
+            Vmm::new(config).map(drop).map_err(|error| error.to_string())
         }
     }
 
@@ -75,6 +78,7 @@ mod machine {
             let (sender, receiver) = channel();
             let vmm = Vmm::new(VmmConfig {
                 vcpus: CPUS,
+                conduit: self.conduit,
                 seed: crate::hosts::seed(&command_line),
                 limit: LIMIT,
                 console: Box::new(|output| console::echo(output).to_vec()),

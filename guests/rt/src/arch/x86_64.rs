@@ -12,7 +12,7 @@ mod tables;
 
 pub use boot::is_native;
 pub use cpu::{cpu_index, cpuid, ticks};
-pub use faults::{Fault, try_store_u32, user_mode_out};
+pub use faults::{Fault, try_store_u32, user_mode_hypercall, user_mode_out, user_mode_store};
 pub use interrupts::{FIRST_VECTOR, LAST_VECTOR};
 pub use serial::serial_write;
 

@@ -4,6 +4,7 @@
 use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check, equal};
 use crate::cases::session::desk::{Desk, Random, settle};
 use crate::cases::tools::{case, op};
+use crate::env::Bell;
 use crate::raw::{self, Control, load, store};
 use tenon_abi::{ConduitFlags, ConduitKind};
 
@@ -21,7 +22,7 @@ pub const CASES: &[Case] = &[
     case("discovery.bind-names-a-frame", &["DISC-8"], Needs::NONE, bind_names_a_frame),
     case("discovery.bind-outside", &["DISC-8", "SES-3", "GEN-7"], Needs::NONE, bind_outside),
     case("discovery.synchronous", &["DISC-6", "DISC-10"], Needs::NONE, synchronous),
-    case("discovery.user-mode", &["DISC-11"], Needs::NONE, user_mode),
+    case("discovery.user-mode", &["DISC-11", "DISC-12"], Needs::NONE, user_mode),
 ];
 
 /// Queue numbers that no guest has bound, the largest included.
@@ -175,10 +176,41 @@ fn user_mode(ctx: &Ctx) -> Outcome {
     if raw::record(ctx.env).conduit.get() == ConduitKind::CALL.0 {
         return Err(Fail::Skip(Lacks::Kind(ConduitKind::CALL)));
     }
-    let mut bound = raw::attach(ctx.env)?;
-    match ctx.env.doorbell_from_user_mode() {
-        None => return Err(Fail::Error("this environment has no user mode")),
-        Some(refused) => check(refused, "user mode can ring a doorbell")?,
+    let record = raw::record(ctx.env);
+    if record.conduit.get() == ConduitKind::HYPERCALL.0 {
+        let flags = u64::from(record.conduit_flags.get());
+        equal(flags & 2, 2, "hypercalls are open to user mode, and PRIVILEGED is not offered")?;
     }
+    let mut bound = raw::attach(ctx.env)?;
+    let ring = |bell| match ctx.env.doorbell_from_user_mode(bell) {
+        // The processor refuses, or the host gets time to do what it must not.
+        Some(true) => Ok(()),
+        Some(false) => {
+            settle(ctx.env);
+            Ok(())
+        }
+        None => Err(Fail::Error("this environment has no user mode")),
+    };
+    bound.submit(op::NOP, 0, [0, 3, 0, 0, 0, 0, 0]);
+    settle(ctx.env);
+    // A host that looks without a kick cannot be caught by one.
+    let waits_for_kick = bound.look().is_none();
+    ring(Bell::Kick(0))?;
+    if waits_for_kick {
+        check(bound.look().is_none(), "a kick from user mode is served")?;
+        bound.kick();
+        equal(bound.wait()?.value, 3, "NOP, kicked by the kernel")?;
+    }
+    // An unknown op: its answer is its ticket, and nothing else happens.
+    let request = Control::new(ctx.env, 0x7000);
+    for (index, word) in request.0.iter().enumerate() {
+        store(&bound.scratch.0, index * 8, *word);
+    }
+    let before = load(&ctx.env.window(), 0xa0);
+    raw::full_fence();
+    ring(Bell::Bind((bound.scratch.1 >> raw::granule_shift(ctx.env)) as u32))?;
+    equal(load(&ctx.env.window(), 0xa0), before, "a bind from user mode is answered")?;
+    let answer = bound.control(request).ok_or(Fail::Failed("the kernel's bind is not answered", 0, 0))?;
+    equal(u64::from(answer.0), 1, "an unknown op's status")?;
     equal(bound.call(op::NOP, [4, 0, 0, 0, 0, 0])?.value, 4, "NOP afterwards")
 }

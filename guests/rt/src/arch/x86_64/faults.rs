@@ -123,42 +123,90 @@ pub unsafe fn try_store_u32(address: u64, value: u32) -> Result<(), Fault> {
 /// Executes `out port, value` at CPL3 with all ports closed to user mode: `Err` with a general protection fault is what
 /// a sound machine answers. Runs from either level and comes back to it.
 pub fn user_mode_out(port: u16, value: u32) -> Result<(), Fault> {
+    tables::with_closed_ports(|| in_user_mode(Instruction::Out, port.into(), value))
+}
+
+/// Stores `value` at `address` at CPL3, with its page closed to user mode: `Err` with a page fault is what a sound machine answers. Not in
+/// native mode, which cannot close pages.
+pub fn user_mode_store(address: u32, value: u32) -> Result<(), Fault> {
+    tables::with_closed_page(address, || in_user_mode(Instruction::Store, address, value))
+}
+
+/// Executes VMCALL, or VMMCALL, at CPL3 with a function in EAX and its value in EBX and EDI. Whoever receives it has to refuse it.
+pub fn user_mode_hypercall(is_vmmcall: bool, function: u32, value: u32) -> Result<(), Fault> {
+    in_user_mode(if is_vmmcall { Instruction::Vmmcall } else { Instruction::Vmcall }, function, value)
+}
+
+/// What [`in_user_mode`] executes.
+#[derive(Clone, Copy)]
+enum Instruction {
+    Out = 0,
+    Store = 1,
+    Vmcall = 2,
+    Vmmcall = 3,
+}
+
+/// Executes one instruction at CPL3: with its port, address or function in EDX and in EAX as it takes it, its value in the other or in EBX and EDI.
+fn in_user_mode(instruction: Instruction, place: u32, value: u32) -> Result<(), Fault> {
     let state = interrupts::irq_save();
-    let fault = tables::with_closed_ports(|| {
-        // SAFETY: `iretq` goes to label 3 at CPL3, on the same stack; the `out` faults, or else the invalid opcode behind it
-        // does, and either goes on at label 2 at the level of before, with the stack as it was. Interrupts are masked
-        // throughout. RBX and RBP are left alone.
-        unsafe {
-            asm!(
-                "lea {scratch}, [rip + 2f]",
-                "mov gs:[{recover_rsp}], rsp",
-                "mov gs:[{recover_rip}], {scratch}",
-                "test {native:e}, {native:e}",
-                "jnz 3f",
-                "mov {native}, rsp",
-                "push {ss}",
-                "push {native}",
-                "push 2",
-                "push {cs}",
-                "lea {scratch}, [rip + 3f]",
-                "push {scratch}",
-                "iretq",
-                "3:",
-                "out dx, eax",
-                "ud2",
-                "2:",
-                scratch = out(reg) _,
-                native = inout(reg) u64::from(boot::is_native()) => _,
-                in("dx") port,
-                in("eax") value,
-                ss = const tables::USER_DATA,
-                cs = const tables::USER_CODE,
-                recover_rip = const offset_of!(PerCpu, recover_rip),
-                recover_rsp = const offset_of!(PerCpu, recover_rsp),
-            );
-        }
-        last()
-    });
+    let (eax, edx) = match instruction {
+        Instruction::Out | Instruction::Store => (value, place),
+        Instruction::Vmcall | Instruction::Vmmcall => (place, 0),
+    };
+    // SAFETY: `iretq` goes to label 3 at CPL3, on the same stack; the chosen instruction faults, or else the invalid opcode behind
+    // it does, and either goes on at label 2 at the level of before, with the stack as it was, where RBX is put back. A store
+    // that does not fault hits what the caller named. Interrupts are masked throughout. RBP is left alone.
+    unsafe {
+        asm!(
+            "push rbx",
+            "mov ebx, edi",
+            "lea {scratch}, [rip + 2f]",
+            "mov gs:[{recover_rsp}], rsp",
+            "mov gs:[{recover_rip}], {scratch}",
+            "test {native:e}, {native:e}",
+            "jnz 3f",
+            "mov {native}, rsp",
+            "push {ss}",
+            "push {native}",
+            "push 2",
+            "push {cs}",
+            "lea {scratch}, [rip + 3f]",
+            "push {scratch}",
+            "iretq",
+            "3:",
+            "cmp ecx, {store}",
+            "je 4f",
+            "ja 5f",
+            "out dx, eax",
+            "ud2",
+            "4:",
+            "mov [rdx], eax",
+            "ud2",
+            "5:",
+            "cmp ecx, {vmcall}",
+            "jne 6f",
+            "vmcall",
+            "ud2",
+            "6:",
+            "vmmcall",
+            "ud2",
+            "2:",
+            "pop rbx",
+            scratch = out(reg) _,
+            native = inout(reg) u64::from(boot::is_native()) => _,
+            inout("eax") eax => _,
+            in("edx") edx,
+            in("ecx") instruction as u32,
+            in("edi") value,
+            store = const Instruction::Store as u32,
+            vmcall = const Instruction::Vmcall as u32,
+            ss = const tables::USER_DATA,
+            cs = const tables::USER_CODE,
+            recover_rip = const offset_of!(PerCpu, recover_rip),
+            recover_rsp = const offset_of!(PerCpu, recover_rsp),
+        );
+    }
+    let fault = last();
     interrupts::irq_restore(state);
     if fault.vector == INVALID_OPCODE { Ok(()) } else { Err(fault) }
 }

@@ -174,3 +174,21 @@ pub(crate) fn with_closed_ports<R>(body: impl FnOnce() -> R) -> R {
     }
     result
 }
+
+/// Runs `body` while the 2 MiB around `address` are closed to user mode on the running CPU. At CPL0.
+pub(crate) fn with_closed_page<R>(address: u32, body: impl FnOnce() -> R) -> R {
+    const USER: u64 = 1 << 2;
+    let entry = DIRECTORIES.0.get().cast::<u64>().wrapping_add(address as usize >> 21);
+    let toggle = || {
+        // SAFETY: the entry is one of the 2048 that map the first 4 GiB; other CPUs run at CPL0, to which the bit means nothing. The processor
+        // forgets what it had read of it.
+        unsafe {
+            entry.write_volatile(entry.read_volatile() ^ USER);
+            asm!("invlpg [{}]", in(reg) u64::from(address), options(nostack, preserves_flags));
+        }
+    };
+    toggle();
+    let result = body();
+    toggle();
+    result
+}

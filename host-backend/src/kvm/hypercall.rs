@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! VMCALL and VMMCALL out of the guest. KVM keeps its own hypercalls to itself, but hands all of them to monitors that play Xen: those get the
+//! function, the first arguments, and the level that the guest called from.
+#![allow(unsafe_code, reason = "a request to KVM and a member of kvm_run that kvm-ioctls does not know")]
+
+use kvm_bindings::{KVM_EXIT_XEN, KVM_EXIT_XEN_HCALL, KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, KVMIO};
+use kvm_bindings::{kvm_run, kvm_xen_hvm_config};
+use kvm_ioctls::{Cap, VmFd};
+use vmm_sys_util::ioctl::ioctl_with_ref;
+use vmm_sys_util::ioctl_iow_nr;
+
+use super::Error;
+
+ioctl_iow_nr!(KVM_XEN_HVM_CONFIG, KVMIO, 0x7a, kvm_xen_hvm_config);
+
+/// The register by which a guest would ask for Xen's hypercall page. KVM wants one named; the page goes to where its guest says, and no further.
+const PAGE_REGISTER: u32 = 0x4000_0200;
+/// What the guest finds in EAX.
+const NO_RESULT: u64 = 0;
+
+/// A hypercall (DISC-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hypercall {
+    /// The function number: EAX.
+    pub function: u32,
+    /// The value: EDI, or EBX outside 64-bit mode.
+    pub value: u32,
+    /// Whether it came from below the kernel's level.
+    pub is_from_user: bool,
+}
+
+/// Has `vm` hand over its hypercalls.
+pub(crate) fn trap(vm: &VmFd) -> Result<(), Error> {
+    let offered = u32::try_from(vm.check_extension_int(Cap::XenHvm)).unwrap_or(0);
+    if offered & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL == 0 {
+        return Err(Error::Missing("hypercalls to user space (KVM_CAP_XEN_HVM)"));
+    }
+    let config = kvm_xen_hvm_config {
+        flags: KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+        msr: PAGE_REGISTER,
+        ..Default::default()
+    };
+    // SAFETY: the request reads such a structure, and nothing that it names.
+    match unsafe { ioctl_with_ref(vm, KVM_XEN_HVM_CONFIG(), &config) } {
+        0 => Ok(()),
+        _ => Err(Error::System {
+            what: "having KVM hand over hypercalls",
+            why: std::io::Error::last_os_error(),
+        }),
+    }
+}
+
+/// The hypercall that the vCPU left the guest with, if it was one.
+pub(crate) fn taken(run: &mut kvm_run) -> Option<Hypercall> {
+    if run.exit_reason != KVM_EXIT_XEN {
+        return None;
+    }
+    // SAFETY: with this exit reason KVM filled this member of the union.
+    let xen = unsafe { &mut run.__bindgen_anon_1.xen };
+    if xen.type_ != KVM_EXIT_XEN_HCALL {
+        return None;
+    }
+    // SAFETY: with this type, this one.
+    let call = unsafe { &mut xen.u.hcall };
+    call.result = NO_RESULT;
+    let [first, ..] = call.params;
+    let low = |word: u64| u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0);
+    Some(Hypercall { function: low(call.input), value: low(first), is_from_user: call.cpl != 0 })
+}
