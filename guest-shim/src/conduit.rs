@@ -20,6 +20,23 @@ pub trait Conduit {
     fn bind(&self, frame: u32);
 }
 
+/// What stands between the last store to shared memory and an MMIO doorbell (ORD table).
+#[inline(always)]
+pub(crate) fn before_mmio() {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a fence. No `nomem`: stores before it must not move behind it.
+    unsafe {
+        core::arch::asm!("dmb oshst", options(nostack, preserves_flags));
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("fence w, o", options(nostack));
+    }
+    // Elsewhere stores are ordered; the compiler has to keep them so.
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+}
+
 /// `out` to x86 ports. The processor's stores are ordered before it: no fence (ORD table).
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug)]

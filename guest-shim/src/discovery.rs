@@ -106,6 +106,11 @@ impl Found {
         self.window
     }
 
+    /// The same host, with no more of the window than this.
+    pub(crate) const fn within(self, window: Mapping) -> Self {
+        Self { window, ..self }
+    }
+
     pub(crate) fn load(&self, offset: usize, site: Site) -> u64 {
         self.window.load(offset / 8, site)
     }

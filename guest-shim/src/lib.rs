@@ -11,6 +11,7 @@
 //! | [`conduit`] | doorbells: port I/O, MMIO |
 //! | [`memory`] | pages and buffers that the host may see |
 //! | [`discovery`] | is Tenon here? |
+//! | [`shared`] | a host behind the memory of a device, such as ivshmem |
 //! | [`session`] | negotiate, bind, reset |
 //! | [`vcpu`] | a bound vCPU; start, stop, upcall |
 //! | [`call`] | calls and batches |
@@ -37,6 +38,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod platform;
 pub mod session;
+pub mod shared;
 pub mod vcpu;
 
 pub use call::{Batch, Request};

@@ -28,6 +28,20 @@ impl Conduit {
         Self { kind: ConduitKind::CALL.0, flags: flags.bits(), kick_base: 0, kick_stride: 0, bind_base: 0 }
     }
 
+    /// Doorbells of a device whose memory both sides share (SHM-2, SHM-3): every kick is one store of `doorbell` there, and the bind word lies at
+    /// `bind` of that memory.
+    #[must_use]
+    pub const fn shared(doorbell: u32, bind: u64) -> Self {
+        let [d0, d1, d2, d3] = doorbell.to_le_bytes();
+        Self {
+            kind: ConduitKind::SHARED.0,
+            flags: ConduitFlags::empty().bits(),
+            kick_base: u64::from_le_bytes([d0, d1, d2, d3, 0, 0, 0, 0]),
+            kick_stride: 0,
+            bind_base: bind,
+        }
+    }
+
     /// One x86 port for all kicks, one for bind.
     #[must_use]
     pub const fn port_io(kick: u16, bind: u16) -> Self {

@@ -55,6 +55,9 @@ impl<M: Memory> Domain<M> {
         if extra != 0 {
             return Err(Status::BAD_RESERVED);
         }
+        if let Some(taken) = self.memory.keep_output(&bytes) {
+            return Ok(Done::Value(u64::try_from(taken.min(bytes.len())).unwrap_or(0)));
+        }
         let output = &mut self.state.console.output;
         if output.is_empty() && !bytes.is_empty() {
             self.actions.push(Action::Output);

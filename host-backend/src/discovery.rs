@@ -9,6 +9,9 @@ use tenon_rings::{Site, Words};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
+/// Words of the record that do not change (DISC-3).
+const FIXED_WORDS: usize = core::mem::offset_of!(Record, session) / 8;
+
 /// Writes the record's words into the window.
 pub(crate) struct RecordWriter<W> {
     window: W,
@@ -44,8 +47,15 @@ impl<W: Words> RecordWriter<W> {
             [record.irq_first, record.irq_last] = config.interrupts.map(U32::new);
         }
         let (words, _) = record.as_bytes().as_chunks::<8>();
-        for (index, bytes) in words.iter().enumerate() {
+        for (index, bytes) in words.iter().enumerate().take(FIXED_WORDS) {
             self.window.store(index, u64::from_le_bytes(*bytes), Site::Status);
+        }
+    }
+
+    /// Clears the words that change, before the first session.
+    pub(crate) fn clear(&self) {
+        for index in FIXED_WORDS..size_of::<Record>() / 8 {
+            self.window.store(index, 0, Site::Status);
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::action::{Action, Actions};
 use crate::config::Config;
 use crate::console::Console;
-use crate::discovery::{RecordWriter, first_session};
+use crate::discovery::{RecordWriter, first_session, next_session};
 use crate::error::Error;
 use crate::event::Port;
 use crate::lifecycle::CrashRecord;
@@ -14,8 +14,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::discovery::Session;
-use tenon_abi::{Features, Granule};
-use tenon_rings::Words;
+use tenon_abi::{Features, Granule, Record};
+use tenon_rings::{Site, Words};
 
 /// The host side of one guest. Every entry ends within a bound that the guest cannot move.
 ///
@@ -65,7 +65,35 @@ impl<M: Memory> Domain<M> {
         };
         let domain = Self::assemble(config, memory, core)?;
         let record = domain.record();
+        record.clear();
         record.write_fixed(&domain.config, domain.memory.region_len(0).unwrap_or(0));
+        record.set_session(session);
+        Ok(domain)
+    }
+
+    /// A domain whose host process died and left nothing but the window: ends the session that is found there, whatever state it was in, and
+    /// begins the next one (SES-9). What the window says is taken for a number, no more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadConfig`] or [`Error::SmallWindow`].
+    pub fn again(config: Config, memory: M) -> Result<Self, Error> {
+        let mut random = config.seed;
+        let found = memory.window().load(core::mem::offset_of!(Record, session) / 8, Site::Status);
+        let session = next_session(Session::from_word(found), &mut random);
+        let core = Core {
+            session: session.number,
+            seed: session.seed,
+            random,
+            granule: None,
+            features: 0,
+            console: Console::default(),
+        };
+        let domain = Self::assemble(config, memory, core)?;
+        let record = domain.record();
+        record.set_active(None);
+        record.write_fixed(&domain.config, domain.memory.region_len(0).unwrap_or(0));
+        // Last, as in a reset: whoever sees the new session finds nothing of the old one in use (SES-6).
         record.set_session(session);
         Ok(domain)
     }

@@ -40,6 +40,7 @@ impl<M: Memory> Domain<M> {
     pub(crate) fn crash(&mut self, vcpu: u32, submission: &Submission) -> Result<Done, Status> {
         let (text, code) = payload(self, submission, CRASH_TEXT_MAX, usize::MAX)?;
         let record = CrashRecord { vcpu, code, text };
+        self.memory.keep_crash(&record);
         self.crash = Some(record.clone());
         self.actions.push(Action::Crash(record));
         Ok(Done::Value(0))

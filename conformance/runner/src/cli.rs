@@ -31,7 +31,10 @@ struct Args {
     /// How the guest rings its host, where a host has more than one way: port-io (as without this), mmio, vmcall.
     #[arg(long, value_name = "NAME", requires = "host")]
     conduit: Option<String>,
-    /// Play all hosts: also those that need a C compiler, or a KVM that hands hypercalls over.
+    /// The machine of the host `qemu`: x86_64, aarch64 or riscv64, as far as there is one.
+    #[arg(long, value_name = "ARCH", requires = "host")]
+    arch: Option<String>,
+    /// Play all hosts: also those that need a C compiler, QEMU, or a KVM that hands hypercalls over.
     #[arg(long, conflicts_with = "host")]
     all: bool,
     /// Run the cases whose names contain this.
@@ -111,7 +114,7 @@ fn run(args: Args) -> Result<ExitCode, String> {
     }
     let image = args.image.as_deref().map(read_image).transpose()?;
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
-    let hosts = with_conduit(args.host, args.conduit.as_deref())?;
+    let hosts = with_conduit(named(args.host, args.arch.as_deref())?, args.conduit.as_deref())?;
     let chosen = chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?;
     let mut rows = rows(chosen, &wish, !hosts.is_empty())?;
     for row in &mut rows {
@@ -139,6 +142,23 @@ fn read_image(path: &Path) -> Result<Image, String> {
 fn with_conduit(hosts: Vec<String>, conduit: Option<&str>) -> Result<Vec<String>, String> {
     let Some(conduit) = conduit else { return Ok(hosts) };
     hosts.iter().map(|host| hosts::with_conduit(host, conduit)).collect()
+}
+
+/// The names of rows, where `qemu` stands for the one of an architecture.
+fn named(hosts: Vec<String>, arch: Option<&str>) -> Result<Vec<String>, String> {
+    if arch.is_some() && !hosts.iter().any(|name| name == "qemu") {
+        return Err("`--arch` goes with `--host qemu`".to_owned());
+    }
+    let row = |name: String| match &*name {
+        "qemu" => {
+            let arch = arch.unwrap_or("x86_64");
+            let kind = hosts::qemu::KINDS.iter().find(|kind| kind.arch == arch);
+            kind.map(|kind| kind.name.to_owned())
+                .ok_or_else(|| format!("there is no QEMU machine for `{arch}`"))
+        }
+        _ => Ok(name),
+    };
+    hosts.into_iter().map(row).collect()
 }
 
 type Chosen = (String, Result<Box<dyn Host>, String>);

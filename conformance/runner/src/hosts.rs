@@ -6,11 +6,13 @@
 //! | [`loopback`] | `loopback`, `loopback-async`: a child process of the same executable |
 //! | [`kvm`] | `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` |
 //! | [`c_host`] | `c-host`, `c-host-native`: a C program that is compiled here |
+//! | [`qemu`] | `qemu-…`: an unmodified QEMU, the host a process behind its ivshmem device |
 
 pub mod c_host;
 pub mod kvm;
 pub mod loopback;
 mod process;
+pub mod qemu;
 
 use std::fmt;
 use std::sync::Arc;
@@ -93,8 +95,18 @@ pub trait Machine {
 /// What a run without `--host` plays: the hosts that need nothing but Rust, in the order of the report.
 pub const OURS: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
 /// Names of all hosts, in the order of the report: those that need other tools, or more than every KVM has, come last, and with `--all`.
-pub const NAMES: &[&str] =
-    &["loopback", "loopback-async", "kvm", "kvm-native", "kvm-mmio", "kvm-vmcall", "c-host", "c-host-native"];
+pub const NAMES: &[&str] = &[
+    "loopback",
+    "loopback-async",
+    "kvm",
+    "kvm-native",
+    "kvm-mmio",
+    "kvm-vmcall",
+    "c-host",
+    "c-host-native",
+    "qemu-x86_64",
+    "qemu-microvm",
+];
 
 /// A bootable image.
 pub type Image = Arc<[u8]>;
@@ -113,6 +125,7 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
         "kvm-vmcall" => kvm::host(kvm::Level::Kernel, ConduitKind::HYPERCALL, image),
         "c-host" => c_host::host(kvm::Level::Kernel, image),
         "c-host-native" => c_host::host(kvm::Level::User, image),
+        _ if let Some(kind) = qemu::kind(name) => qemu::host(kind, image),
         _ => Err(format!("there is no host `{name}`; there are {}", NAMES.join(", "))),
     }
 }

@@ -2,5 +2,5 @@
 //! `tenon-conformance`.
 
 fn main() -> std::process::ExitCode {
-    tenon_conformance_runner::cli::main()
+    tenon_conformance_runner::hosts::qemu::host_process().unwrap_or_else(tenon_conformance_runner::cli::main)
 }

@@ -115,6 +115,8 @@ fn what_cannot_be_run_is_one_line_and_code_2() {
         &["--host", "kvm", "--image", "/nowhere"][..],
         &["--host", "loopback", "--image", "/nowhere"],
         &["--host", "nowhere"],
+        &["--host", "qemu", "--arch", "pdp11"],
+        &["--host", "loopback", "--arch", "x86_64"],
         &["--fault", "nothing"],
         &["--fault", "storm", "--host", "kvm"],
         &["--filter", "no such case"],

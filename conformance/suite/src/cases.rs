@@ -8,6 +8,7 @@ pub mod event;
 pub mod lifecycle;
 pub mod region;
 pub mod session;
+pub mod shared;
 pub mod stream;
 mod tools;
 pub mod vcpu;
@@ -19,6 +20,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     discovery::record::CASES,
     discovery::window::CASES,
     discovery::doorbell::CASES,
+    shared::CASES,
     session::negotiate::CASES,
     session::control::CASES,
     session::bind::CASES,

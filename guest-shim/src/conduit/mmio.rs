@@ -2,7 +2,7 @@
 //! Stores to guest-physical addresses.
 #![allow(unsafe_code, reason = "a doorbell is a store to a device")]
 
-use super::Conduit;
+use super::{Conduit, before_mmio};
 use core::ptr::NonNull;
 use tenon_abi::{ConduitKind, Record};
 
@@ -38,18 +38,7 @@ impl Mmio {
 
     #[inline(always)]
     fn store(address: usize, value: u32) {
-        #[cfg(target_arch = "aarch64")]
-        // SAFETY: a fence. No `nomem`: stores before it must not move behind it.
-        unsafe {
-            core::arch::asm!("dmb oshst", options(nostack, preserves_flags));
-        }
-        #[cfg(target_arch = "riscv64")]
-        // SAFETY: as above.
-        unsafe {
-            core::arch::asm!("fence w, o", options(nostack));
-        }
-        // Elsewhere stores are ordered; the compiler has to keep them so.
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+        before_mmio();
         let doorbell = core::ptr::with_exposed_provenance_mut::<u32>(address);
         // SAFETY: `of` was promised that a doorbell is mapped there, and `kick` stays among those that were.
         unsafe { doorbell.write_volatile(value.to_le()) };

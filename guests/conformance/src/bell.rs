@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use tenon_abi::Record;
 use tenon_conformance::env::Bell;
 use tenon_guest::conduit::{Conduit, Mmio, PortIo, Vmcall, has_vmmcall};
+use tenon_guest::shared::{Attached, Shared};
 use tenon_guest_rt as rt;
 
 /// The doorbells, and where they are for user mode to try.
@@ -19,6 +20,7 @@ enum Kind {
     Ports(PortIo),
     Memory(Mmio),
     Hypercalls(Vmcall),
+    Device(&'static Shared),
 }
 
 impl Doorbells {
@@ -35,11 +37,18 @@ impl Doorbells {
         Some(Self { conduit, kick: record.kick_base.get() as u32, bind: record.bind_base.get() as u32 })
     }
 
+    /// Those of a host behind a device.
+    pub(crate) fn device(attached: &'static Attached) -> Self {
+        let [kick, bind] = attached.conduit.places().map(|place| place as u32);
+        Self { conduit: Kind::Device(&attached.conduit), kick, bind }
+    }
+
     fn conduit(&self) -> &dyn Conduit {
         match &self.conduit {
             Kind::Ports(ports) => ports,
             Kind::Memory(memory) => memory,
             Kind::Hypercalls(hypercalls) => hypercalls,
+            Kind::Device(shared) => *shared,
         }
     }
 
@@ -51,8 +60,8 @@ impl Doorbells {
         };
         let tried = match self.conduit {
             Kind::Ports(_) => rt::user_mode_out(place as u16, value),
-            Kind::Memory(_) if rt::is_native() => return None,
-            Kind::Memory(_) => rt::user_mode_store(place, value),
+            Kind::Memory(_) | Kind::Device(_) if rt::is_native() => return None,
+            Kind::Memory(_) | Kind::Device(_) => rt::user_mode_store(place, value),
             Kind::Hypercalls(_) => rt::user_mode_hypercall(has_vmmcall(rt::cpuid), place, value),
         };
         Some(tried.is_err())

@@ -2,7 +2,7 @@
 //! The image as an environment of the suite.
 #![allow(unsafe_code, reason = "hands out pages and stores to the window on purpose")]
 
-use crate::bell;
+use crate::{bar, bell};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use tenon_conformance::env::{Bell, Env, Handler};
@@ -30,9 +30,13 @@ const PATIENCE: u32 = 100_000;
 
 /// Finds the host.
 pub(crate) fn discover() -> Option<&'static dyn Env> {
-    let WindowAt { address, len } = cpuid_by(rt::cpuid).ok()?;
-    WINDOW_ADDRESS.store(address, Ordering::Relaxed);
-    WINDOW_LEN.store(len, Ordering::Relaxed);
+    match cpuid_by(rt::cpuid) {
+        Ok(WindowAt { address, len }) => {
+            WINDOW_ADDRESS.store(address, Ordering::Relaxed);
+            WINDOW_LEN.store(len, Ordering::Relaxed);
+        }
+        Err(_) => bar::discover()?,
+    }
     CLEAN.store(rt::mark().0, Ordering::Relaxed);
     rt::set_upcall_handler(|cpu, vector| {
         let handler = HANDLER.load(Ordering::Acquire);
@@ -43,7 +47,10 @@ pub(crate) fn discover() -> Option<&'static dyn Env> {
         }
     });
     rt::irq_enable();
-    let doorbells = bell::Doorbells::of(&raw::record(&Image))?;
+    let doorbells = match bar::attached() {
+        Some(attached) => bell::Doorbells::device(attached),
+        None => bell::Doorbells::of(&raw::record(&Image))?,
+    };
     // SAFETY: only the boot CPU runs, and nobody has looked yet.
     unsafe { *DOORBELLS.0.get() = Some(doorbells) };
     Some(&Image)
@@ -72,6 +79,9 @@ extern "C" fn run_secondary(cpu: usize) {
 
 impl Env for Image {
     fn window(&self) -> Mapping {
+        if let Some(attached) = bar::attached() {
+            return attached.found.window();
+        }
         let base = WINDOW_ADDRESS.load(Ordering::Relaxed) as *mut u8;
         // SAFETY: memory is mapped one to one, and the host keeps its window there; nobody stores through this handle.
         unsafe { Mapping::new(base, WINDOW_LEN.load(Ordering::Relaxed) as usize) }
@@ -87,6 +97,9 @@ impl Env for Image {
     }
 
     fn pages(&self, len: usize, align: usize) -> Option<(Mapping, u64)> {
+        if let Some(attached) = bar::attached() {
+            return bar::pages(attached, len, align);
+        }
         let page = rt::alloc_pages(len.div_ceil(4096), align)?;
         // SAFETY: the pages were just taken from the arena and belong to the caller until `clean`.
         let mapping = unsafe { Mapping::new(page, len) }?;
@@ -96,6 +109,7 @@ impl Env for Image {
     fn clean(&self) {
         HANDLER.store(core::ptr::null_mut(), Ordering::Release);
         rt::irq_enable();
+        bar::clean();
         // SAFETY: the session is over, so the host uses none of them, and the case that did has returned.
         unsafe { rt::release(rt::Mark(CLEAN.load(Ordering::Relaxed))) };
     }
@@ -140,7 +154,7 @@ impl Env for Image {
 
     fn store_to_window(&self, offset: usize, value: u64) -> Option<bool> {
         let before = raw::load(&self.window(), offset);
-        let address = WINDOW_ADDRESS.load(Ordering::Relaxed) + offset as u64;
+        let address = self.window().base().addr() as u64 + offset as u64;
         // SAFETY: the address lies in the host's window, which is nobody's memory in this image; a fault is the result.
         let stored = unsafe { rt::try_store_u32(address, value as u32) };
         Some(stored.is_err() || raw::load(&self.window(), offset) == before)
@@ -151,7 +165,8 @@ impl Env for Image {
     }
 
     fn discovered_by_cpuid(&self) -> Option<(u64, u64)> {
-        Some((WINDOW_ADDRESS.load(Ordering::Relaxed), WINDOW_LEN.load(Ordering::Relaxed)))
+        let window = (WINDOW_ADDRESS.load(Ordering::Relaxed), WINDOW_LEN.load(Ordering::Relaxed));
+        (window != (0, 0)).then_some(window)
     }
 
     fn cpuid(&self, leaf: u32) -> Option<[u32; 4]> {

@@ -17,6 +17,7 @@ pub mod cpu;
 pub mod interrupts;
 pub mod memory;
 pub mod params;
+pub mod pci;
 pub mod serial;
 
 pub use arch::{Fault, NAME, cpu_index, is_native, ticks, ticks_per_microsecond, try_store_u32};

@@ -33,13 +33,18 @@ pub(super) fn start(mut command: Command) -> Result<Box<dyn Machine>, String> {
     Ok(Box::new(Process { child, readers, receiver: Some(receiver), errors: Vec::new(), end: None }))
 }
 
-enum Chunk {
+/// What one of a machine's pipes said.
+pub(super) enum Chunk {
+    /// Its serial port.
     Serial(Vec<u8>),
+    /// Its standard error.
     Errors(Vec<u8>),
+    /// Its host, where that is another process.
+    Host(Vec<u8>),
 }
 
 /// Sends what can be read until that ends.
-fn read(
+pub(super) fn read(
     mut from: impl Read + Send + 'static,
     to: SyncSender<Chunk>,
     chunk: fn(Vec<u8>) -> Chunk,
@@ -78,7 +83,8 @@ impl Machine for Process {
                 self.errors.drain(..excess);
                 None
             }
-            Err(RecvTimeoutError::Timeout) => None,
+            // Where the host is the same process, it has no pipe of its own.
+            Ok(Chunk::Host(_)) | Err(RecvTimeoutError::Timeout) => None,
             // Both pipes are closed: the process has ended, or is about to.
             Err(RecvTimeoutError::Disconnected) => {
                 self.receiver = None;
@@ -108,7 +114,7 @@ impl Drop for Process {
 
 /// What the host of the child said last, and else how the process ended.
 fn end(status: ExitStatus, errors: &str) -> End {
-    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let last = last_line(errors);
     let announced = last.strip_prefix(END).filter(|_| status.success());
     match announced.and_then(|how| how.strip_prefix("exit=")).and_then(|code| code.parse().ok()) {
         Some(code) => End::Exit(code),
@@ -125,8 +131,13 @@ fn end(status: ExitStatus, errors: &str) -> End {
     }
 }
 
+/// The last line that says anything.
+pub(super) fn last_line(text: &str) -> &str {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+}
+
 /// The crash record of which the host of the child said that it holds it.
-fn crash(errors: &str) -> Option<Crash> {
+pub(super) fn crash(errors: &str) -> Option<Crash> {
     let (code, text) = errors.lines().rev().find_map(|line| line.strip_prefix(CRASH)?.split_once(' '))?;
     Some(Crash { code: u64::from_str_radix(code, 16).ok()?, text: unhex(text)? })
 }

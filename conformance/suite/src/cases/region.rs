@@ -2,7 +2,7 @@
 //! Regions and the ranges of payloads, by hand (REG-1 to REG-4).
 
 use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, equal};
-use crate::cases::discovery::window::by_cpuid;
+use crate::cases::discovery::window::window_in_region;
 use crate::cases::tools::{case, expect, op, settle, status};
 use crate::raw::{self, Bound};
 use tenon_abi::Features;
@@ -130,7 +130,7 @@ fn zero_length(ctx: &Ctx) -> Outcome {
 }
 
 fn hole(ctx: &Ctx) -> Outcome {
-    let (window, _) = by_cpuid(ctx)?;
+    let (window, _) = window_in_region(ctx)?;
     let mut bound = raw::attach(ctx.env)?;
     let op = payload_op(ctx)?;
     // The window is not part of region 0: there, region 0 has a hole or has ended.

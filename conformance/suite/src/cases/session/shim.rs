@@ -17,6 +17,7 @@ pub const CASES: &[Case] = &[
     case("session.shim-wants-more", &["NEG-2", "NEG-3"], Needs::NONE, wants_more),
     case("session.shim-clears-first", &["SES-2"], Needs::NONE, clears_first),
     case("session.shim-indeterminate", &["SES-7", "CALL-18"], Needs::CONSOLE, indeterminate),
+    case("session.shim-host-restarted", &["SES-9", "SES-7", "CALL-18"], Needs::NONE, host_restarted),
     case("session.shim-lying-host", &["NEG-6", "SES-4", "CALL-13", "GEN-8"], Needs::NONE, lying_host),
 ];
 
@@ -56,6 +57,24 @@ fn indeterminate(ctx: &Ctx) -> Outcome {
         again == Err(Error::Refused(Status::INDETERMINATE)),
         "a call after the session is not INDETERMINATE",
     )
+}
+
+/// The host ends the session with a call in flight, behind one that it completed.
+fn host_restarted(ctx: &Ctx) -> Outcome {
+    let fake = Fake::new(ctx.env)?;
+    let vcpu = fake.attach()?;
+    fake.script.set(|fake, _| fake.complete(0, fake.id(fake.completed.get()), 5));
+    equal(vcpu.call(Op::NOP, [5]).map_err(|error| failed("NOP", error))?, 5, "NOP before the restart")?;
+    fake.script.set(|fake, _| {
+        store(&fake.window, 0x88, 0);
+        store(&fake.window, 0x80, load(&fake.window, 0x80).wrapping_add((1 << 32) | 3));
+    });
+    let mut request = vcpu.request(Submission::new(Op::NOP, [6, 0, 0, 0, 0, 0]));
+    let request = request.as_mut().map_err(|error| failed("NOP", *error))?;
+    let indeterminate = Err(Error::Refused(Status::INDETERMINATE));
+    check(request.poll() == indeterminate, "a call that a restart ended is not INDETERMINATE")?;
+    check(request.poll() == Err(Error::Pending), "it was told twice")?;
+    check(vcpu.call(Op::NOP, [7]) == indeterminate, "a call after the restart is not INDETERMINATE")
 }
 
 fn donates(ctx: &Ctx) -> Outcome {

@@ -13,7 +13,7 @@ pub const CASES: &[Case] = &[
     case("vcpu.upcall-bad-arguments", &["VCPU-8", "CALL-11"], Needs::UPCALL, bad_arguments),
     case("vcpu.upcall-remembered", &["VCPU-8", "EVT-11"], Needs::UPCALL, remembered),
     case("vcpu.upcall-off", &["VCPU-8"], Needs::UPCALL, off),
-    case("vcpu.upcall-changed", &["VCPU-8"], Needs::UPCALL, changed),
+    case("vcpu.upcall-changed", &["VCPU-8", "SHM-5"], Needs::UPCALL, changed),
     case("vcpu.upcall-after-move", &["EVT-17", "EVT-11", "EVT-12"], Needs::UPCALL, after_move),
     case("vcpu.upcall-of-another", &["VCPU-8", "EVT-11"], OTHER, of_another),
 ];

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line of broker and worker, for `tenon-ivshmem` and for programs that are both themselves.
+
+use crate::Error;
+use crate::broker::{self, Broker};
+use crate::memory::Keep;
+use crate::shape::{MESSAGES, Shape};
+use crate::worker::{End, Worker};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tenon_host::CrashRecord;
+
+/// What the last line on standard error starts with when the guest ended itself: `exit=` and its code, or `restart`.
+pub const END: &str = "~END ";
+/// What the line of a crash record starts with, before its code and its text in hexadecimal.
+pub const CRASH: &str = "~CRASH ";
+/// What follows this byte in one piece of output comes back as input, with `--echo`.
+const ENQ: u8 = 0x05;
+
+#[derive(Debug, Parser)]
+#[command(name = "tenon-ivshmem", version, about = "Tenon for the guest of an unmodified QEMU")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Hold a guest's socket, memory and doorbells; keep a worker running. Ends when standard input does. Console output goes to standard output.
+    ///
+    /// QEMU: -chardev socket,path=SOCKET,id=tenon -device ivshmem-doorbell,vectors=16,chardev=tenon
+    Broker(BrokerArgs),
+    /// Be a worker of a broker, which is at the other end of standard input.
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Bytes of shared memory: a power of two.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 20)]
+    memory: u64,
+    /// vCPUs that the guest may bind.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    vcpus: u32,
+    /// Messages of the device, as its `vectors=`; 0 where the guest takes no interrupts from it.
+    #[arg(long, value_name = "N", default_value_t = MESSAGES, value_parser = clap::value_parser!(u8).range(..=64))]
+    messages: u8,
+    /// Where the seeds of sessions are drawn from, hexadecimal.
+    #[arg(long, value_name = "HEX", default_value = "1", value_parser = |text: &str| u64::from_str_radix(text, 16))]
+    seed: u64,
+}
+
+impl Common {
+    const fn shape(&self) -> Shape {
+        Shape { len: self.memory, vcpus: self.vcpus, messages: self.messages }
+    }
+}
+
+#[derive(Debug, Args)]
+struct BrokerArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Where the socket lies, for this user alone.
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Serve one guest, and end with it.
+    #[arg(long)]
+    once: bool,
+    /// Give back as console input what follows ENQ in a piece of output.
+    #[arg(long)]
+    echo: bool,
+}
+
+#[derive(Debug, Args)]
+struct WorkerArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Another worker served this guest before.
+    #[arg(long)]
+    again: bool,
+    /// As the broker's.
+    #[arg(long)]
+    echo: bool,
+}
+
+/// Runs with these arguments. `prefix` are the first arguments by which this program becomes this command line again.
+#[must_use]
+pub fn main(prefix: &[&str], arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let name = OsString::from("tenon-ivshmem");
+    let result = match Cli::try_parse_from(std::iter::once(name).chain(arguments)) {
+        Ok(Cli { command: Command::Broker(args) }) => broke(prefix, args),
+        Ok(Cli { command: Command::Worker(args) }) => work(&args),
+        Err(error) => error.exit(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tenon-ivshmem: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn broke(prefix: &[&str], args: BrokerArgs) -> Result<(), Error> {
+    let program = std::env::current_exe().map_err(Error::system("the executable does not know itself"))?;
+    let echo = args.echo.then_some("--echo");
+    let first = prefix.iter().copied().chain(["worker"]).chain(echo).map(OsString::from).collect();
+    Broker::new(broker::Options {
+        socket: args.socket,
+        shape: args.common.shape(),
+        once: args.once,
+        worker: (program, first),
+        seed: args.common.seed,
+    })?
+    .run()
+}
+
+fn work(args: &WorkerArgs) -> Result<(), Error> {
+    let broker: OwnedFd =
+        io::stdin().as_fd().try_clone_to_owned().map_err(Error::system("standard input is no broker"))?;
+    let keep = Pipes { echo: args.echo, back: Vec::new() };
+    let worker = Worker::new(broker, args.common.shape(), args.common.seed, args.again, keep)?;
+    let end = worker.run(|domain| {
+        let back = domain.memory().keep(|keep| std::mem::take(&mut keep.back));
+        if !back.is_empty() {
+            domain.input(&back);
+        }
+    })?;
+    match end {
+        End::Exit(code) => tell(&format!("{END}exit={code}")),
+        End::Restart => tell(&format!("{END}restart")),
+        End::Left => {}
+    }
+    Ok(())
+}
+
+/// Output to standard output, crash records to standard error: pipes, which outlive the process.
+struct Pipes {
+    echo: bool,
+    back: Vec<u8>,
+}
+
+impl Keep for Pipes {
+    fn output(&mut self, bytes: &[u8]) -> usize {
+        // Straight to the pipe: a buffer of this process would die with it.
+        let taken = rustix::io::write(io::stdout(), bytes).unwrap_or(0);
+        let taken_bytes = bytes.get(..taken).unwrap_or_default();
+        if let Some(at) = taken_bytes.iter().position(|&byte| byte == ENQ).filter(|_| self.echo) {
+            self.back.extend_from_slice(taken_bytes.get(at.saturating_add(1)..).unwrap_or_default());
+        }
+        taken
+    }
+
+    fn crash(&mut self, record: &CrashRecord) {
+        let mut line = format!("{CRASH}{:x} ", record.code);
+        for byte in &record.text {
+            // A string takes whatever it is given.
+            let _ = write!(line, "{byte:02x}");
+        }
+        tell(&line);
+    }
+}
+
+/// One line on standard error, in one piece.
+fn tell(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}

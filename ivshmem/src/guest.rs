@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What belongs to one guest: its memory and its doorbells. Nobody else ever gets them, and they go with it (SHM-7).
+
+use crate::Error;
+use crate::protocol;
+use crate::shape::{GUEST, HOST, Shape};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// One guest's memory and doorbells, without a name in any file system.
+#[derive(Debug)]
+pub struct Guest {
+    memory: OwnedFd,
+    /// Tells the host.
+    doorbell: OwnedFd,
+    /// Tell the guest.
+    messages: Vec<OwnedFd>,
+}
+
+impl Guest {
+    /// Fresh memory and fresh doorbells.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`].
+    pub fn new(shape: Shape) -> Result<Self, Error> {
+        let memory = memfd_create("tenon", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .map_err(Error::system("no memory for a guest"))?;
+        ftruncate(&memory, shape.len).map_err(Error::system("no memory for a guest"))?;
+        // Whoever maps it can rely on its length.
+        fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
+            .map_err(Error::system("the memory's length cannot be fixed"))?;
+        let bell = || {
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+                .map_err(Error::system("no doorbell for a guest"))
+        };
+        let messages = (0..shape.messages).map(|_| bell()).collect::<Result<_, _>>()?;
+        Ok(Self { memory, doorbell: bell()?, messages })
+    }
+
+    /// Tells a client, host or guest, all that it needs.
+    ///
+    /// # Errors
+    ///
+    /// What the socket says.
+    pub fn greet(&self, client: impl AsFd, id: u16) -> io::Result<()> {
+        let host = (HOST, self.doorbell.as_fd());
+        let guest = self.messages.iter().map(|message| (GUEST, message.as_fd()));
+        let bells: Vec<_> = std::iter::once(host).chain(guest).collect();
+        protocol::greet(client, id, self.memory.as_fd(), &bells)
+    }
+}
