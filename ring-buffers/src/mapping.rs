@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "shared memory is reached through raw pointers; every access is checked here")]
 
 mod copy;
+mod hint;
 
 use crate::order::Site;
 use crate::words::{self, Words};
@@ -135,6 +136,11 @@ impl Words for Mapping {
         if let Some(word) = self.word(index) {
             words::store(word, value, site);
         }
+    }
+
+    #[inline(always)]
+    fn will_store(&self, index: usize) {
+        hint::will_store(self.base.as_ptr().wrapping_add(index));
     }
 
     #[inline(always)]

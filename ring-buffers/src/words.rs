@@ -26,6 +26,9 @@ pub trait Words: Clone {
             fence(Ordering::SeqCst);
         }
     }
+    /// The word will be stored to soon: memory may fetch its cache line from the processor that has it. A hint, for any index; it has no effect on values or order.
+    #[inline(always)]
+    fn will_store(&self, _index: usize) {}
     /// `len` words from `first` on, or `None` where they are not all there.
     fn slice(&self, first: usize, len: usize) -> Option<Self>;
 
@@ -138,6 +141,19 @@ pub trait Words: Clone {
     #[inline(always)]
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// How far ahead of a store a hint pays, in words: 16 cache lines, `docs/decisions/0008-lines-ahead.md`.
+pub(crate) const AHEAD: usize = 128;
+/// Words of the smallest ring in which the peer is done with what lies so far ahead.
+const HINTS_FROM: usize = 8 * AHEAD;
+
+/// Says what will be stored to after the word at `first` of a ring of `ring` words, a power of two.
+#[inline(always)]
+pub(crate) fn look_ahead(words: &impl Words, first: usize, ring: usize) {
+    if ring >= HINTS_FROM {
+        words.will_store(first.wrapping_add(AHEAD) & ring.wrapping_sub(1));
     }
 }
 

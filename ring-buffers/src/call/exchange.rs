@@ -6,9 +6,9 @@ use super::submitter::{State, store};
 use super::{COMPLETION_TAKE, Outcome, Submitter, Ticket, slot};
 use crate::error::Error;
 use crate::order::Site;
-use crate::words::Words;
+use crate::words::{Words, look_ahead};
 use core::hint::cold_path;
-use tenon_abi::call::{COMPLETION_WORDS, pack};
+use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS, pack};
 use tenon_abi::{Status, Submission, Tail, turn};
 
 impl<W: Words, const D: usize> Submitter<W, D> {
@@ -81,6 +81,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         let lent = self.free.get(left..self.free_len).ok_or(Error::Full)?;
         let submissions = self.submissions.clone();
         for ((index, position), &id) in (0..).zip(Positions(first)).zip(lent.iter().rev()) {
+            look_ahead(&submissions, slot(position, Self::DEPTH, SUBMISSION_WORDS), Self::WORDS);
             store(&submissions, Self::DEPTH, position, turn(seed, position), id, make(index));
         }
         self.next = first.wrapping_add(u32::try_from(results.len()).unwrap_or(0));

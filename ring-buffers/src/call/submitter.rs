@@ -5,7 +5,7 @@ use super::{COMPLETION_TAKE, Parts, SUBMISSION_PUBLISH, slot};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
 use crate::role::OneThread;
-use crate::words::Words;
+use crate::words::{Words, look_ahead};
 use core::cell::Cell;
 use tenon_abi::call::{COMPLETION_WORDS, KICK_AT, SUBMISSION_WORDS, unpack};
 use tenon_abi::{Completion, Reason, Status, Submission, Tail, turn};
@@ -81,6 +81,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         depth
     };
     pub(super) const MASK: usize = D.wrapping_sub(1);
+    pub(super) const WORDS: usize = D.wrapping_mul(SUBMISSION_WORDS);
 
     /// A submitter at a position, over parts that hold `D` slots.
     #[inline(always)]
@@ -133,6 +134,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         if let Some(state) = self.states.get_mut(usize::from(id) & Self::MASK) {
             *state = State::InFlight;
         }
+        look_ahead(&self.submissions, slot(position, Self::DEPTH, SUBMISSION_WORDS), Self::WORDS);
         store(&self.submissions, Self::DEPTH, position, turn(self.seed, position), id, submission);
         Ticket { id }
     }

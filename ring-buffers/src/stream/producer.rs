@@ -5,10 +5,16 @@ use super::Bell;
 use super::end::{End, Produces};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
-use crate::words::Words;
+use crate::words::{AHEAD, Words, look_ahead};
 use tenon_abi::call::pack;
 use tenon_abi::status::StateWord;
-use tenon_abi::stream::{RecordLength, max_record, record_units};
+use tenon_abi::stream::{LINE_WORDS, RecordLength, max_record, record_units};
+
+/// A unit is a word.
+#[inline(always)]
+fn words(units: u32) -> usize {
+    usize::try_from(units).unwrap_or(0)
+}
 
 /// Writes records. One for each ring; obtained from [`super::ProducerSide::records`].
 ///
@@ -84,6 +90,7 @@ impl<W: Words, B: Bell> Producer<W, B> {
             let mut turn = self.end.turn();
             let mut first = self.first();
             for record in now {
+                self.look_ahead(first, units);
                 self.data.store_headed(first, pack(len, turn), record, Site::RingBody);
                 turn = turn.wrapping_add(units);
                 first = first.wrapping_add(N).wrapping_add(1);
@@ -123,15 +130,27 @@ impl<W: Words, B: Bell> Producer<W, B> {
             self.data.store(self.first(), head, Site::RingBody);
             self.end.at = self.end.at.wrapping_add(skip);
         }
+        self.look_ahead(self.first(), units);
         body(&self.data, self.first(), pack(len, self.end.turn()));
         self.end.advance(units);
         Ok(())
     }
 
+    /// Asks for the lines that come after a record of `units` at `first`. Long records find their lines by themselves, and short ones share theirs.
+    #[inline(always)]
+    fn look_ahead(&self, first: usize, units: u32) {
+        let units = words(units);
+        if (LINE_WORDS..AHEAD).contains(&units) {
+            for line in (0..units).step_by(LINE_WORDS) {
+                look_ahead(&self.data, first.wrapping_add(line), words(self.end.units()));
+            }
+        }
+    }
+
     /// Index of the word at the own position.
     #[inline(always)]
     fn first(&self) -> usize {
-        usize::try_from(self.end.offset()).unwrap_or(0)
+        words(self.end.offset())
     }
 
     /// Checks for room, looking at the consumer if there is too little by what is known.

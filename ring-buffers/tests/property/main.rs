@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod fetch_once;
 mod gate;
+mod hint;
 mod hostile_event;
 mod hostile_queue;
 mod mapping;
