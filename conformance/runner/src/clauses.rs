@@ -8,15 +8,22 @@ const SPEC: &str = include_str!("../../../docs/abi.md");
 /// Every clause id, `CALL-7` for example.
 #[must_use]
 pub fn all() -> BTreeSet<&'static str> {
-    SPEC.lines().filter_map(id).collect()
+    SPEC.lines().filter_map(id).map(|(id, _)| id).collect()
 }
 
-/// The id that a line defines: `- **CALL-7** (W) …`.
-fn id(line: &'static str) -> Option<&'static str> {
+/// Those of class W: what a case can hold a host to.
+#[must_use]
+pub fn wire() -> BTreeSet<&'static str> {
+    SPEC.lines().filter_map(id).filter(|(_, classes)| classes.contains('W')).map(|(id, _)| id).collect()
+}
+
+/// The id that a line defines, and the classes behind it: `- **CALL-7** (W) …`.
+fn id(line: &'static str) -> Option<(&'static str, &'static str)> {
     let (id, rest) = line.strip_prefix("- **")?.split_once("**")?;
     let (chapter, number) = id.split_once('-')?;
     let is_id = chapter.bytes().all(|byte| byte.is_ascii_uppercase()) && number.parse::<u32>().is_ok();
-    (is_id && rest.starts_with(" (")).then_some(id)
+    let (classes, _) = rest.strip_prefix(" (")?.split_once(')')?;
+    is_id.then_some((id, classes))
 }
 
 #[cfg(test)]
@@ -28,6 +35,8 @@ mod tests {
         let all = all();
         assert!(all.len() > 100, "{} clauses", all.len());
         assert!(all.contains("CALL-7") && all.contains("ORD-2"));
+        let wire = wire();
+        assert!(wire.contains("CALL-7") && wire.contains("STR-2") && !wire.contains("ORD-2"));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 
 use crate::child;
 use crate::faults;
-use crate::hosts::{self, Host, Image, loopback::Loopback};
+use crate::hosts::{self, Host, Image, command::Command, loopback::Loopback};
 use crate::judge::{Judge, Limits};
+use crate::keeper;
 use crate::play::{Wish, play};
 use crate::progress::Screen;
 use crate::report::{Format, Report, Row};
 use clap::Parser;
 use std::collections::hash_map::RandomState;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::hash::BuildHasher;
 use std::io::Write;
@@ -37,6 +39,14 @@ struct Args {
     /// Play all hosts: also those that need a C compiler, QEMU, or a KVM that hands hypercalls over.
     #[arg(long, conflicts_with = "host")]
     all: bool,
+    /// Play any other hypervisor, by its command line: it boots the image `{image}`, an ELF file, with the boot command line `{params}`, and its standard
+    /// output is the machine's first serial port. `{seed}` and `{arch}` say more of the image; a doubled brace is a brace. No shell sees the line. Without
+    /// `{params}` the boot command line is written into the image's file.
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["fault", "all"])]
+    command: Option<String>,
+    /// The name of that row.
+    #[arg(long, value_name = "NAME", default_value = "command", requires = "command")]
+    name: String,
     /// Run the cases whose names contain this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -67,6 +77,12 @@ struct Args {
     /// Be the machine of this loopback host.
     #[arg(long, hide = true, value_name = "HOST")]
     child: Option<String>,
+    /// Keep a command: end its process group when standard input ends, and remove this folder.
+    #[arg(long, hide = true, value_name = "FOLDER", requires = "words")]
+    keep: Option<PathBuf>,
+    /// The command that is kept.
+    #[arg(hide = true, last = true)]
+    words: Vec<OsString>,
     /// The machine's boot command line.
     #[arg(long, hide = true, default_value = "")]
     command_line: String,
@@ -89,6 +105,9 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(host) = &args.child {
         return child::run(host, &args.command_line, args.fault.as_deref());
+    }
+    if let Some(folder) = args.keep {
+        return keeper::run(&args.words, folder);
     }
     match run(args) {
         Ok(code) => code,
@@ -115,8 +134,17 @@ fn run(args: Args) -> Result<ExitCode, String> {
     let image = args.image.as_deref().map(read_image).transpose()?;
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
     let hosts = with_conduit(named(args.host, args.arch.as_deref())?, args.conduit.as_deref())?;
-    let chosen = chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?;
-    let mut rows = rows(chosen, &wish, !hosts.is_empty())?;
+    let mut chosen = match &args.command {
+        Some(_) if hosts.is_empty() => Vec::new(),
+        _ => chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?,
+    };
+    let is_named = !hosts.is_empty() || args.command.is_some();
+    if let Some(line) = &args.command {
+        let host =
+            Command::new(line, image.as_ref()).map_err(|reason| format!("host {}: {reason}", args.name))?;
+        chosen.push((args.name.clone(), Ok(Box::new(host))));
+    }
+    let mut rows = rows(chosen, &wish, is_named)?;
     for row in &mut rows {
         if let Some(rest) = row.host.strip_prefix("kvm") {
             row.host = format!("{}{rest}", args.kvm_is);
@@ -125,7 +153,8 @@ fn run(args: Args) -> Result<ExitCode, String> {
     let report = Report { seed, rows };
     let good = report.is_good();
     let printed = print(&report.text(args.format));
-    let booted = report.rows.iter().any(|row| row.reason.is_none() && hosts::boots_images(&row.host));
+    let booted = report.rows.iter().any(|row| row.reason.is_none() && hosts::boots_images(&row.host))
+        || args.command.is_some();
     if args.image.is_some() && !booted {
         return Err("the image was booted by no host".to_owned());
     }

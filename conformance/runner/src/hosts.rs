@@ -7,8 +7,11 @@
 //! | [`kvm`] | `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` |
 //! | [`c_host`] | `c-host`, `c-host-native`: a C program that is compiled here |
 //! | [`qemu`] | `qemu-…`: an unmodified QEMU, the host a process behind its ivshmem device |
+//! | [`command`] | any other hypervisor, by its command line |
 
 pub mod c_host;
+pub mod command;
+mod folder;
 pub mod kvm;
 pub mod loopback;
 mod process;
@@ -29,6 +32,8 @@ pub enum End {
     Restart,
     /// It never ran: why, in one line.
     NotBooted(String),
+    /// By itself, and its host does not say how; what is known of it instead, in a few words.
+    Untold(String),
     /// Otherwise, told in a few words that follow "the machine".
     Other(String),
 }
@@ -51,6 +56,7 @@ impl fmt::Display for End {
             Self::Exit(code) => write!(f, "the machine ended by EXIT with code {code}"),
             Self::Restart => f.write_str("the machine ended by RESTART"),
             Self::NotBooted(why) => write!(f, "the machine did not boot: {why}"),
+            Self::Untold(how) => write!(f, "the machine ended, nobody said how ({how})"),
             Self::Other(how) => write!(f, "the machine {how}"),
         }
     }

@@ -2,7 +2,7 @@
 //! The judge: from the bytes that machines sent, and how they ended, to a verdict for each case. Knows no host and no clock.
 //!
 //! The guest is not trusted to be orderly: it may be silent, cut its lines, flip bits, report twice or reboot for ever. Every case that is
-//! asked for gets exactly one result, whatever comes; a pass needs an intact report.
+//! asked for gets exactly one result, whatever comes; a pass needs an intact report (REP-10, REP-11, REP-12).
 
 mod line;
 #[cfg(test)]
@@ -37,6 +37,9 @@ impl Limits {
 /// This many boots in a row without a sign of life, and the host is given up.
 const MUTE_BOOTS_MAX: u32 = 2;
 
+/// Results for cases that nobody asked for: more are not kept.
+const STRAYS_MAX: usize = 16;
+
 /// Judges one host.
 pub struct Judge {
     cases: Vec<&'static Case>,
@@ -47,6 +50,8 @@ pub struct Judge {
     limits: Limits,
     boot: Boot,
     mute_boots: u32,
+    /// Some boot has said hello.
+    heard: bool,
     arch: Option<String>,
 }
 
@@ -87,6 +92,7 @@ impl Judge {
             limits,
             boot: Boot::default(),
             mute_boots: 0,
+            heard: false,
             arch: None,
         }
     }
@@ -138,7 +144,10 @@ impl Judge {
         let detail = match &self.boot.running {
             Some(Running { ending: true, .. }) => format!("the machine did not end within {limit} s"),
             Some(_) => format!("no verdict within {limit} s"),
-            None => format!("the machine was silent for {limit} s where this case should have begun"),
+            None if self.boot.hello => {
+                format!("the machine was silent for {limit} s where this case should have begun")
+            }
+            None => format!("the machine did not say hello within {limit} s{}", self.boot.lines.hint()),
         };
         self.blame(Verdict::Fail, detail, micros(self.limits.case));
         self.boot.over = true;
@@ -175,12 +184,22 @@ impl Judge {
                 let (verdict, detail) = kept(expected, self.boot.crash.as_ref());
                 self.conclude(verdict, detail, micros);
             }
+            (Some(Running { ending: true, .. }), Some(_)) if let End::Untold(how) = end => {
+                let detail = format!("this host does not say how the machine ended ({how})");
+                self.conclude(Verdict::Warn, detail, micros);
+            }
             (Some(Running { ending: true, .. }), Some(expected)) => {
                 let detail = format!("{end}; it should have ended by {}", Words(expected));
                 self.blame(Verdict::Fail, detail, micros);
             }
             (Some(_), _) => self.blame(Verdict::Fail, format!("{end}, without a verdict"), micros),
-            (None, _) => self.blame(Verdict::Fail, format!("{end}, before this case began"), micros),
+            (None, _) if self.boot.hello => {
+                self.blame(Verdict::Fail, format!("{end}, before this case began"), micros);
+            }
+            (None, _) => {
+                let detail = format!("{end}, before it said hello{}", self.boot.lines.hint());
+                self.blame(Verdict::Fail, detail, micros);
+            }
         }
         self.count_mute();
         self.boot.over = true;
@@ -220,8 +239,19 @@ impl Judge {
 
     fn count_mute(&mut self) {
         self.mute_boots = if self.boot.hello { 0 } else { self.mute_boots.saturating_add(1) };
-        if self.mute_boots >= MUTE_BOOTS_MAX {
-            self.give_up("not run: the machine does not come up");
+        if self.mute_boots < MUTE_BOOTS_MAX {
+            return;
+        }
+        if self.heard {
+            self.give_up("not run: the machine does not come up any more");
+            return;
+        }
+        // Nothing was heard of any case: nobody's verdict, with one reason for all.
+        let why = self.results.last().map_or_else(String::new, |last| last.detail.clone());
+        let count = self.cases.len();
+        self.results.clear();
+        while self.results.len() < count {
+            self.conclude(Verdict::Error, why.as_str(), 0);
         }
     }
 
@@ -267,11 +297,18 @@ impl Judge {
 
     fn hello(&mut self, rest: &str) {
         if self.boot.hello {
-            self.conclude(Verdict::Fail, "the machine booted anew by itself", 0);
             self.boot.over = true;
+            // A host that boots the image again by itself has done what RESTART asks for (LIFE-3).
+            if let Some(Running { breach: None, ending: true }) = self.boot.running
+                && self.next().is_some_and(|case| case.ends == Some(Ends::Restart))
+            {
+                self.conclude(Verdict::Pass, "", 0);
+                return;
+            }
+            self.conclude(Verdict::Fail, "the machine booted anew by itself", 0);
             return;
         }
-        self.boot.hello = true;
+        (self.boot.hello, self.heard) = (true, true);
         let mut words = rest.split(' ');
         let version = words.next().unwrap_or_default();
         if version != "1" {
@@ -296,13 +333,15 @@ impl Judge {
     /// come now, which is noted with `again` where it had its turn.
     fn reach(&mut self, name: &str, again: &str) -> bool {
         let Some(index) = self.cases.iter().position(|case| case.name == name) else {
-            self.strays.push(CaseResult {
-                name: name.to_owned(),
-                clauses: Vec::new(),
-                verdict: Verdict::Error,
-                detail: "nobody asked for this case".to_owned(),
-                micros: 0,
-            });
+            if self.strays.len() < STRAYS_MAX {
+                self.strays.push(CaseResult {
+                    name: name.to_owned(),
+                    clauses: Vec::new(),
+                    verdict: Verdict::Error,
+                    detail: "nobody asked for this case".to_owned(),
+                    micros: 0,
+                });
+            }
             return false;
         };
         if let Some(result) = self.results.get_mut(index) {

@@ -12,6 +12,7 @@
 //! | [`clauses`] | the clauses of the spec |
 //! | [`progress`] | progress on standard error |
 //! | [`console`] | the console of a machine under test |
+//! | [`keeper`] | what ends a foreign hypervisor with its runner |
 //! | [`child`] | the loopback machines |
 //! | [`guest`] | a process as a guest environment |
 //! | [`faults`] | broken hosts, to see that cases catch them |
@@ -24,6 +25,7 @@ pub mod faults;
 pub mod guest;
 pub mod hosts;
 pub mod judge;
+pub mod keeper;
 pub mod play;
 pub mod progress;
 pub mod report;

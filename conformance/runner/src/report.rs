@@ -28,11 +28,12 @@ impl Row {
         self.cases.iter().filter(|case| case.verdict == verdict).count()
     }
 
-    /// Clauses that the host was held to: those of cases that ran to a verdict about it.
+    /// Clauses of class W that the host was held to: those of cases that ran to a verdict about it.
     #[must_use]
     pub fn clauses_cited(&self) -> usize {
         let ran = self.cases.iter().filter(|case| !matches!(case.verdict, Verdict::Skip | Verdict::Error));
-        ran.flat_map(|case| case.clauses.iter()).collect::<BTreeSet<_>>().len()
+        let cited: BTreeSet<_> = ran.flat_map(|case| case.clauses.iter().copied()).collect();
+        cited.intersection(&crate::clauses::wire()).count()
     }
 }
 

@@ -113,8 +113,8 @@ fn processes_that_are_no_machines_are_stopped() {
 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let programs = [
-        ("flood", "exec yes", "was silent for 0.3 s"),
-        ("mute", "exec sleep 30", "was silent for 0.3 s"),
+        ("flood", "exec yes", "did not say hello within 0.3 s"),
+        ("mute", "exec sleep 30", "did not say hello within 0.3 s"),
         ("crash", "echo broken >&2; exit 3", "crashed (exit status: 3): broken"),
         ("leave", "exit 0", "came to its end"),
     ];
@@ -126,7 +126,7 @@ fn processes_that_are_no_machines_are_stopped() {
     for (name, _, expected) in programs {
         let (played, took) = played(&mut Loopback::of(folder.join(name), "loopback", None), &wish(0.3));
         let first = &played.results[0];
-        assert_eq!(first.verdict, Verdict::Fail, "{name}: {first:?}");
+        assert_eq!(first.verdict, Verdict::Error, "{name}: {first:?}");
         assert!(first.detail.contains(expected), "{name}: {first:?}");
         assert!(took < Duration::from_secs(3), "{name}: {took:?}");
     }

@@ -1,19 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report protocol: framed lines over a channel that is not Tenon (a serial port).
-//!
-//! ```text
-//! ~TN <sequence, 6 hex digits> <checksum, 8 hex digits> <payload>\n
-//! ```
-//!
-//! The checksum is CRC-32 (IEEE) over the six digits, one space, and the payload. Anything else on the channel is noise. Payloads, words separated by one space:
-//!
-//! ```text
-//! hello 1 arch=<arch> seed=<hex> cases=<N>
-//! begin <case>
-//! ends <case> exit=<code>|restart
-//! verdict <case> pass|warn|skip|fail|error <micros> <detail to the end of the line>
-//! done
-//! ```
+//! The report protocol: framed lines over a channel that is not Tenon (REP-1, REP-2).
 
 use core::fmt::{self, Write};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs cases in an environment and reports.
+//! Runs cases in an environment and reports (REP-3, REP-4, REP-5).
 
 use crate::case::{Case, Ctx, Ends, Fail};
 use crate::env::Env;

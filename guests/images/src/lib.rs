@@ -2,7 +2,7 @@
 //! The bootable guest images, as files: ELF for x86-64 with a PVH entry, bootable by `tenon-host`'s KVM machine and by
 //! `qemu-system-x86_64 -kernel`.
 //!
-//! Boot parameters that every image knows: `mode=native` (run at CPL3), `serial=burst` (the serial port takes any number
+//! What they need of a machine is REP-7. Boot parameters that every image knows: `mode=native` (run at CPL3), `serial=burst` (the serial port takes any number
 //! of bytes at once). Exit codes that every image has: 3 after an unexpected exception, 4 after a panic.
 
 /// A bootable image.
@@ -47,6 +47,23 @@ pub const BENCH: Image = Image {
     bytes: include_bytes!(env!("TENON_IMAGE_BENCH")),
     path: env!("TENON_IMAGE_BENCH"),
 };
+
+/// Bytes for the boot command line in an image's file, its final zero included (REP-9).
+pub const PARAMETERS_MAX: usize = 1024;
+
+/// The bytes before that place: nothing else in an image is like them.
+pub const PARAMETERS_MARK: &[u8; 16] = b"~TENON-PARAMS-1~";
+
+/// Where an image's file has a place for the boot command line, for machines that pass none (REP-9): offset of the first byte of
+/// [`PARAMETERS_MAX`]. `None` where there is none, or more than one.
+#[must_use]
+pub fn place_of_parameters(image: &[u8]) -> Option<usize> {
+    let mut places =
+        image.windows(PARAMETERS_MARK.len()).enumerate().filter(|(_, bytes)| bytes == PARAMETERS_MARK);
+    let ((at, _), None) = (places.next()?, places.next()) else { return None };
+    let at = at + PARAMETERS_MARK.len();
+    image.get(at..)?.get(..PARAMETERS_MAX).map(|_| at)
+}
 
 /// All images.
 pub const ALL: [Image; 5] = [CONFORMANCE, HELLO, BARE, SELFTEST, BENCH];

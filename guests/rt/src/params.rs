@@ -16,6 +16,24 @@ unsafe impl Sync for Line {}
 static LINE: Line = Line(UnsafeCell::new([0; MAX_COMMAND_LINE]));
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
+/// A place in the image's file for the command line, for machines that pass none (REP-9).
+#[repr(C)]
+struct Place {
+    mark: [u8; 16],
+    line: [u8; MAX_COMMAND_LINE],
+}
+
+#[used]
+static PLACE: Place = Place { mark: *b"~TENON-PARAMS-1~", line: [0; MAX_COMMAND_LINE] };
+
+/// What was written into the image's file.
+fn written() -> &'static [u8] {
+    // The compiler has seen an empty line, and is not to rely on it.
+    let place = core::hint::black_box(&PLACE);
+    let end = place.line.iter().position(|&byte| byte == 0).unwrap_or(MAX_COMMAND_LINE);
+    place.line.get(..end).unwrap_or_default()
+}
+
 /// The boot parameters.
 #[derive(Debug)]
 pub struct Params;
@@ -38,12 +56,12 @@ impl Params {
         }
     }
 
-    /// The whole command line; empty where it is not UTF-8.
+    /// The whole command line, where none was passed that in the image's file; empty where it is not UTF-8.
     pub fn line() -> &'static str {
         let length = LENGTH.load(Ordering::Acquire);
         // SAFETY: `LENGTH` is not zero only after `take` has written that many bytes, and nobody writes again.
         let bytes = unsafe { core::slice::from_raw_parts(LINE.0.get().cast::<u8>().cast_const(), length) };
-        core::str::from_utf8(bytes).unwrap_or("")
+        core::str::from_utf8(if length == 0 { written() } else { bytes }).unwrap_or("")
     }
 }
 

@@ -2,12 +2,12 @@
 //! The rows `c-host` and `c-host-native`: a host that is not ours, the C program that was written from the norm and the C header alone. It is
 //! compiled here by the system's compiler.
 
+use super::folder::Folder;
 use super::kvm::Level;
-use super::{Host, Image, Machine, process, seed};
-use std::fs::{self, File};
-use std::path::PathBuf;
+use super::process::{self, Whose};
+use super::{Host, Image, Machine, seed};
+use std::fs::File;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use tenon_guest_images::CONFORMANCE;
 
 const SOURCE: &str = include_str!("../../../../bindings/c/examples/host.c");
@@ -16,10 +16,10 @@ const HEADER: &str = include_str!("../../../../bindings/c/tenon.h");
 /// A machine ends by itself after so many seconds, should its judge have forgotten it.
 const LIMIT: &str = "600";
 
-/// The program, in a folder of its own that goes with it.
+/// The program, in a folder of its own.
 struct CHost {
     level: Level,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 /// The C host.
@@ -32,32 +32,19 @@ pub fn host(level: Level, image: Option<&Image>) -> Result<Box<dyn Host>, String
         return Err("the C host is for x86-64 Linux".to_owned());
     }
     File::options().read(true).write(true).open("/dev/kvm").map_err(|error| format!("/dev/kvm: {error}"))?;
-    let host = CHost { level, folder: folder()? };
-    let put = |name, bytes: &[u8]| {
-        fs::write(host.folder.join(name), bytes).map_err(|error| format!("{name}: {error}"))
-    };
-    fs::create_dir_all(&host.folder).map_err(|error| format!("{}: {error}", host.folder.display()))?;
-    put("host.c", SOURCE.as_bytes())?;
-    put("tenon.h", HEADER.as_bytes())?;
-    put("image", image.map_or(CONFORMANCE.bytes, |image| image))?;
+    let host = CHost { level, folder: Folder::new("c-host")? };
+    host.folder.put("host.c", SOURCE.as_bytes())?;
+    host.folder.put("tenon.h", HEADER.as_bytes())?;
+    host.folder.put("image", image.map_or(CONFORMANCE.bytes, |image| image))?;
     host.compile()?;
     Ok(Box::new(host))
-}
-
-/// A folder that no other run uses, beside this program: in the build's own folder, where things are built.
-fn folder() -> Result<PathBuf, String> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let program =
-        std::env::current_exe().map_err(|error| format!("the executable does not know itself: {error}"))?;
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    Ok(program.with_file_name(format!("c-host-{}-{number}", std::process::id())))
 }
 
 impl CHost {
     fn compile(&self) -> Result<(), String> {
         let output = Command::new("cc")
             .args(["-std=gnu11", "-O2", "-o", "host", "host.c"])
-            .current_dir(&self.folder)
+            .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("there is no C compiler `cc`: {error}"))?;
@@ -72,19 +59,12 @@ impl CHost {
 
 impl Host for CHost {
     fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
-        let mut command = Command::new(self.folder.join("host"));
+        let mut command = Command::new(self.folder.path().join("host"));
         command.args(["-e", "-l", "-t", LIMIT, "-s", &format!("{:x}", seed(command_line))]);
-        command.current_dir(&self.folder).args(["image", command_line, "serial=burst"]);
+        command.current_dir(self.folder.path()).args(["image", command_line, "serial=burst"]);
         if self.level == Level::User {
             command.arg("mode=native");
         }
-        process::start(command)
-    }
-}
-
-impl Drop for CHost {
-    fn drop(&mut self) {
-        // What cannot be removed lies in the build's own folder.
-        let _ = fs::remove_dir_all(&self.folder);
+        process::start(command, Whose::Ours)
     }
 }

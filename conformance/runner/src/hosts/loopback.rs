@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loopback rows: a child process of the same executable is the machine, so that hangs and crashes are survived.
 
-use super::{Host, Machine, process};
+use super::process::{self, Whose};
+use super::{Host, Machine};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -38,6 +39,6 @@ impl Host for Loopback {
         if let Some(fault) = &self.fault {
             command.args(["--fault", fault]);
         }
-        process::start(command)
+        process::start(command, Whose::Ours)
     }
 }

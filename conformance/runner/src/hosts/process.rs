@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A process as a machine: its standard output is the serial port, and on standard error its host says last how it ended ([`END`]), before that
-//! which crash record it holds ([`CRASH`]). It ends when its standard input does.
+//! which crash record it holds ([`CRASH`]): REP-8. It ends when its standard input does. It leads a process group, and whatever is in it ends with it.
 
 use super::{Crash, End, Event, Machine};
 use crate::child::{CRASH, END, unhex};
+use crate::keeper::NOT_RUN;
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of standard error that are kept: the last ones.
 const KEPT: usize = 8192;
@@ -16,12 +17,29 @@ const KEPT: usize = 8192;
 /// Pieces of output that wait for the judge: a machine that talks faster waits itself.
 const BACKLOG: usize = 64;
 
+/// What is stopped lets go of its pipes within this time. Who does not has left the group, and keeps a thread of ours until it ends.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
+/// How long a look takes at a process that has closed its pipes and goes on.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Whose process it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// One that was written for this runner: exit code 0 and how the machine ended, or 2 and why there is none.
+    Ours,
+    /// Any other: what its exit code means is not known.
+    Other,
+}
+
 /// Starts a machine.
 ///
 /// # Errors
 ///
 /// Why it did not start, in one line.
-pub(super) fn start(mut command: Command) -> Result<Box<dyn Machine>, String> {
+pub(super) fn start(mut command: Command, whose: Whose) -> Result<Box<dyn Machine>, String> {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command
         .spawn()
@@ -30,7 +48,15 @@ pub(super) fn start(mut command: Command) -> Result<Box<dyn Machine>, String> {
     let serial = child.stdout.take().map(|from| read(from, sender.clone(), Chunk::Serial));
     let errors = child.stderr.take().map(|from| read(from, sender, Chunk::Errors));
     let readers = [serial, errors].into_iter().flatten().collect();
-    Ok(Box::new(Process { child, readers, receiver: Some(receiver), errors: Vec::new(), end: None }))
+    Ok(Box::new(Process {
+        child,
+        whose,
+        readers,
+        receiver: Some(receiver),
+        errors: Vec::new(),
+        status: None,
+        end: None,
+    }))
 }
 
 /// What one of a machine's pipes said.
@@ -62,10 +88,13 @@ pub(super) fn read(
 /// A child process as a machine.
 struct Process {
     child: Child,
+    whose: Whose,
     readers: Vec<JoinHandle<()>>,
     /// Gone when the process is being stopped.
     receiver: Option<Receiver<Chunk>>,
     errors: Vec<u8>,
+    /// How the process ended, once that is known: from then on its number may be another's.
+    status: Option<ExitStatus>,
     /// How it ended, while that is still to be told.
     end: Option<End>,
 }
@@ -75,7 +104,8 @@ impl Machine for Process {
         if let Some(end) = self.end.take() {
             return Some(Event::Ended(end));
         }
-        match self.receiver.as_ref()?.recv_timeout(patience) {
+        let Some(receiver) = &self.receiver else { return self.closed(patience) };
+        match receiver.recv_timeout(patience) {
             Ok(Chunk::Serial(bytes)) => Some(Event::Bytes(bytes)),
             Ok(Chunk::Errors(bytes)) => {
                 self.errors.extend_from_slice(&bytes);
@@ -84,46 +114,127 @@ impl Machine for Process {
                 None
             }
             // Where the host is the same process, it has no pipe of its own.
-            Ok(Chunk::Host(_)) | Err(RecvTimeoutError::Timeout) => None,
-            // Both pipes are closed: the process has ended, or is about to.
+            Ok(Chunk::Host(_)) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                // Its pipes stay open where it has left somebody behind: these end now, and then the pipes do.
+                self.has_ended();
+                None
+            }
+            // Both pipes are closed: the process has ended, is about to, or goes on without them.
             Err(RecvTimeoutError::Disconnected) => {
                 self.receiver = None;
-                let errors = String::from_utf8_lossy(&self.errors);
-                self.end = Some(match self.child.wait() {
-                    Ok(status) => end(status, &errors),
-                    Err(error) => End::Other(format!("cannot be waited for: {error}")),
-                });
-                Some(Event::Crash(crash(&errors)))
+                self.closed(patience)
             }
         }
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
+impl Process {
+    /// What it does next when nothing more can be read from it.
+    fn closed(&mut self, patience: Duration) -> Option<Event> {
+        let start = Instant::now();
+        while !self.has_ended() {
+            thread::sleep(PAUSE.min(patience.saturating_sub(start.elapsed())));
+            if start.elapsed() >= patience {
+                return None;
+            }
+        }
+        let status = self.status?;
+        let errors = String::from_utf8_lossy(&self.errors);
+        self.end = Some(match self.whose {
+            Whose::Ours => end(status, &errors),
+            Whose::Other => untold(status, &errors),
+        });
+        Some(Event::Crash(crash(&errors)))
+    }
+
+    /// Whether the process has ended. Its group has then ended with it.
+    fn has_ended(&mut self) -> bool {
+        if self.status.is_none() && is_waiting_to_be_heard(&self.child) {
+            self.stop();
+        }
+        self.status.is_some()
+    }
+
+    /// Ends the group, while its number is surely its own: a process keeps it until it was waited for.
+    fn stop(&mut self) {
+        if self.status.is_some() {
+            return;
+        }
+        #[cfg(unix)]
+        if let Some(group) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            // Nobody may be left in it, which is as good.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
         // It may have ended by itself, which is as good.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.status = self.child.wait().ok();
+    }
+}
+
+/// Whether a process has ended that was not waited for, and without doing so.
+#[cfg(unix)]
+fn is_waiting_to_be_heard(child: &Child) -> bool {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return false };
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
+}
+
+/// Without process groups there is nobody to end before the process is waited for.
+#[cfg(not(unix))]
+fn is_waiting_to_be_heard(_: &Child) -> bool {
+    true
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
         // A reader that waits for room gives up.
         self.receiver = None;
+        let start = Instant::now();
         for reader in self.readers.drain(..) {
-            let _ = reader.join();
+            while !reader.is_finished() && start.elapsed() < LETTING_GO {
+                thread::sleep(PAUSE);
+            }
+            if reader.is_finished() {
+                let _ = reader.join();
+            }
         }
+    }
+}
+
+/// The end that a host announced.
+fn announced(how: &str) -> End {
+    if let Some(code) = how.strip_prefix("exit=").and_then(|code| code.parse().ok()) {
+        return End::Exit(code);
+    }
+    match (how, how.strip_prefix("left=")) {
+        ("restart", _) => End::Restart,
+        (_, Some("0")) => End::Other("came to its end".to_owned()),
+        (_, Some(code)) => End::Other(format!("left by its exit port with code {code}")),
+        _ => End::Other(format!("ended: {how}")),
+    }
+}
+
+/// What the host of any command said last, and else how the command ended.
+fn untold(status: ExitStatus, errors: &str) -> End {
+    let last = last_line(errors);
+    if let Some(how) = errors.lines().rev().find_map(|line| line.strip_prefix(END)) {
+        return announced(how);
+    }
+    match last.strip_prefix(NOT_RUN) {
+        Some(why) => End::NotBooted(why.to_owned()),
+        None if last.is_empty() => End::Untold(status.to_string()),
+        None => End::Untold(format!("{status}: {}", last.trim())),
     }
 }
 
 /// What the host of the child said last, and else how the process ended.
 fn end(status: ExitStatus, errors: &str) -> End {
     let last = last_line(errors);
-    let announced = last.strip_prefix(END).filter(|_| status.success());
-    match announced.and_then(|how| how.strip_prefix("exit=")).and_then(|code| code.parse().ok()) {
-        Some(code) => End::Exit(code),
-        None if announced == Some("restart") => End::Restart,
-        None if announced == Some("left=0") => End::Other("came to its end".to_owned()),
-        None if let Some(code) = announced.and_then(|how| how.strip_prefix("left=")) => {
-            End::Other(format!("left by its exit port with code {code}"))
-        }
-        None if let Some(how) = announced => End::Other(format!("ended: {how}")),
+    match last.strip_prefix(END).filter(|_| status.success()) {
+        Some(how) => announced(how),
         None if status.success() => End::Other("came to its end".to_owned()),
         // Usage and environment: there was no machine.
         None if status.code() == Some(2) => End::NotBooted(last.trim().to_owned()),

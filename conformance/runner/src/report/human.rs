@@ -25,7 +25,7 @@ impl Display for Human<'_> {
             write!(f, "  {title:>7}")?;
         }
         writeln!(f, "  clauses cited")?;
-        let total = clauses::all().len();
+        let total = clauses::wire().len();
         for row in &report.rows {
             write!(f, "{:width$}  {:8}", row.host, row.arch.as_deref().unwrap_or("-"))?;
             match &row.reason {
@@ -59,9 +59,17 @@ fn attention(f: &mut Formatter<'_>, row: &Row) -> fmt::Result {
         writeln!(f, "\n{}", row.host)?;
     }
     for verdict in [Verdict::Fail, Verdict::Error, Verdict::Warn, Verdict::Skip] {
-        for case in row.cases.iter().filter(|case| case.verdict == verdict) {
-            let (name, detail) = (&case.name, one_line(&case.detail));
-            writeln!(f, "  {verdict:5} {name}: {detail} [{}]", case.clauses.join(" "))?;
+        let cases: Vec<_> = row.cases.iter().filter(|case| case.verdict == verdict).collect();
+        // What nobody could judge for one reason is one line.
+        for same in cases.chunk_by(|a, b| verdict == Verdict::Error && a.detail == b.detail) {
+            let [first, more @ ..] = same else { continue };
+            let (name, detail) = (&first.name, one_line(&first.detail));
+            match more.last() {
+                None => writeln!(f, "  {verdict:5} {name}: {detail} [{}]", first.clauses.join(" "))?,
+                Some(last) => {
+                    writeln!(f, "  {verdict:5} {} cases, {name} to {}: {detail}", same.len(), last.name)?;
+                }
+            }
         }
     }
     Ok(())

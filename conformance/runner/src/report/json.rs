@@ -47,7 +47,7 @@ impl<'a> Host<'a> {
 }
 
 pub(super) fn text(report: &Report) -> String {
-    let total = clauses::all().len();
+    let total = clauses::wire().len();
     let document = Document {
         tenon: env!("CARGO_PKG_VERSION"),
         seed: format!("{:x}", report.seed),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The 16550 at the port where every PC has its first.
+//! The 16550 at the port where every PC has its first (REP-6).
 #![allow(unsafe_code, reason = "port I/O")]
 
 use core::arch::asm;
