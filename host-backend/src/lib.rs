@@ -43,7 +43,7 @@ pub mod discovery;
 pub mod domain;
 mod error;
 pub mod event;
-#[cfg(all(feature = "kvm", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(feature = "kvm", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod kvm;
 pub mod lifecycle;
 #[cfg(feature = "std")]

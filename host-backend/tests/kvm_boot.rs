@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tenon_guest_images::{BARE, SELFTEST};
 use tenon_host::kvm::{
-    Config, Control, CpuError, Error, Exits, Flow, Line, Machine, Msi, NoExits, Outcome, WindowConfig,
+    Config, Control, CpuError, Entry, Error, Exits, Flow, Line, Machine, Msi, NoExits, Outcome, WindowConfig,
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -93,6 +93,12 @@ struct Tester {
     enough: Arc<AtomicBool>,
 }
 
+impl Tester {
+    fn second(&self) -> Entry {
+        Entry { address: self.argument.load(Ordering::SeqCst).into(), argument: 1 }
+    }
+}
+
 impl Exits for Tester {
     fn pio_out(&self, vcpu: u32, port: u16, data: &[u8]) -> Flow {
         let value = u32::from_le_bytes(data.try_into().unwrap());
@@ -117,7 +123,7 @@ impl Exits for Tester {
                 });
             }
             (0x510, 5) => {
-                while self.control.start(1, self.argument.load(Ordering::SeqCst), 1).is_err() {
+                while self.control.start(1, self.second()).is_err() {
                     thread::sleep(Duration::from_millis(1));
                 }
             }
@@ -202,7 +208,7 @@ fn a_vcpu_is_stopped_from_outside_and_the_machine_ended() {
     let steering = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));
         assert!(!control.is_parked(0));
-        assert!(control.start(0, 0, 0).is_err());
+        assert!(control.start(0, Entry { address: 0, argument: 0 }).is_err());
         control.stop(0);
         let start = Instant::now();
         while !control.is_parked(0) {
@@ -224,7 +230,7 @@ fn what_cannot_boot_is_named() {
         assert!(matches!(why, Error::BadImage(_)), "{why}");
     }
     // An entry outside memory: no code there, no handler for the fault.
-    machine.control().start(0, 0xc800_0000, 0).unwrap();
+    machine.control().start(0, Entry { address: 0xc800_0000, argument: 0 }).unwrap();
     let outcome = machine.run(Arc::new(NoExits), Box::new(Text::default()), LIMIT).unwrap();
     let Outcome::Failed { vcpu: 0, why } = outcome else { panic!("{outcome:?}") };
     assert!(matches!(why, CpuError::Shutdown { .. } | CpuError::Internal { .. }), "{why}");

@@ -125,10 +125,10 @@ pub type Image = Arc<[u8]>;
 pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
     match name {
         "loopback" | "loopback-async" => Ok(Box::new(loopback::Loopback::new(name, None)?)),
-        "kvm" => kvm::host(kvm::Level::Kernel, ConduitKind::PORT_IO, image),
-        "kvm-native" => kvm::host(kvm::Level::User, ConduitKind::PORT_IO, image),
-        "kvm-mmio" => kvm::host(kvm::Level::Kernel, ConduitKind::MMIO, image),
-        "kvm-vmcall" => kvm::host(kvm::Level::Kernel, ConduitKind::HYPERCALL, image),
+        "kvm" => kvm::host(kvm::Level::Kernel, None, image),
+        "kvm-native" => kvm::host(kvm::Level::User, None, image),
+        "kvm-mmio" => kvm::host(kvm::Level::Kernel, Some(ConduitKind::MMIO), image),
+        "kvm-vmcall" => kvm::host(kvm::Level::Kernel, Some(ConduitKind::HYPERCALL), image),
         "c-host" => c_host::host(kvm::Level::Kernel, image),
         "c-host-native" => c_host::host(kvm::Level::User, image),
         _ if let Some(kind) = qemu::kind(name) => qemu::host(kind, image),
@@ -149,7 +149,7 @@ pub fn boots_images(name: &str) -> bool {
 /// Why they do not go together, in one line.
 pub fn with_conduit(host: &str, conduit: &str) -> Result<String, String> {
     match (host, conduit) {
-        ("kvm" | "kvm-native", "port-io") => Ok(host.to_owned()),
+        ("kvm" | "kvm-native", "port-io") if cfg!(target_arch = "x86_64") => Ok(host.to_owned()),
         ("kvm", "mmio" | "vmcall") => Ok(format!("{host}-{conduit}")),
         ("kvm-native", "mmio" | "vmcall") => Err(format!(
             "{host} runs its kernel in user mode, which {conduit} is closed to: it goes with port-io"

@@ -53,7 +53,7 @@ impl Doorbells {
     }
 
     /// See [`tenon_conformance::env::Env::doorbell_from_user_mode`].
-    pub(crate) fn from_user_mode(&self, bell: Bell) -> Option<bool> {
+    pub(crate) fn ring_from_user_mode(&self, bell: Bell) -> Option<bool> {
         let (place, value) = match bell {
             Bell::Kick(queue) => (self.kick, queue),
             Bell::Bind(frame) => (self.bind, frame),

@@ -161,7 +161,7 @@ impl Env for Image {
     }
 
     fn doorbell_from_user_mode(&self, bell: Bell) -> Option<bool> {
-        doorbells().from_user_mode(bell)
+        doorbells().ring_from_user_mode(bell)
     }
 
     fn discovered_by_cpuid(&self) -> Option<(u64, u64)> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use super::worker::Job;
-use super::{Control, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory};
+use super::{Control, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory};
 use crate::action::Action;
 use crate::config::Conduit;
 use crate::domain::Domain;
@@ -19,14 +19,6 @@ use tenon_abi::ConduitKind;
 pub const KICK_PORT: u16 = 0x0b00;
 /// Frame numbers are written here.
 pub const BIND_PORT: u16 = 0x0b04;
-/// The base leaf of discovery (DISC-4): the second one that a guest looks at, as KVM's own may be the first.
-pub const CPUID_BASE: u32 = 0x4000_0100;
-/// Where the window lies.
-pub const WINDOW_ADDRESS: u64 = 0xd000_0000;
-/// On the conduit MMIO, queue numbers are stored here.
-pub const KICK_ADDRESS: u64 = 0xd800_0000;
-/// On the conduit MMIO, frame numbers are stored here.
-pub const BIND_ADDRESS: u64 = 0xd800_0004;
 /// On the conduit HYPERCALL, the function that kicks. Neither this nor the next means anything to KVM or to Xen.
 pub const KICK_FUNCTION: u32 = 0x5445_4e00;
 /// On the conduit HYPERCALL, the function that binds.
@@ -202,9 +194,7 @@ impl Attachment {
             }
             Action::Start { vcpu, entry, argument } => {
                 // Both were checked against the configuration's `max_start`.
-                let (entry, argument) =
-                    (u32::try_from(entry).unwrap_or(0), u32::try_from(argument).unwrap_or(0));
-                if let Err(why) = self.control.start(vcpu, entry, argument) {
+                if let Err(why) = self.control.start(vcpu, Entry { address: entry, argument }) {
                     tracing::warn!(vcpu, %why, "cannot start");
                 }
             }

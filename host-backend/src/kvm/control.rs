@@ -9,13 +9,21 @@ use std::vec::Vec;
 
 use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 
-use super::boot::Entry;
 use super::{Error, Outcome};
 
 /// The vCPU has not stopped yet (or there is no such vCPU).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the vCPU is running, or does not exist")]
 pub struct CpuBusy;
+
+/// What a vCPU starts with, in the state in which the platform's boot protocol starts the first one (VCPU-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it starts: EIP, PC.
+    pub address: u64,
+    /// What it finds in EBX, X0.
+    pub argument: u64,
+}
 
 /// A handle to a machine's vCPUs, for any thread.
 #[derive(Clone)]
@@ -77,14 +85,14 @@ impl Control {
         }))
     }
 
-    /// Starts a parked vCPU: flat 32-bit segments, paging off, EIP = `entry`, EBX = `argument`.
-    pub fn start(&self, vcpu: u32, entry: u32, argument: u32) -> Result<(), CpuBusy> {
+    /// Starts a parked vCPU.
+    pub fn start(&self, vcpu: u32, entry: Entry) -> Result<(), CpuBusy> {
         let cpu = self.cpu(vcpu).ok_or(CpuBusy)?;
         let mut state = locked(&cpu.state);
         if *state != State::Parked {
             return Err(CpuBusy);
         }
-        *state = State::Starting(Entry { address: entry, argument });
+        *state = State::Starting(entry);
         cpu.changed.notify_all();
         Ok(())
     }

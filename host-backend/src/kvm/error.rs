@@ -18,7 +18,7 @@ pub enum Error {
     #[error("this KVM does not offer {0}, which the machine needs: use a newer kernel, or another host")]
     Missing(&'static str),
     /// The image is not what this machine boots.
-    #[error("the guest image cannot be booted ({0}): pass an ELF file for x86-64 with a PVH entry note")]
+    #[error("the guest image cannot be booted ({0}): pass {image}", image = super::arch::IMAGE)]
     BadImage(String),
     /// The machine's description contradicts itself.
     #[error("the machine cannot be built as described: {0}")]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What leaves the guest, and where it goes.
 
-use super::{CpuError, Hypercall};
+use super::CpuError;
 
 /// What a vCPU does after one of its exits was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,17 @@ pub enum Flow {
     End,
 }
 
+/// A hypercall (DISC-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hypercall {
+    /// The function number.
+    pub function: u32,
+    /// The value.
+    pub value: u32,
+    /// Whether it came from below the kernel's level.
+    pub is_from_user: bool,
+}
+
 /// Who handles a guest's exits. Called on the vCPU's own thread, so that calls for different vCPUs run at once; it must
 /// not block for long.
 pub trait Exits: Send + Sync {
@@ -23,7 +34,7 @@ pub trait Exits: Send + Sync {
     /// The guest wrote `data` where no writable memory is: outside memory, or into the window.
     fn mmio_write(&self, vcpu: u32, address: u64, data: &[u8]) -> Flow;
 
-    /// The guest executed VMCALL or VMMCALL, on a machine that traps them ([`super::Machine::trap_hypercalls`]).
+    /// The guest made a hypercall, on a machine that traps them ([`super::Machine::trap_hypercalls`]).
     fn hypercall(&self, vcpu: u32, call: Hypercall) -> Flow {
         let _ = (vcpu, call);
         Flow::Continue

@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupts into the guest: each line is an eventfd that KVM turns into one message-signalled interrupt.
+//! Interrupts into the guest: each line is an eventfd that KVM turns into one interrupt.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kvm_bindings::{
-    KVM_IRQ_ROUTING_MSI, KvmIrqRouting, kvm_irq_routing_entry, kvm_irq_routing_entry__bindgen_ty_1,
-    kvm_irq_routing_msi,
-};
+use kvm_bindings::KvmIrqRouting;
 use kvm_ioctls::VmFd;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Error;
+use super::arch::{FIRST_INPUT, SILENT_INPUTS, route};
 
-/// The inputs below belong to the interrupt controller that the split model leaves to user space.
-const FIRST_INPUT: u32 = 24;
 /// KVM takes at most so many routes.
 const MAX_LINES: u32 = 4096 - FIRST_INPUT;
 
 /// Where a line's interrupt arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Msi {
-    /// The APIC id of the vCPU, which is its index.
+    /// The vCPU, by its index. Where the guest itself routes its interrupts, as on Arm, that counts instead.
     pub cpu: u32,
-    /// The interrupt vector, 16 to 255.
+    /// The interrupt as the platform counts them: a vector from 16 to 255, the INTID of an SPI.
     pub vector: u32,
 }
 
@@ -41,8 +37,12 @@ struct Routes {
 }
 
 impl Interrupts {
-    pub(crate) fn new(vm: Arc<VmFd>) -> Self {
-        Self { vm, routes: Mutex::default() }
+    pub(crate) fn new(vm: Arc<VmFd>) -> Result<Self, Error> {
+        let this = Self { vm, routes: Mutex::default() };
+        if !SILENT_INPUTS {
+            this.set(&BTreeMap::new())?;
+        }
+        Ok(this)
     }
 
     /// A new line. Until it is routed, raising it has no effect.
@@ -71,26 +71,14 @@ impl Interrupts {
         if before == to {
             return Ok(());
         }
-        let entries: Vec<_> = routes.routed.iter().map(|(&input, &msi)| entry(input, msi)).collect();
+        self.set(&routes.routed)
+    }
+
+    fn set(&self, routed: &BTreeMap<u32, Msi>) -> Result<(), Error> {
+        let entries: Vec<_> = routed.iter().map(|(&input, &msi)| route(input, msi)).collect();
         let table = KvmIrqRouting::from_entries(&entries)
             .map_err(|_| Error::BadConfig("more interrupt lines than KVM has routes"))?;
         self.vm.set_gsi_routing(&table).map_err(Error::kvm("routing an interrupt"))
-    }
-}
-
-fn entry(input: u32, msi: Msi) -> kvm_irq_routing_entry {
-    const MSI_WINDOW: u32 = 0xfee0_0000;
-    let msi = kvm_irq_routing_msi {
-        address_lo: MSI_WINDOW | (msi.cpu & 0xff) << 12,
-        address_hi: 0,
-        data: msi.vector & 0xff, // edge triggered, fixed delivery
-        ..Default::default()
-    };
-    kvm_irq_routing_entry {
-        gsi: input,
-        type_: KVM_IRQ_ROUTING_MSI,
-        u: kvm_irq_routing_entry__bindgen_ty_1 { msi },
-        ..Default::default()
     }
 }
 

@@ -10,41 +10,38 @@ use std::time::Duration;
 use std::vec::Vec;
 use std::{fs, io, thread};
 
-use kvm_bindings::{KVM_CAP_SPLIT_IRQCHIP, KVM_MEM_READONLY, kvm_enable_cap, kvm_userspace_memory_region};
+use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 use vm_memory::{GuestMemoryMmap, MmapRegion};
 use vmm_sys_util::eventfd::EventFd;
 
+use super::arch::{self, Board, Fresh};
+#[cfg(target_arch = "x86_64")]
 use super::cpuid::Leaf;
-use super::registers::Fresh;
 use super::serial::Serial;
 use super::vcpu::Vcpu;
-use super::{Control, Error, Exits, Interrupts, Outcome, boot, cpuid, hypercall, memory};
+use super::{Control, Error, Exits, Interrupts, Outcome, memory};
 
-/// Inputs of the interrupt controller that the split model leaves to user space; this machine has none.
-const UNUSED_INPUTS: u64 = 24;
-/// Where Intel processors want three pages for their own use; anywhere outside memory.
-const TASK_STATE: usize = 0xfffb_d000;
-const FIRST_MMIO: u64 = 0xc000_0000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Bytes of memory, a multiple of 2 MiB, at guest address 0.
+    /// Bytes of memory, a multiple of 2 MiB, from guest address 0 (on Arm 1 GiB).
     pub memory: usize,
     /// vCPUs, 1 to 255.
     pub cpus: u32,
     /// Memory that the guest can read and the host writes.
     pub window: Option<WindowConfig>,
     /// CPUID leaves beside those of KVM.
+    #[cfg(target_arch = "x86_64")]
     pub cpuid: Vec<Leaf>,
 }
 
 /// Where the window is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowConfig {
-    /// Its guest address, above memory.
+    /// Its guest address, outside memory.
     pub address: u64,
     /// Its size in bytes, a multiple of 2 MiB.
     pub size: usize,
@@ -53,7 +50,13 @@ pub struct WindowConfig {
 impl Default for Config {
     /// 32 MiB, one vCPU, no window, no leaves.
     fn default() -> Self {
-        Self { memory: 32 << 20, cpus: 1, window: None, cpuid: Vec::new() }
+        Self {
+            memory: 32 << 20,
+            cpus: 1,
+            window: None,
+            #[cfg(target_arch = "x86_64")]
+            cpuid: Vec::new(),
+        }
     }
 }
 
@@ -73,8 +76,8 @@ impl Machine {
         if config.cpus == 0 || config.cpus > 255 {
             return Err(Error::BadConfig("a machine has 1 to 255 vCPUs"));
         }
-        let memory_end = u64::try_from(config.memory).unwrap_or(u64::MAX);
-        if memory_end > FIRST_MMIO {
+        let size = u64::try_from(config.memory).unwrap_or(u64::MAX);
+        if size > arch::RAM_END.saturating_sub(arch::RAM) {
             return Err(Error::BadConfig("a machine has at most 3 GiB of memory"));
         }
         let kvm = open()?;
@@ -84,40 +87,30 @@ impl Machine {
         {
             use vm_memory::{GuestAddress, GuestMemoryBackend as _};
             let host = memory
-                .get_host_address(GuestAddress(0))
-                .map_err(|_| Error::BadConfig("the guest's memory does not begin at 0"))?;
+                .get_host_address(GuestAddress(arch::RAM))
+                .map_err(|_| Error::BadConfig("the guest's memory does not begin where it should"))?;
             // SAFETY: the mapping is alive as long as `self.memory`, which the machine drops after its vCPUs.
-            unsafe { slot(&vm, 0, 0, memory_end, host, 0)? };
+            unsafe { slot(&vm, 0, arch::RAM, size, host, 0)? };
         }
         let window = match config.window {
-            Some(place) => Some((place, Self::add_window(&vm, place, memory_end)?)),
+            Some(place) => Some((place, Self::add_window(&vm, place)?)),
             None => None,
         };
-        vm.set_tss_address(TASK_STATE).map_err(Error::kvm("placing the processor's task state"))?;
-        vm.enable_cap(&kvm_enable_cap {
-            cap: KVM_CAP_SPLIT_IRQCHIP,
-            args: [UNUSED_INPUTS, 0, 0, 0],
-            ..Default::default()
-        })
-        .map_err(Error::kvm("putting the local interrupt controllers into the kernel"))?;
-        let leaves = cpuid::supported(&kvm, &config.cpuid)?;
+        let board = Board::new(&kvm, &vm, config)?;
         let mut cpus = Vec::new();
         for index in 0..config.cpus {
-            let cpu = vm.create_vcpu(u64::from(index)).map_err(Error::kvm("making a vCPU"))?;
-            cpuid::apply(&cpu, index, config.cpus, &leaves)?;
-            let fresh = Fresh::of(&cpu).map_err(Error::kvm("reading a fresh vCPU"))?;
-            cpus.push((cpu, fresh));
+            cpus.push(board.cpu(&vm, index, config.cpus)?);
         }
-        let interrupts = Arc::new(Interrupts::new(Arc::clone(&vm)));
+        board.finish(&vm, config.cpus)?;
+        let interrupts = Arc::new(Interrupts::new(Arc::clone(&vm))?);
         Ok(Self { vm, memory, window, interrupts, cpus, control })
     }
 
-    fn add_window(vm: &VmFd, place: WindowConfig, memory_end: u64) -> Result<Arc<MmapRegion>, Error> {
+    fn add_window(vm: &VmFd, place: WindowConfig) -> Result<Arc<MmapRegion>, Error> {
         let size = u64::try_from(place.size).unwrap_or(u64::MAX);
         let end = place.address.checked_add(size);
-        // From here on up are the interrupt controllers.
-        if place.address < memory_end || end.is_none_or(|end| end > 0xfec0_0000) {
-            return Err(Error::BadConfig("the window lies between memory and 0xfec00000"));
+        if place.address < arch::WINDOW.start || end.is_none_or(|end| end > arch::WINDOW.end) {
+            return Err(Error::BadConfig("the window lies where memory or a device may be"));
         }
         let region = Arc::new(memory::mapping(place.size)?);
         // SAFETY: the mapping is alive as long as `self.window`, which the machine drops after its vCPUs.
@@ -145,13 +138,13 @@ impl Machine {
         self.control.clone()
     }
 
-    /// From now on VMCALL and VMMCALL leave the guest ([`Exits::hypercall`]).
+    /// From now on hypercalls leave the guest ([`Exits::hypercall`]).
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] where this KVM keeps them to itself.
     pub fn trap_hypercalls(&self) -> Result<(), Error> {
-        hypercall::trap(&self.vm)
+        arch::trap_hypercalls(&self.vm)
     }
 
     /// From now on a 32-bit write of `value` to `port` signals `event` instead of leaving the guest.
@@ -173,10 +166,9 @@ impl Machine {
     pub fn load(&self, image: &[u8], command_line: &str) -> Result<(), Error> {
         let reserved =
             self.window.as_ref().map(|(place, _)| (place.address, u64::try_from(place.size).unwrap_or(0)));
-        let entry = boot::load(&*self.memory, image, command_line, reserved)?;
-        self.control
-            .start(0, entry.address, entry.argument)
-            .map_err(|_| Error::BadConfig("an image was loaded already"))
+        let cpus = u32::try_from(self.cpus.len()).unwrap_or(0);
+        let entry = arch::load(&self.memory, image, command_line, reserved, cpus)?;
+        self.control.start(0, entry).map_err(|_| Error::BadConfig("an image was loaded already"))
     }
 
     /// Runs the machine until it ends or `limit` has passed, each vCPU on a thread of its own. What the guest writes to
@@ -232,13 +224,15 @@ fn open() -> Result<Kvm, Error> {
     })?;
     for (capability, name) in [
         (Cap::UserMemory, "user memory"),
-        (Cap::SplitIrqchip, "a split interrupt controller"),
         (Cap::Irqfd, "interrupts by eventfd"),
         (Cap::Ioeventfd, "doorbells by eventfd"),
         (Cap::ReadonlyMem, "read-only memory"),
         (Cap::ImmediateExit, "immediate exit"),
-    ] {
-        if !kvm.check_extension(capability) {
+    ]
+    .iter()
+    .chain(arch::NEEDS)
+    {
+        if !kvm.check_extension(*capability) {
             return Err(Error::Missing(name));
         }
     }

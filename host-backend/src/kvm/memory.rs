@@ -9,12 +9,13 @@ use std::sync::Arc;
 use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
 use super::Error;
+use super::arch::RAM;
 
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Zeroed memory at guest address 0, a multiple of 2 MiB.
+/// Zeroed memory where the platform has it, a multiple of 2 MiB.
 pub fn guest_memory(size: usize) -> Result<Arc<GuestMemoryMmap>, Error> {
-    let region = GuestRegionMmap::new(mapping(size)?, GuestAddress(0))
+    let region = GuestRegionMmap::new(mapping(size)?, GuestAddress(RAM))
         .ok_or(Error::BadConfig("the guest's memory does not fit the address space"))?;
     let memory = GuestMemoryMmap::from_regions(vec![region])
         .map_err(|_| Error::BadConfig("the guest's memory is not one region"))?;

@@ -5,29 +5,27 @@
 //! memory. No register of a vCPU is read or written while it runs. [`Machine`] owns the pieces; [`boot`] and [`cpuid`]
 //! also serve embedders who keep their own machine.
 
+mod arch;
 mod attachment;
-pub mod boot;
 mod control;
-pub mod cpuid;
 mod error;
 mod exits;
-mod hypercall;
 mod interrupts;
 mod machine;
 pub mod memory;
 mod region;
-mod registers;
 mod serial;
 mod vcpu;
 mod vmm;
 mod worker;
 
-pub use attachment::{BIND_ADDRESS, BIND_FUNCTION, BIND_PORT, CPUID_BASE, Console, Handle};
-pub use attachment::{KICK_ADDRESS, KICK_FUNCTION, KICK_PORT, WINDOW_ADDRESS};
-pub use control::{Control, CpuBusy};
+pub use arch::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
+#[cfg(target_arch = "x86_64")]
+pub use arch::{CPUID_BASE, boot, cpuid};
+pub use attachment::{BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
+pub use control::{Control, CpuBusy, Entry};
 pub use error::{CpuError, Error};
-pub use exits::{Exits, Flow, NoExits, Outcome};
-pub use hypercall::Hypercall;
+pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line, Msi};
 pub use machine::{Config, Machine, WindowConfig};
 pub use region::VmMemory;

@@ -5,11 +5,16 @@ use std::boxed::Box;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
-const FIRST: u16 = 0x3f8;
-const LAST: u16 = FIRST + 7;
-const LINE_STATUS: u16 = FIRST + 5;
-/// Transmitter empty, and its holding register too.
-const READY: u8 = 0x60;
+use super::arch::{SERIAL, SERIAL_STATUS};
+
+/// Where a device's register is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// A port.
+    Port(u16),
+    /// A guest address.
+    Memory(u64),
+}
 
 /// The serial port of a machine.
 pub(crate) struct Serial(Mutex<Box<dyn Write + Send>>);
@@ -19,22 +24,34 @@ impl Serial {
         Self(Mutex::new(sink))
     }
 
-    /// Whether `port` is one of its own.
-    pub(crate) fn owns(port: u16) -> bool {
-        (FIRST..=LAST).contains(&port)
+    /// Whether `place` is one of its own.
+    #[inline]
+    pub(crate) fn owns(place: Place) -> bool {
+        SERIAL.contains(&place)
     }
 
-    /// Takes what the guest wrote to `port`. A sink that fails loses the text, not the machine.
-    pub(crate) fn write(&self, port: u16, data: &[u8]) {
-        if port == FIRST {
+    /// Takes what the guest wrote to `place`: the first register sends. A sink that fails loses the text, not the machine.
+    pub(crate) fn write(&self, place: Place, data: &[u8]) {
+        if place == *SERIAL.start() {
+            let data = match place {
+                Place::Port(_) => data,
+                // A register is wider than the byte that it sends.
+                Place::Memory(_) => data.get(..1).unwrap_or_default(),
+            };
             let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = sink.write_all(data);
             let _ = sink.flush();
         }
     }
 
-    /// What any port reads as: the line status is ready, the rest is not there.
-    pub(crate) fn read(port: u16, data: &mut [u8]) {
-        data.fill(if port == LINE_STATUS { READY } else { 0xff });
+    /// What any place without memory reads as: the serial port is ready, the rest is not there.
+    pub(crate) fn read(place: Place, data: &mut [u8]) {
+        let (status, ready) = SERIAL_STATUS;
+        if place == status {
+            data.fill(0);
+            data.first_mut().into_iter().for_each(|low| *low = ready);
+        } else {
+            data.fill(0xff);
+        }
     }
 }

@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 
+use kvm_bindings::KVM_SYSTEM_EVENT_SHUTDOWN;
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
-use super::registers::Fresh;
-use super::serial::Serial;
-use super::{Control, CpuError, Exits, Flow, Outcome, hypercall};
-
-/// A 32-bit write here ends the machine with that code.
-const EXIT_PORT: u16 = 0xf4;
+use super::arch::{self, Fresh};
+use super::serial::{Place, Serial};
+use super::{Control, CpuError, Exits, Flow, Outcome};
 
 /// A vCPU and what its thread needs.
 pub(crate) struct Vcpu {
@@ -58,27 +56,34 @@ impl Vcpu {
     fn run(&mut self, immediate_exit: &AtomicU8) -> Left {
         loop {
             let flow = match self.fd.run() {
-                Ok(VcpuExit::IoOut(EXIT_PORT, data)) => {
+                Ok(VcpuExit::IoOut(port, data)) if arch::EXIT == Some(Place::Port(port)) => {
                     let mut code = [0; 4];
                     code.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
                     return Left::End(Outcome::Left(u32::from_le_bytes(code)));
                 }
-                Ok(VcpuExit::IoOut(port, data)) if Serial::owns(port) => {
-                    self.serial.write(port, data);
+                Ok(VcpuExit::IoOut(port, data)) if Serial::owns(Place::Port(port)) => {
+                    self.serial.write(Place::Port(port), data);
                     Flow::Continue
                 }
                 Ok(VcpuExit::IoOut(port, data)) => self.exits.pio_out(self.index, port, data),
-                Ok(VcpuExit::MmioWrite(address, data)) => self.exits.mmio_write(self.index, address, data),
-                Ok(VcpuExit::IoIn(port, data)) => {
-                    Serial::read(port, data);
+                Ok(VcpuExit::MmioWrite(address, data)) if Serial::owns(Place::Memory(address)) => {
+                    self.serial.write(Place::Memory(address), data);
                     Flow::Continue
                 }
-                Ok(VcpuExit::MmioRead(_, data)) => {
-                    data.fill(0xff);
+                Ok(VcpuExit::MmioWrite(address, data)) => self.exits.mmio_write(self.index, address, data),
+                Ok(VcpuExit::IoIn(port, data)) => {
+                    Serial::read(Place::Port(port), data);
+                    Flow::Continue
+                }
+                Ok(VcpuExit::MmioRead(address, data)) => {
+                    Serial::read(Place::Memory(address), data);
                     Flow::Continue
                 }
                 Ok(VcpuExit::Intr | VcpuExit::Hlt | VcpuExit::IrqWindowOpen | VcpuExit::IoapicEoi(_)) => {
                     Flow::Continue
+                }
+                Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_SHUTDOWN, _)) => {
+                    return Left::End(Outcome::Left(0));
                 }
                 Ok(VcpuExit::Shutdown) => {
                     let rip = self.rip();
@@ -89,7 +94,7 @@ impl Vcpu {
                     let rip = self.rip();
                     return self.failed(CpuError::FailEntry { reason, rip });
                 }
-                Ok(VcpuExit::Unsupported(reason)) => match hypercall::taken(self.fd.get_kvm_run()) {
+                Ok(VcpuExit::Unsupported(reason)) => match arch::hypercall(self.fd.get_kvm_run()) {
                     Some(call) => self.exits.hypercall(self.index, call),
                     None => {
                         let rip = self.rip();
@@ -134,7 +139,7 @@ impl Vcpu {
 
     /// Only for a vCPU that will not run again; 0 where it cannot be read.
     fn rip(&self) -> u64 {
-        self.fd.get_regs().map_or(0, |registers| registers.rip)
+        arch::program_counter(&self.fd)
     }
 
     fn failed(&self, why: CpuError) -> Left {

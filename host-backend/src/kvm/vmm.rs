@@ -12,16 +12,12 @@ use std::vec::Vec;
 use kvm_ioctls::IoEventAddress;
 use vmm_sys_util::eventfd::EventFd;
 
-use super::attachment::{
-    Attachment, BIND_ADDRESS, BIND_FUNCTION, BIND_PORT, CPUID_BASE, Console, Handle, KICK_ADDRESS,
-    KICK_FUNCTION, KICK_PORT, WINDOW_ADDRESS,
-};
-use super::cpuid::Leaf;
+use super::arch::{self, BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
+use super::attachment::{Attachment, BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
 use super::worker::{Job, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
 use crate::config::{Conduit, Config};
 use crate::domain::Domain;
-use tenon_abi::discovery::CPUID_SIGNATURE;
 use tenon_abi::{ConduitFlags, ConduitKind};
 
 /// What a guest is given.
@@ -38,7 +34,7 @@ pub struct VmmConfig {
     pub console: Console,
     /// Takes what the guest writes to its serial port.
     pub serial: Box<dyn Write + Send>,
-    /// How the guest rings: PORT_IO, which every KVM has, MMIO, or HYPERCALL, where this KVM hands over VMCALL and VMMCALL.
+    /// How the guest rings: PORT_IO, which every x86 KVM has, MMIO, which every KVM has, or HYPERCALL, where this KVM hands over VMCALL and VMMCALL.
     pub conduit: ConduitKind,
     /// Queues whose doorbell does not leave the guest: KVM signals an eventfd and the worker serves them. With any, the conduit is not SYNCHRONOUS.
     /// There are none on HYPERCALL.
@@ -59,7 +55,7 @@ impl Default for VmmConfig {
                 Vec::new()
             }),
             serial: Box::new(io::stdout()),
-            conduit: ConduitKind::PORT_IO,
+            conduit: arch::CONDUIT,
             hot_queues: Vec::new(),
         }
     }
@@ -87,14 +83,18 @@ impl Vmm {
     /// [`Error`] says what is missing, and what to do.
     pub fn new(config: VmmConfig) -> Result<Self, Error> {
         let window = WindowConfig { address: WINDOW_ADDRESS, size: WINDOW_SIZE };
-        let machine = Machine::new(&MachineConfig {
+        let plain = MachineConfig {
             memory: config.memory,
             cpus: config.vcpus,
             window: Some(window),
-            cpuid: leaves(&window),
-        })?;
+            ..MachineConfig::default()
+        };
+        let machine = Machine::new(&arch::discovered(&window, plain))?;
         let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
         let memory = VmMemory::new(machine.memory(), region)?;
+        if !arch::CONDUITS.contains(&config.conduit) {
+            return Err(Error::BadConfig("this platform's machine has no such conduit"));
+        }
         let (mut conduit, bell) = match config.conduit {
             ConduitKind::PORT_IO => {
                 (Conduit::port_io(KICK_PORT, BIND_PORT), Some(IoEventAddress::Pio(KICK_PORT.into())))
@@ -102,11 +102,10 @@ impl Vmm {
             ConduitKind::MMIO => {
                 (Conduit::mmio(KICK_ADDRESS, BIND_ADDRESS), Some(IoEventAddress::Mmio(KICK_ADDRESS)))
             }
-            ConduitKind::HYPERCALL => {
+            _ => {
                 machine.trap_hypercalls()?;
                 (Conduit::hypercall(KICK_FUNCTION, BIND_FUNCTION), None)
             }
-            _ => return Err(Error::BadConfig("this machine's conduits are PORT_IO, MMIO and HYPERCALL")),
         };
         if !config.hot_queues.is_empty() {
             conduit.flags &= !ConduitFlags::SYNCHRONOUS.bits();
@@ -114,7 +113,7 @@ impl Vmm {
         let mut offer = Config::new(conduit, config.vcpus, config.seed);
         offer.window_len = u64::try_from(WINDOW_SIZE).unwrap_or(0);
         (offer.max_events, offer.max_ports) = (65_536, 4096);
-        offer.max_start = u64::from(u32::MAX);
+        (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
         let domain = Domain::new(offer, memory).map_err(Error::Domain)?;
         let (quit, jobs) = channel();
         let attachment = Attachment::new(
@@ -172,16 +171,4 @@ impl Vmm {
         let _ = worker.join();
         outcome
     }
-}
-
-/// Tenon's CPUID leaves (DISC-4).
-fn leaves(window: &WindowConfig) -> Vec<Leaf> {
-    let [ebx, ecx, edx] = CPUID_SIGNATURE;
-    let last = CPUID_BASE.saturating_add(1);
-    let pages = |bytes: u64| u32::try_from(bytes >> 12).unwrap_or(0);
-    let size = u64::try_from(window.size).unwrap_or(0);
-    std::vec![
-        Leaf { function: CPUID_BASE, eax: last, ebx, ecx, edx },
-        Leaf { function: last, eax: pages(window.address), ebx: pages(size), ecx: 0, edx: 0 },
-    ]
 }

@@ -18,9 +18,16 @@ pub enum Level {
 /// # Errors
 ///
 /// Why it is not available here, in one line.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub fn host(level: Level, conduit: ConduitKind, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
-    let host = machine::KvmHost::new(level, conduit, image);
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub fn host(
+    level: Level,
+    conduit: Option<ConduitKind>,
+    image: Option<&Image>,
+) -> Result<Box<dyn Host>, String> {
+    if level == Level::User && cfg!(not(target_arch = "x86_64")) {
+        return Err("a kernel runs in user mode on x86-64 alone".to_owned());
+    }
+    let host = machine::KvmHost::new(level, conduit, image)?;
     host.probe()?;
     Ok(Box::new(host))
 }
@@ -30,12 +37,12 @@ pub fn host(level: Level, conduit: ConduitKind, image: Option<&Image>) -> Result
 /// # Errors
 ///
 /// Always: it says so.
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub fn host(_: Level, _: ConduitKind, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
-    Err("the KVM machine is for x86-64 Linux".to_owned())
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub fn host(_: Level, _: Option<ConduitKind>, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
+    Err("the KVM machine is for Linux on x86-64 or AArch64".to_owned())
 }
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod machine {
     use super::{ConduitKind, Level};
     use crate::console;
@@ -45,7 +52,6 @@ mod machine {
     use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
-    use tenon_guest_images::CONFORMANCE;
     use tenon_host::kvm::{Error, Handle, Outcome, Vmm, VmmConfig};
 
     /// vCPUs of a machine: what the cases need, and one more.
@@ -60,8 +66,13 @@ mod machine {
     }
 
     impl KvmHost {
-        pub(super) fn new(level: Level, conduit: ConduitKind, image: Option<&Image>) -> Self {
-            Self { level, conduit, image: image.map_or_else(|| CONFORMANCE.bytes.into(), Arc::clone) }
+        pub(super) fn new(
+            level: Level,
+            conduit: Option<ConduitKind>,
+            image: Option<&Image>,
+        ) -> Result<Self, String> {
+            let image = image.map_or_else(suite, |image| Ok(Arc::clone(image)))?;
+            Ok(Self { level, conduit: conduit.unwrap_or(VmmConfig::default().conduit), image })
         }
 
         /// Whether a machine can be made at all.
@@ -98,6 +109,18 @@ mod machine {
             });
             Ok(Box::new(Running { handle, receiver, runner: Some(runner) }))
         }
+    }
+
+    /// The suite's own image.
+    #[cfg(target_arch = "x86_64")]
+    fn suite() -> Result<Image, String> {
+        Ok(tenon_guest_images::CONFORMANCE.bytes.into())
+    }
+
+    /// Needs a compiler for it, so that it comes from wherever there is one.
+    #[cfg(not(target_arch = "x86_64"))]
+    fn suite() -> Result<Image, String> {
+        Err("there is no image for this processor in here: pass it with `--image`".to_owned())
     }
 
     fn end(result: Result<Outcome, Error>) -> End {

@@ -9,7 +9,7 @@ use kvm_ioctls::{Cap, VmFd};
 use vmm_sys_util::ioctl::ioctl_with_ref;
 use vmm_sys_util::ioctl_iow_nr;
 
-use super::Error;
+use crate::kvm::{Error, Hypercall};
 
 ioctl_iow_nr!(KVM_XEN_HVM_CONFIG, KVMIO, 0x7a, kvm_xen_hvm_config);
 
@@ -17,17 +17,6 @@ ioctl_iow_nr!(KVM_XEN_HVM_CONFIG, KVMIO, 0x7a, kvm_xen_hvm_config);
 const PAGE_REGISTER: u32 = 0x4000_0200;
 /// What the guest finds in EAX.
 const NO_RESULT: u64 = 0;
-
-/// A hypercall (DISC-12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hypercall {
-    /// The function number: EAX.
-    pub function: u32,
-    /// The value: EDI, or EBX outside 64-bit mode.
-    pub value: u32,
-    /// Whether it came from below the kernel's level.
-    pub is_from_user: bool,
-}
 
 /// Has `vm` hand over its hypercalls.
 pub(crate) fn trap(vm: &VmFd) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use linux_loader::loader::elf::start_info::{hvm_memmap_table_entry, hvm_start_in
 use linux_loader::loader::{Elf, KernelLoader};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
-use super::Error;
+use crate::kvm::{Entry, Error};
 
 /// Where the image finds its start info. All three lie in the first MiB, below any image.
 pub const START_INFO: u32 = 0x6000;
@@ -25,16 +25,7 @@ const START_INFO_MAGIC: u32 = 0x336e_c578;
 const RAM: u32 = 1;
 const RESERVED: u32 = 2;
 
-/// What the boot CPU starts with: flat 32-bit segments, paging off, interrupts off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// EIP.
-    pub address: u32,
-    /// EBX: the address of the start info.
-    pub argument: u32,
-}
-
-/// Loads `image` and what it boots with. `memory` is zeroed, and begins at guest address 0. `reserved` is a range that
+/// Loads `image` and what it boots with, for a CPU in the state of PVH: flat 32-bit segments, paging off, interrupts off, the start info's address in EBX. `memory` is zeroed, and begins at guest address 0. `reserved` is a range that
 /// is no RAM and belongs to the machine, as (address, size).
 pub fn load<M: GuestMemoryBackend>(
     memory: &M,
@@ -90,5 +81,5 @@ pub fn load<M: GuestMemoryBackend>(
     params.set_sections(&map, MEMORY_MAP);
     PvhBootConfigurator::write_bootparams(&params, memory)
         .map_err(|_| Error::BadConfig("the first MiB of the guest's memory is not there"))?;
-    Ok(Entry { address, argument: START_INFO })
+    Ok(Entry { address: address.into(), argument: START_INFO.into() })
 }

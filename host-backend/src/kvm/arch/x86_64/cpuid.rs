@@ -5,7 +5,7 @@ use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2};
 use kvm_ioctls::{Kvm, VcpuFd};
 use std::vec::Vec;
 
-use super::Error;
+use crate::kvm::Error;
 
 /// One CPUID leaf of the embedder's own choice (without subleaves).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

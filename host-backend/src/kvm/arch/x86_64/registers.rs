@@ -6,7 +6,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VcpuFd;
 
-use super::boot::Entry;
+use crate::kvm::Entry;
 
 /// What a fresh vCPU has beside its registers, kept to make a used one fresh again.
 pub(crate) struct Fresh {
@@ -54,11 +54,6 @@ impl Fresh {
         vcpu.set_lapic(&self.apic)?;
         vcpu.set_vcpu_events(&kvm_vcpu_events::default())?;
         vcpu.set_mp_state(kvm_mp_state { mp_state: KVM_MP_STATE_RUNNABLE })?;
-        vcpu.set_regs(&kvm_regs {
-            rip: u64::from(entry.address),
-            rbx: u64::from(entry.argument),
-            rflags: 2,
-            ..Default::default()
-        })
+        vcpu.set_regs(&kvm_regs { rip: entry.address, rbx: entry.argument, rflags: 2, ..Default::default() })
     }
 }

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What differs between processors: a module for each, with the same items.
+//!
+//! | item | what |
+//! | --- | --- |
+//! | `CONDUIT`, `CONDUITS`, `KICK_ADDRESS`, `BIND_ADDRESS` | the usual kind of doorbell, and all; where those in memory are |
+//! | `RAM`, `RAM_END`, `WINDOW`, `WINDOW_ADDRESS` | where memory begins and at most ends; where a window may lie, and does |
+//! | `INTERRUPTS`, `FIRST_INPUT`, `SILENT_INPUTS`, `route` | interrupts that a guest may choose, and how one input of KVM's leads there |
+//! | `discovered` | a machine whose guest finds its window |
+//! | `MAX_START` | largest entry and argument of a vCPU's start |
+//! | `IMAGE`, `load` | what is booted, and booting it |
+//! | `NEEDS`, `Board` | what KVM has to offer; what a machine has beside memory, and its vCPUs |
+//! | `Fresh` | the state that a vCPU starts in |
+//! | `SERIAL`, `SERIAL_STATUS`, `EXIT` | the serial port, and the port that ends the machine |
+//! | `trap_hypercalls`, `hypercall` | hypercalls out of the guest |
+//! | `program_counter` | for messages |
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+use aarch64 as chosen;
+#[cfg(target_arch = "x86_64")]
+use x86_64 as chosen;
+
+pub use chosen::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
+pub(crate) use chosen::{
+    Board, CONDUIT, CONDUITS, EXIT, FIRST_INPUT, Fresh, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM, RAM_END,
+    SERIAL, SERIAL_STATUS, SILENT_INPUTS, WINDOW, discovered, hypercall, load, program_counter, route,
+    trap_hypercalls,
+};
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::{CPUID_BASE, boot, cpuid};

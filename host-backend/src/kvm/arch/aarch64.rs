@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! AArch64: a device tree, GICv3, SPIs, doorbells in memory. Devices lie where QEMU's `virt` has them, so that one image serves both.
+
+mod boot;
+mod gic;
+mod registers;
+mod tree;
+
+use std::ops::{Range, RangeInclusive};
+
+use kvm_bindings::{
+    KVM_IRQ_ROUTING_IRQCHIP, kvm_irq_routing_entry, kvm_irq_routing_entry__bindgen_ty_1,
+    kvm_irq_routing_irqchip, kvm_run, kvm_vcpu_init,
+};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use tenon_abi::ConduitKind;
+
+use crate::kvm::interrupts::Msi;
+use crate::kvm::machine::{Config, WindowConfig};
+use crate::kvm::serial::Place;
+use crate::kvm::{Error, Hypercall};
+
+pub(crate) use boot::load;
+pub(crate) use registers::{Fresh, program_counter};
+
+/// Where the window lies.
+pub const WINDOW_ADDRESS: u64 = 0x1000_0000;
+/// On the conduit MMIO, queue numbers are stored here.
+pub const KICK_ADDRESS: u64 = 0x0a00_0000;
+/// On the conduit MMIO, frame numbers are stored here.
+pub const BIND_ADDRESS: u64 = 0x0a00_0004;
+
+pub(crate) const CONDUIT: ConduitKind = ConduitKind::MMIO;
+pub(crate) const CONDUITS: &[ConduitKind] = &[ConduitKind::MMIO];
+pub(crate) const RAM: u64 = 0x4000_0000;
+pub(crate) const RAM_END: u64 = 0x1_0000_0000;
+pub(crate) const WINDOW: Range<u64> = WINDOW_ADDRESS..RAM;
+/// SPIs, by their INTIDs.
+pub(crate) const INTERRUPTS: [u32; 2] = [FIRST_SPI, gic::INTERRUPTS - 1];
+pub(crate) const FIRST_INPUT: u32 = 0;
+/// KVM's own table leads each input to an SPI.
+pub(crate) const SILENT_INPUTS: bool = false;
+pub(crate) const MAX_START: u64 = u64::MAX;
+pub(crate) const IMAGE: &str = "an ELF file or an Image for AArch64";
+pub(crate) const NEEDS: &[(Cap, &str)] =
+    &[(Cap::DeviceCtrl, "devices in the kernel"), (Cap::ArmPsci02, "PSCI 0.2")];
+/// A PL011: its data register comes first.
+pub(crate) const SERIAL: RangeInclusive<Place> = Place::Memory(UART)..=Place::Memory(UART + 0xfff);
+/// The flag register: transmitter empty, receiver empty.
+pub(crate) const SERIAL_STATUS: (Place, u8) = (Place::Memory(UART + 0x18), 0x90);
+pub(crate) const EXIT: Option<Place> = None;
+
+const UART: u64 = 0x0900_0000;
+/// INTIDs below are private to each CPU.
+const FIRST_SPI: u32 = 32;
+
+/// The interrupt controller and what all vCPUs are made of.
+pub(crate) struct Board {
+    init: kvm_vcpu_init,
+}
+
+impl Board {
+    pub(crate) fn new(_kvm: &Kvm, vm: &VmFd, _config: &Config) -> Result<Self, Error> {
+        let mut init = kvm_vcpu_init::default();
+        vm.get_preferred_target(&mut init).map_err(Error::kvm("asking for the processor's kind"))?;
+        Ok(Self { init: registers::features(init) })
+    }
+
+    pub(crate) fn cpu(&self, vm: &VmFd, index: u32, _count: u32) -> Result<(VcpuFd, Fresh), Error> {
+        let cpu = vm.create_vcpu(u64::from(index)).map_err(Error::kvm("making a vCPU"))?;
+        cpu.vcpu_init(&self.init).map_err(Error::kvm("initialising a vCPU"))?;
+        Ok((cpu, Fresh::of(self.init)))
+    }
+
+    /// When all vCPUs are there.
+    pub(crate) fn finish(self, vm: &VmFd, cpus: u32) -> Result<(), Error> {
+        gic::make(vm, cpus)
+    }
+}
+
+/// The device tree names the window, whatever the machine is made of.
+pub(crate) fn discovered(_window: &WindowConfig, config: Config) -> Config {
+    config
+}
+
+pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {
+    let irqchip = kvm_irq_routing_irqchip { irqchip: 0, pin: msi.vector.saturating_sub(FIRST_SPI) };
+    kvm_irq_routing_entry {
+        gsi: input,
+        type_: KVM_IRQ_ROUTING_IRQCHIP,
+        u: kvm_irq_routing_entry__bindgen_ty_1 { irqchip },
+        ..Default::default()
+    }
+}
+
+pub(crate) fn trap_hypercalls(_vm: &VmFd) -> Result<(), Error> {
+    Err(Error::Missing("hypercalls to user space as this machine takes them"))
+}
+
+pub(crate) fn hypercall(_run: &mut kvm_run) -> Option<Hypercall> {
+    None
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! x86-64: PVH, split interrupt controller, MSI, port I/O.
+
+pub mod boot;
+pub mod cpuid;
+mod hypercall;
+mod registers;
+
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+use std::vec::Vec;
+
+use kvm_bindings::{
+    KVM_CAP_SPLIT_IRQCHIP, KVM_IRQ_ROUTING_MSI, kvm_cpuid_entry2, kvm_enable_cap, kvm_irq_routing_entry,
+    kvm_irq_routing_entry__bindgen_ty_1, kvm_irq_routing_msi,
+};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use tenon_abi::ConduitKind;
+use tenon_abi::discovery::CPUID_SIGNATURE;
+use vm_memory::GuestMemoryMmap;
+
+use crate::kvm::Error;
+use crate::kvm::control::Entry;
+use crate::kvm::interrupts::Msi;
+use crate::kvm::machine::{Config, WindowConfig};
+use crate::kvm::serial::Place;
+
+pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
+pub(crate) use registers::Fresh;
+
+/// The base leaf of discovery (DISC-4): the second one that a guest looks at, as KVM's own may be the first.
+pub const CPUID_BASE: u32 = 0x4000_0100;
+/// Where the window lies.
+pub const WINDOW_ADDRESS: u64 = 0xd000_0000;
+/// On the conduit MMIO, queue numbers are stored here.
+pub const KICK_ADDRESS: u64 = 0xd800_0000;
+/// On the conduit MMIO, frame numbers are stored here.
+pub const BIND_ADDRESS: u64 = 0xd800_0004;
+
+pub(crate) const CONDUIT: ConduitKind = ConduitKind::PORT_IO;
+pub(crate) const CONDUITS: &[ConduitKind] =
+    &[ConduitKind::PORT_IO, ConduitKind::MMIO, ConduitKind::HYPERCALL];
+pub(crate) const RAM: u64 = 0;
+pub(crate) const RAM_END: u64 = 0xc000_0000;
+/// From its end on up are the interrupt controllers.
+pub(crate) const WINDOW: Range<u64> = RAM_END..0xfec0_0000;
+/// Vectors.
+pub(crate) const INTERRUPTS: [u32; 2] = [32, 255];
+/// Those below belong to the interrupt controller that the split model leaves to user space.
+pub(crate) const FIRST_INPUT: u32 = 24;
+/// Inputs lead nowhere until they are routed.
+pub(crate) const SILENT_INPUTS: bool = true;
+/// PVH's state has 32-bit registers (VCPU-5).
+pub(crate) const MAX_START: u64 = 0xffff_ffff;
+pub(crate) const IMAGE: &str = "an ELF file for x86-64 with a PVH entry note";
+pub(crate) const NEEDS: &[(Cap, &str)] = &[(Cap::SplitIrqchip, "a split interrupt controller")];
+pub(crate) const SERIAL: RangeInclusive<Place> = Place::Port(0x3f8)..=Place::Port(0x3ff);
+/// Transmitter empty, and its holding register too.
+pub(crate) const SERIAL_STATUS: (Place, u8) = (Place::Port(0x3fd), 0x60);
+/// A 32-bit write here ends the machine with that code.
+pub(crate) const EXIT: Option<Place> = Some(Place::Port(0xf4));
+
+/// Inputs of the interrupt controller that the split model leaves to user space; this machine has none.
+const UNUSED_INPUTS: u64 = 24;
+/// Where Intel processors want three pages for their own use; anywhere outside memory.
+const TASK_STATE: usize = 0xfffb_d000;
+
+/// Interrupt controllers and what vCPUs say of themselves.
+pub(crate) struct Board {
+    leaves: Vec<kvm_cpuid_entry2>,
+}
+
+impl Board {
+    pub(crate) fn new(kvm: &Kvm, vm: &VmFd, config: &Config) -> Result<Self, Error> {
+        vm.set_tss_address(TASK_STATE).map_err(Error::kvm("placing the processor's task state"))?;
+        vm.enable_cap(&kvm_enable_cap {
+            cap: KVM_CAP_SPLIT_IRQCHIP,
+            args: [UNUSED_INPUTS, 0, 0, 0],
+            ..Default::default()
+        })
+        .map_err(Error::kvm("putting the local interrupt controllers into the kernel"))?;
+        Ok(Self { leaves: cpuid::supported(kvm, &config.cpuid)? })
+    }
+
+    pub(crate) fn cpu(&self, vm: &VmFd, index: u32, count: u32) -> Result<(VcpuFd, Fresh), Error> {
+        let cpu = vm.create_vcpu(u64::from(index)).map_err(Error::kvm("making a vCPU"))?;
+        cpuid::apply(&cpu, index, count, &self.leaves)?;
+        let fresh = Fresh::of(&cpu).map_err(Error::kvm("reading a fresh vCPU"))?;
+        Ok((cpu, fresh))
+    }
+
+    /// When all vCPUs are there.
+    pub(crate) fn finish(self, _vm: &VmFd, _cpus: u32) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A machine whose guest finds `window` (DISC-4).
+pub(crate) fn discovered(window: &WindowConfig, config: Config) -> Config {
+    let [ebx, ecx, edx] = CPUID_SIGNATURE;
+    let last = CPUID_BASE.saturating_add(1);
+    let pages = |bytes: u64| u32::try_from(bytes >> 12).unwrap_or(0);
+    let size = u64::try_from(window.size).unwrap_or(0);
+    let leaves = std::vec![
+        cpuid::Leaf { function: CPUID_BASE, eax: last, ebx, ecx, edx },
+        cpuid::Leaf { function: last, eax: pages(window.address), ebx: pages(size), ecx: 0, edx: 0 },
+    ];
+    Config { cpuid: leaves, ..config }
+}
+
+pub(crate) fn load(
+    memory: &Arc<GuestMemoryMmap>,
+    image: &[u8],
+    command_line: &str,
+    window: Option<(u64, u64)>,
+    _cpus: u32,
+) -> Result<Entry, Error> {
+    boot::load(&**memory, image, command_line, window)
+}
+
+pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {
+    const MSI_WINDOW: u32 = 0xfee0_0000;
+    let msi = kvm_irq_routing_msi {
+        address_lo: MSI_WINDOW | (msi.cpu & 0xff) << 12,
+        address_hi: 0,
+        data: msi.vector & 0xff, // edge triggered, fixed delivery
+        ..Default::default()
+    };
+    kvm_irq_routing_entry {
+        gsi: input,
+        type_: KVM_IRQ_ROUTING_MSI,
+        u: kvm_irq_routing_entry__bindgen_ty_1 { msi },
+        ..Default::default()
+    }
+}
+
+/// Only for a vCPU that will not run again; 0 where it cannot be read.
+pub(crate) fn program_counter(vcpu: &VcpuFd) -> u64 {
+    vcpu.get_regs().map_or(0, |registers| registers.rip)
+}
