@@ -9,6 +9,7 @@ use regex::Regex;
 
 use crate::failure::{Context, Failure};
 use crate::spec::header;
+use crate::vm::Machine;
 use crate::{Outcome, project, vm};
 
 /// The images' workspace, apart because of its flags.
@@ -101,10 +102,13 @@ fn steps() -> Result<Vec<Step>, Failure> {
     // Every way that KVM has to trap and to translate.
     let rings = ["--host", "kvm", "--host", "kvm-native", "--host", "kvm-mmio", "--host", "kvm-vmcall"];
     let sum = Regex::new(r"(?m)^[1-9]\d* passed, 0 failed").context("the suite's last line")?;
-    let machines = [("vm-kvm-amd", "kvm-amd", &rings[..]), ("vm-no-npt", "kvm-amd-no-npt", &rings[..4])];
+    let machines = [
+        ("vm-kvm-amd", Machine::KvmAmd, &rings[..]),
+        ("vm-no-npt", Machine::KvmAmdNoNpt, &rings[..4]),
+    ];
     for (name, machine, hosts) in machines {
-        let mut vm = step(name, chore(&[&["vm", machine, "--"], hosts].concat())?);
-        vm.skip = vm::unavailable();
+        let mut vm = step(name, chore(&[&["vm", machine.name(), "--"], hosts].concat())?);
+        vm.skip = vm::unavailable(machine);
         vm.shows = Some(sum.clone());
         steps.push(vm);
     }

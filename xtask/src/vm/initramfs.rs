@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's first and only file system: a cpio archive in memory.
 
+use super::model::Console;
+
 /// What the machine starts with.
 pub(crate) struct Parts<'a> {
     /// The shell and its tools, one static binary.
     pub(crate) busybox: Vec<u8>,
     /// Kernel modules, in the order in which they are inserted.
     pub(crate) modules: Vec<(String, Vec<u8>)>,
+    /// How the machine talks to the outside.
+    pub(crate) console: Console,
     /// What the kernel has to say of the machine: a file of its own and its line.
     pub(crate) proof: Option<(&'static str, &'static str)>,
     /// The static binary to run.
     pub(crate) program: Vec<u8>,
+    /// A file beside it: [`IMAGE`].
+    pub(crate) image: Option<Vec<u8>>,
     /// Its arguments.
     pub(crate) args: &'a [String],
 }
 
+/// Where the program finds the file that was put beside it.
+pub(crate) const IMAGE: &str = "/image";
 /// What the boot script says on the control port when the program is about to start.
 pub(crate) const READY: &str = "ready";
 /// What it says, before a number, when the program has ended.
@@ -33,20 +41,30 @@ pub(crate) fn pack(parts: &Parts<'_>) -> Vec<u8> {
         archive.add(&format!("lib/{name}.ko"), 0o100_644, code);
     }
     archive.add("program", 0o100_755, &parts.program);
+    if let Some(image) = &parts.image {
+        archive.add(IMAGE.trim_start_matches('/'), 0o100_644, image);
+    }
     let names: Vec<&str> = parts.modules.iter().map(|(name, _)| name.as_str()).collect();
-    archive.add("init", 0o100_755, script(&names, parts.proof, parts.args).as_bytes());
+    archive.add("init", 0o100_755, script(&names, parts.console, parts.proof, parts.args).as_bytes());
     archive.finish()
 }
 
-/// The boot script. The console is left to the kernel; the program's streams and our own words have a serial
+/// The boot script. The console is left to the kernel; the program's streams and our own words have a
 /// port each, so that no boot message can be taken for either. The program sees pipes, not terminals.
-fn script(modules: &[&str], proof: Option<(&str, &str)>, args: &[String]) -> String {
+fn script(modules: &[&str], console: Console, proof: Option<(&str, &str)>, args: &[String]) -> String {
     let proof = proof.map_or_else(String::new, |(file, line)| {
         format!(
             r#"[ "$(cat {file})" = {line} ] || {{ echo "{BROKEN}{file} is not {line}" >&5; poweroff -f; }}"#
         )
     });
     let quoted: String = args.iter().map(|arg| format!(" '{}'", arg.replace('\'', r"'\''"))).collect();
+    let ([out, err, control], setup) = match console {
+        Console::Isa => (
+            ["/dev/ttyS1", "/dev/ttyS2", "/dev/ttyS3"],
+            "for port in 1 2 3; do stty -F /dev/ttyS$port raw -echo; done",
+        ),
+        Console::Virtio => (["/dev/vport0p1", "/dev/vport0p2", "/dev/vport0p3"], ""),
+    };
     format!(
         r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -54,16 +72,16 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
-for port in 1 2 3; do stty -F /dev/ttyS$port raw -echo; done
-exec 5>/dev/ttyS3
+{setup}
+exec 5>{control}
 for module in {modules}; do
     insmod /lib/$module.ko || {{ echo "{BROKEN}insmod $module" >&5; poweroff -f; }}
 done
 [ -c /dev/kvm ] || {{ echo "{BROKEN}no /dev/kvm" >&5; poweroff -f; }}
 {proof}
 mkfifo /tmp/out /tmp/err
-cat /tmp/out >/dev/ttyS1 &
-cat /tmp/err >/dev/ttyS2 &
+cat /tmp/out >{out} &
+cat /tmp/err >{err} &
 cd /tmp
 export PATH=/bin HOME=/tmp TMPDIR=/tmp
 echo {READY} >&5
@@ -130,7 +148,7 @@ mod tests {
 
     #[test]
     fn arguments_reach_the_program_as_they_are() {
-        let text = script(&["kvm"], None, &["--filter".to_owned(), "it's $HOME".to_owned()]);
+        let text = script(&["kvm"], Console::Isa, None, &["--filter".to_owned(), "it's $HOME".to_owned()]);
         assert!(text.contains(r"/program '--filter' 'it'\''s $HOME' <"), "{text}");
     }
 }

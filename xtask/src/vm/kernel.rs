@@ -9,12 +9,12 @@ use std::process::{Command, Stdio};
 
 use object::{Object, ObjectSection};
 
+use super::debian::{Debian, file_name, files};
+use super::model::Arch;
 use crate::failure::{Context, Failure};
-use crate::project::find_program;
 
-/// Packages with a kernel are called so, with the version between.
+/// Packages with a kernel are called so, with the version and the architecture behind.
 const PREFIX: &str = "linux-image-";
-const SUFFIX: &str = "-cloud-amd64";
 
 /// An unpacked kernel package.
 pub(crate) struct Kernel {
@@ -24,17 +24,27 @@ pub(crate) struct Kernel {
     modules: BTreeMap<String, PathBuf>,
 }
 
-/// Whether a kernel is cached in `dir` or the tools to get one are there.
-pub(crate) fn obtainable(dir: &Path) -> bool {
-    cached(dir).is_some() || (find_program("apt-get").is_some() && find_program("dpkg").is_some())
+/// Whether a kernel was unpacked before.
+pub(crate) fn is_cached(debian: &Debian, arch: Arch) -> bool {
+    cached(debian, arch).is_some()
 }
 
 impl Kernel {
-    /// Opens the kernel cached in `dir`, downloading it first if there is none.
-    pub(crate) fn obtain(dir: &Path) -> Result<Self, Failure> {
-        let tree = match cached(dir) {
+    /// Opens the newest kernel that was unpacked before, downloading one first if there is none.
+    pub(crate) fn obtain(debian: &Debian, arch: Arch) -> Result<Self, Failure> {
+        let tree = match cached(debian, arch) {
             Some(tree) => tree,
-            None => download(dir)?,
+            None => {
+                let names = debian.names(PREFIX)?;
+                // A stable release also has later kernels than the one that it installs.
+                let name = newest(names.iter().map(String::as_str), arch).ok_or_else(|| {
+                    Failure::Environment(format!(
+                        "apt knows no package {PREFIX}*{}: apt-get update, on Debian",
+                        suffix(arch)
+                    ))
+                })?;
+                debian.package(name, None)?
+            }
         };
         Self::open(&tree)
     }
@@ -80,67 +90,26 @@ impl Kernel {
     }
 }
 
-/// The newest unpacked package in `dir`.
-fn cached(dir: &Path) -> Option<PathBuf> {
-    let trees = files(dir).ok()?;
-    trees.into_iter().filter_map(|path| Some((version(file_name(&path))?, path))).max().map(|(_, path)| path)
+/// The newest unpacked package.
+fn cached(debian: &Debian, arch: Arch) -> Option<PathBuf> {
+    let trees = debian.cached(|name| version(name, arch).is_some());
+    trees.into_iter().max_by_key(|tree| version(file_name(tree), arch))
 }
 
-fn download(dir: &Path) -> Result<PathBuf, Failure> {
-    fs::create_dir_all(dir).context(dir.display())?;
-    let package = current_package()?;
-    eprintln!("vm: downloading {package}");
-    let scratch = tempfile::tempdir_in(dir).context(dir.display())?;
-    quiet(Command::new("apt-get").args(["download", &package]).current_dir(scratch.path()))?;
-    let archive = files(scratch.path())?
-        .into_iter()
-        .find(|path| file_name(path).ends_with(".deb"))
-        .ok_or_else(|| Failure::Environment(format!("apt-get download {package} left no package")))?;
-    let unpacked = scratch.path().join("tree");
-    quiet(Command::new("dpkg").arg("-x").arg(&archive).arg(&unpacked))?;
-    // Renamed last, so that an interrupted download is never taken for a kernel.
-    let tree = dir.join(&package);
-    fs::rename(&unpacked, &tree).context(tree.display())?;
-    Ok(tree)
+fn suffix(arch: Arch) -> String {
+    format!("-cloud-{}", arch.debian)
 }
 
-/// The newest kernel's package that apt knows: a stable release also has later kernels than the one that it installs.
-fn current_package() -> Result<String, Failure> {
-    let output = Command::new("apt-cache")
-        .args(["pkgnames", PREFIX])
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start apt-cache")?;
-    let names = String::from_utf8_lossy(&output.stdout);
-    newest(names.lines()).map(str::to_owned).ok_or_else(|| {
-        Failure::Environment(format!(
-            "apt knows no package {PREFIX}*{SUFFIX}: apt-get update, on Debian for amd64"
-        ))
-    })
-}
-
-fn newest<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    names.filter_map(|name| Some((version(name)?, name))).max().map(|(_, name)| name)
+fn newest<'n>(names: impl Iterator<Item = &'n str>, arch: Arch) -> Option<&'n str> {
+    names.filter_map(|name| Some((version(name, arch)?, name))).max().map(|(_, name)| name)
 }
 
 /// The numbers in a kernel package's version; `None` for a package that is another or always stands for the current one.
-fn version(package: &str) -> Option<Vec<u32>> {
-    let version = package.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+fn version(package: &str, arch: Arch) -> Option<Vec<u32>> {
+    let version = package.strip_prefix(PREFIX)?.strip_suffix(&*suffix(arch))?;
     let numbers = version.split(|sign: char| !sign.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let numbers: Vec<u32> = numbers.map(str::parse).collect::<Result<_, _>>().ok()?;
     (numbers.len() > 1).then_some(numbers)
-}
-
-/// Runs a tool whose output matters only if it fails.
-fn quiet(command: &mut Command) -> Result<(), Failure> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().context(format_args!("cannot start {program}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
-    Err(Failure::Environment(format!("{program}: {last}")))
 }
 
 fn collect_modules(dir: &Path, modules: &mut BTreeMap<String, PathBuf>) -> Result<(), Failure> {
@@ -195,18 +164,11 @@ fn dependencies(modinfo: &[u8]) -> Vec<String> {
         .collect()
 }
 
-fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let entries = fs::read_dir(dir).context(dir.display())?;
-    entries.map(|entry| entry.map(|entry| entry.path()).context(dir.display())).collect()
-}
-
-fn file_name(path: &Path) -> &str {
-    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ARCH: Arch = Arch { debian: "amd64", rust: "x86_64" };
 
     #[test]
     fn the_newest_kernel_is_taken() {
@@ -218,8 +180,8 @@ mod tests {
             "linux-image-6.12.117+deb12-cloud-amd64-unsigned",
             "linux-image-7.0.1-amd64",
         ];
-        assert_eq!(newest(names.into_iter()), Some("linux-image-6.12.117+deb12-cloud-amd64"));
-        assert_eq!(newest(["linux-image-cloud-amd64"].into_iter()), None);
+        assert_eq!(newest(names.into_iter(), ARCH), Some("linux-image-6.12.117+deb12-cloud-amd64"));
+        assert_eq!(newest(["linux-image-cloud-amd64"].into_iter(), ARCH), None);
     }
 
     #[test]

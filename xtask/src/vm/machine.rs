@@ -11,25 +11,24 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::initramfs::{BROKEN, EXIT, READY};
+use super::model::{Console, Model};
+use super::program::needs_interpreter;
 use crate::failure::{Context, Failure};
 use crate::project::find_program;
-
-/// The emulator's program.
-pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
 /// How long QEMU may take to power off after the program has ended.
 const POWER_OFF: Duration = Duration::from_secs(5);
 
 /// What one run needs.
 pub(crate) struct Setup<'a> {
+    /// What is emulated.
+    pub(crate) model: &'a Model,
     /// The kernel image.
     pub(crate) kernel: &'a Path,
     /// The packed file system.
     pub(crate) initrd: &'a Path,
     /// Where the kernel's messages go.
     pub(crate) log: &'a Path,
-    /// The processor model.
-    pub(crate) cpu: &'static str,
     /// The longest that the machine may run.
     pub(crate) timeout: Duration,
 }
@@ -38,20 +37,21 @@ pub(crate) struct Setup<'a> {
 pub(crate) fn busybox() -> Option<PathBuf> {
     let path = find_program("busybox")?;
     let bytes = fs::read(&path).ok()?;
-    matches!(super::needs_interpreter(&bytes), Ok(false)).then_some(path)
+    matches!(needs_interpreter(&bytes), Ok(false)).then_some(path)
 }
 
 /// Boots, relays the program's streams, and returns its exit code.
 pub(crate) fn boot(setup: &Setup<'_>) -> Result<u8, Failure> {
     let sockets = tempfile::tempdir().context("cannot make a folder for QEMU's sockets")?;
-    // In the order of the serial ports ttyS1 to ttyS3.
+    // In the order of the machine's ports.
     let listeners = ["stdout", "stderr", "control"].map(|name| listen(&sockets.path().join(name)));
     let [stdout, stderr, control] = listeners;
     let (stdout, stderr, control) = (stdout?, stderr?, control?);
 
     let started = Instant::now();
-    let mut qemu =
-        Guard(command(setup, sockets.path()).spawn().context(format_args!("cannot start {QEMU}"))?);
+    let mut qemu = Guard(
+        command(setup, sockets.path()).spawn().context(format_args!("cannot start {}", setup.model.qemu))?,
+    );
     let stdout = accept(&stdout, &mut qemu)?;
     let stderr = accept(&stderr, &mut qemu)?;
     let control = accept(&control, &mut qemu)?;
@@ -71,33 +71,46 @@ pub(crate) fn boot(setup: &Setup<'_>) -> Result<u8, Failure> {
 }
 
 fn command(setup: &Setup<'_>, sockets: &Path) -> Command {
+    let qemu = setup.model.qemu;
     // Should this process be killed, QEMU must not outlive it.
     let mut command = match find_program("setpriv") {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", QEMU]);
+            command.args(["--pdeathsig", "KILL", qemu]);
             command
         }
-        None => Command::new(QEMU),
+        None => Command::new(qemu),
     };
     command
         .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
-        // A second CPU makes the emulation slower and the times jittery.
-        .args(["-machine", "q35", "-accel", "tcg", "-cpu", setup.cpu, "-smp", "1", "-m", "1024"])
-        .args(["-append", "console=ttyS0 quiet panic=-1"])
+        .args(setup.model.hardware)
+        .args(["-accel", "tcg", "-smp", "1", "-m", "1024"])
         .arg("-kernel")
         .arg(setup.kernel)
         .arg("-initrd")
         .arg(setup.initrd);
     let log = format!("file,id=console,path={}", setup.log.display());
-    command.args(["-chardev", &log, "-device", "isa-serial,chardev=console,index=0"]);
-    // An interrupt each: edge-triggered lines cannot be shared reliably.
-    for (port, (name, iobase, irq)) in
-        (1..).zip([("stdout", "0x2f8", 3), ("stderr", "0x3e8", 5), ("control", "0x2e8", 7)])
-    {
+    command.args(["-chardev", &log]);
+    for name in ["stdout", "stderr", "control"] {
         let socket = format!("socket,id={name},path={}", sockets.join(name).display());
-        let device = format!("isa-serial,chardev={name},index={port},iobase={iobase},irq={irq}");
-        command.args(["-chardev", &socket, "-device", &device]);
+        command.args(["-chardev", &socket]);
+    }
+    match setup.model.console {
+        Console::Isa => {
+            command.args(["-append", "console=ttyS0 quiet panic=-1"]);
+            command.args(["-device", "isa-serial,chardev=console,index=0"]);
+            // An interrupt each: edge-triggered lines cannot be shared reliably.
+            command.args(["-device", "isa-serial,chardev=stdout,index=1,iobase=0x2f8,irq=3"]);
+            command.args(["-device", "isa-serial,chardev=stderr,index=2,iobase=0x3e8,irq=5"]);
+            command.args(["-device", "isa-serial,chardev=control,index=3,iobase=0x2e8,irq=7"]);
+        }
+        Console::Virtio => {
+            command.args(["-append", "console=ttyAMA0 quiet panic=-1", "-serial", "chardev:console"]);
+            command.args(["-device", "virtio-serial-pci,max_ports=4"]);
+            for (port, name) in [(1, "stdout"), (2, "stderr"), (3, "control")] {
+                command.args(["-device", &format!("virtserialport,chardev={name},name={name},nr={port}")]);
+            }
+        }
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
     command
@@ -147,8 +160,8 @@ fn accept(listener: &UnixListener, qemu: &mut Guard) -> Result<UnixStream, Failu
                 return Ok(stream);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Some(status) = qemu.0.try_wait().context(QEMU)? {
-                    return Err(Failure::Environment(format!("{QEMU} ended at once: {status}")));
+                if let Some(status) = qemu.0.try_wait().context("QEMU")? {
+                    return Err(Failure::Environment(format!("QEMU ended at once: {status}")));
                 }
                 thread::sleep(Duration::from_millis(5));
             }
