@@ -82,13 +82,19 @@ pub const CONDUIT_FLAGS: &[Number] = &[
         name: "SYNCHRONOUS",
         value: 1 << 0,
         clause: "DISC-10",
-        doc: "what a kick completes is in memory when the trap returns",
+        doc: "what a kick completes is in memory when the kick returns",
     },
     Number {
         name: "PRIVILEGED",
         value: 1 << 1,
         clause: "DISC-11",
         doc: "the host can tell kicks and binds of user mode and refuses them",
+    },
+    Number {
+        name: "VMMCALL",
+        value: 1 << 2,
+        clause: "DISC-12",
+        doc: "on x86 a hypercall is VMMCALL; without this it is VMCALL",
     },
 ];
 
@@ -143,10 +149,12 @@ pub struct ConduitFlags(u16);
 
 bitflags::bitflags! {
     impl ConduitFlags: u16 {
-        /// What a kick completes is in memory when the trap returns (DISC-10).
+        /// What a kick completes is in memory when the kick returns (DISC-10).
         const SYNCHRONOUS = 1 << 0;
         /// The host can tell kicks and binds of user mode and refuses them (DISC-11).
         const PRIVILEGED = 1 << 1;
+        /// On x86 a hypercall is VMMCALL; without this it is VMCALL (DISC-12).
+        const VMMCALL = 1 << 2;
     }
 }
 

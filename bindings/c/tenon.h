@@ -51,8 +51,9 @@ extern "C" {
 #define TENON_CONDUIT_KIND_SHARED 0x4u // a doorbell that carries no value; bind by a word in shared memory [DISC-6]
 
 // ConduitFlags
-#define TENON_CONDUIT_FLAGS_SYNCHRONOUS 0x1u // what a kick completes is in memory when the trap returns [DISC-10]
+#define TENON_CONDUIT_FLAGS_SYNCHRONOUS 0x1u // what a kick completes is in memory when the kick returns [DISC-10]
 #define TENON_CONDUIT_FLAGS_PRIVILEGED 0x2u // the host can tell kicks and binds of user mode and refuses them [DISC-11]
+#define TENON_CONDUIT_FLAGS_VMMCALL 0x4u // on x86 a hypercall is VMMCALL; without this it is VMCALL [DISC-12]
 
 // ControlOp
 #define TENON_CONTROL_OP_NEGOTIATE 0x1u // open the session with a version, features and a granule [NEG-4]

@@ -8,7 +8,7 @@ mod vmcall;
 
 pub use mmio::Mmio;
 #[cfg(target_arch = "x86_64")]
-pub use vmcall::{Vmcall, has_vmmcall};
+pub use vmcall::Vmcall;
 
 use tenon_abi::{ConduitKind, Record};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Shared memory as 64-bit words.
+//! Shared memory as 64-bit words, each loaded and stored in one piece (GEN-10).
 
 use crate::order::Site;
 use core::sync::atomic::{AtomicU64, Ordering, fence};

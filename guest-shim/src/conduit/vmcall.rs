@@ -4,9 +4,9 @@
 
 use super::Conduit;
 use core::arch::asm;
-use tenon_abi::{ConduitKind, Record};
+use tenon_abi::{ConduitFlags, ConduitKind, Record};
 
-/// VMCALL or VMMCALL, whichever the processor has (DISC-12). It is ordered behind all stores: no fence.
+/// VMCALL or VMMCALL, whichever the host takes (DISC-12). It is ordered behind all stores: no fence.
 #[derive(Clone, Copy, Debug)]
 pub struct Vmcall {
     kick: u32,
@@ -15,21 +15,20 @@ pub struct Vmcall {
 }
 
 impl Vmcall {
-    /// The functions of a record, or `None` if its conduit is another or its functions are none. `read` answers EAX, EBX, ECX and EDX of a CPUID
-    /// leaf.
+    /// The functions of a record, or `None` if its conduit is another or its functions are none.
     ///
     /// # Safety
     ///
     /// The record is the host's own, and the kernel runs at a level at which the host takes hypercalls (DISC-11).
     #[must_use]
-    pub unsafe fn of(record: &Record, read: impl Fn(u32) -> [u32; 4]) -> Option<Self> {
+    pub unsafe fn of(record: &Record) -> Option<Self> {
         if record.conduit.get() != ConduitKind::HYPERCALL.0 || record.kick_stride.get() != 0 {
             return None;
         }
         Some(Self {
             kick: u32::try_from(record.kick_base.get()).ok()?,
             bind: u32::try_from(record.bind_base.get()).ok()?,
-            is_vmmcall: has_vmmcall(read),
+            is_vmmcall: record.conduit_flags.get() & ConduitFlags::VMMCALL.bits() != 0,
         })
     }
 
@@ -59,15 +58,4 @@ impl Conduit for Vmcall {
     fn bind(&self, frame: u32) {
         self.call(self.bind, frame);
     }
-}
-
-/// Whether the processor's hypercall is VMMCALL (DISC-12). `read` answers EAX, EBX, ECX and EDX of a CPUID leaf.
-#[must_use]
-pub fn has_vmmcall(read: impl Fn(u32) -> [u32; 4]) -> bool {
-    const WITH_VMMCALL: [&[u8; 12]; 2] = [b"AuthenticAMD", b"HygonGenuine"];
-    let [_, ebx, ecx, edx] = read(0);
-    WITH_VMMCALL.iter().any(|name| {
-        let (words, _) = name.as_chunks::<4>();
-        words.iter().zip([ebx, edx, ecx]).all(|(bytes, word)| u32::from_le_bytes(*bytes) == word)
-    })
 }

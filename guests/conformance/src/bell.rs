@@ -3,9 +3,9 @@
 #![allow(unsafe_code, reason = "conduits trust their kernel")]
 
 use core::ptr::NonNull;
-use tenon_abi::Record;
+use tenon_abi::{ConduitFlags, Record};
 use tenon_conformance::env::Bell;
-use tenon_guest::conduit::{Conduit, Mmio, PortIo, Vmcall, has_vmmcall};
+use tenon_guest::conduit::{Conduit, Mmio, PortIo, Vmcall};
 use tenon_guest::shared::{Attached, Shared};
 use tenon_guest_rt as rt;
 
@@ -14,6 +14,7 @@ pub(crate) struct Doorbells {
     conduit: Kind,
     kick: u32,
     bind: u32,
+    flags: u16,
 }
 
 enum Kind {
@@ -32,15 +33,16 @@ impl Doorbells {
             PortIo::of(record)
                 .map(Kind::Ports)
                 .or_else(|| Mmio::of(record, device).map(Kind::Memory))
-                .or_else(|| Vmcall::of(record, rt::cpuid).map(Kind::Hypercalls))?
+                .or_else(|| Vmcall::of(record).map(Kind::Hypercalls))?
         };
-        Some(Self { conduit, kick: record.kick_base.get() as u32, bind: record.bind_base.get() as u32 })
+        let [kick, bind] = [record.kick_base, record.bind_base].map(|place| place.get() as u32);
+        Some(Self { conduit, kick, bind, flags: record.conduit_flags.get() })
     }
 
     /// Those of a host behind a device.
     pub(crate) fn device(attached: &'static Attached) -> Self {
         let [kick, bind] = attached.conduit.places().map(|place| place as u32);
-        Self { conduit: Kind::Device(&attached.conduit), kick, bind }
+        Self { conduit: Kind::Device(&attached.conduit), kick, bind, flags: 0 }
     }
 
     fn conduit(&self) -> &dyn Conduit {
@@ -62,7 +64,7 @@ impl Doorbells {
             Kind::Ports(_) => rt::user_mode_out(place as u16, value),
             Kind::Memory(_) | Kind::Device(_) if rt::is_native() => return None,
             Kind::Memory(_) | Kind::Device(_) => rt::user_mode_store(place, value),
-            Kind::Hypercalls(_) => rt::user_mode_hypercall(has_vmmcall(rt::cpuid), place, value),
+            Kind::Hypercalls(_) => rt::user_mode_hypercall(self.flags & ConduitFlags::VMMCALL.bits() != 0, place, value),
         };
         Some(tried.is_err())
     }

@@ -138,12 +138,12 @@ impl Machine {
         self.control.clone()
     }
 
-    /// From now on hypercalls leave the guest ([`Exits::hypercall`]).
+    /// From now on hypercalls leave the guest ([`Exits::hypercall`]). The result is what the record says of them (DISC-12).
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] where this KVM keeps them to itself.
-    pub fn trap_hypercalls(&self) -> Result<(), Error> {
+    pub fn trap_hypercalls(&self) -> Result<tenon_abi::ConduitFlags, Error> {
         arch::trap_hypercalls(&self.vm)
     }
 

@@ -103,8 +103,8 @@ impl Vmm {
                 (Conduit::mmio(KICK_ADDRESS, BIND_ADDRESS), Some(IoEventAddress::Mmio(KICK_ADDRESS)))
             }
             _ => {
-                machine.trap_hypercalls()?;
-                (Conduit::hypercall(KICK_FUNCTION, BIND_FUNCTION), None)
+                let instruction = machine.trap_hypercalls()?;
+                (Conduit::hypercall(KICK_FUNCTION, BIND_FUNCTION, instruction), None)
             }
         };
         if !config.hot_queues.is_empty() {

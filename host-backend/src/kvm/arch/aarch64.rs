@@ -93,7 +93,7 @@ pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {
     }
 }
 
-pub(crate) fn trap_hypercalls(_vm: &VmFd) -> Result<(), Error> {
+pub(crate) fn trap_hypercalls(_vm: &VmFd) -> Result<tenon_abi::ConduitFlags, Error> {
     Err(Error::Missing("hypercalls to user space as this machine takes them"))
 }
 

@@ -97,6 +97,17 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
     ),
     fault(
+        "upcall-to-another-vcpu",
+        "VCPU-9",
+        "the upcalls of vCPU 1 arrive at vCPU 0",
+        Line::Act(|_, action| {
+            Some(match action {
+                Action::Upcall { vector, .. } => Action::Upcall { vcpu: 0, vector },
+                other => other,
+            })
+        }),
+    ),
+    fault(
         "region-as-range",
         "REG-2",
         "a region that is none is reported as a bad range",

@@ -44,7 +44,7 @@ fn values(ctx: &Ctx) -> Outcome {
     equal(u64::from(granules) & !0x0001_5000, 0, "granules other than 4, 16 and 64 KiB")?;
     let conduit = (load(&window, 0x18) >> 32) & 0xffff;
     check(conduit <= 4, "an unknown conduit")?;
-    equal((load(&window, 0x18) >> 48) & !3, 0, "unknown conduit flags")?;
+    equal((load(&window, 0x18) >> 48) & !7, 0, "unknown conduit flags")?;
     let (kick, bind) = (load(&window, 0x20), load(&window, 0x30));
     match conduit {
         // Ports have 16 bits, and one doorbell does not do for both.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! VCPU_START, by hand (VCPU-5).
 
-use crate::case::{Case, Ctx, Fail, Needs, Outcome, equal};
-use crate::cases::tools::{bind_port, case, expect, op, rest, second, signal, status, want_entry};
+use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
+use crate::cases::tools::{
+    FAR, arm, bind_port, case, expect, first_vector, op, rest, second, signal, status, wait_until, want_entry,
+};
 use crate::raw::{self, Bound};
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,11 +14,14 @@ pub const CASES: &[Case] = &[
     case("vcpu.start-runs", &["VCPU-5"], SMP, runs),
     case("vcpu.start-running", &["VCPU-5"], SMP, running),
     case("vcpu.start-stop-start", &["VCPU-5", "VCPU-6"], SMP, again),
+    case("vcpu.numbers", &["VCPU-9", "VCPU-8", "VCPU-5"], SMP_UPCALL, numbers),
     case("vcpu.both-signal", &["VCPU-7", "EVT-6", "EVT-9"], SMP, both_signal),
 ];
 
 /// Two vCPUs of which one can be started.
 pub(super) const SMP: Needs = Needs::SMP;
+
+const SMP_UPCALL: Needs = Needs { features: SMP.features.union(Needs::UPCALL.features), ..SMP };
 
 /// Both vCPUs, bound with small queues and rings.
 pub(in crate::cases) fn pair(ctx: &Ctx) -> Result<(Bound, Bound), Fail> {
@@ -76,6 +81,42 @@ fn runs(ctx: &Ctx) -> Outcome {
         second::wait_for(bound, 1, "the vCPU does not run")?;
         equal(u64::from(CPU.load(Ordering::Acquire)), 1, "the CPU on which it runs")?;
         equal(u64::from(GIVEN.load(Ordering::Acquire)), 1, "what it was started with")
+    })
+}
+
+/// The first of the two interrupts of [`numbers`], and who was told by them: in each half, bit n is CPU n.
+static FIRST: AtomicU32 = AtomicU32::new(0);
+static TOLD: AtomicU32 = AtomicU32::new(0);
+
+fn on_upcall(cpu: u32, interrupt: u32) {
+    let half = interrupt.wrapping_sub(FIRST.load(Ordering::Acquire)) & 1;
+    TOLD.fetch_or(1 << (cpu & 15) << (16 * half), Ordering::AcqRel);
+}
+
+/// The CPU that was started as vCPU 1 gets the upcalls of vCPU 1, and no other does.
+fn numbers(ctx: &Ctx) -> Outcome {
+    let (mut bound, other) = pair(ctx)?;
+    FIRST.store(first_vector(ctx.env), Ordering::Release);
+    TOLD.store(0, Ordering::Release);
+    ctx.env.set_handler(Some(on_upcall));
+    for its in [&bound, &other] {
+        arm(its, 0, 0);
+        arm(its, 1, FAR);
+    }
+    for vcpu in 0..2 {
+        bind_port(&mut bound, 1 + vcpu, vcpu, 0)?;
+        let args = [vcpu, first_vector(ctx.env) + vcpu].map(u64::from);
+        expect(&mut bound, op::VCPU_UPCALL, &args, status::OK, "VCPU_UPCALL")?;
+    }
+    second::with(&mut bound, other, second::beat, |bound| {
+        second::wait_for(bound, 1, "the vCPU does not run")?;
+        signal(bound, 1)?;
+        signal(bound, 2)?;
+        let told = || TOLD.load(Ordering::Acquire);
+        let both = || told() & 0xffff != 0 && told() >> 16 != 0;
+        check(wait_until(bound.env, both), "a vCPU was not told")?;
+        rest(bound.env);
+        equal(u64::from(told()), 0x2_0001, "the CPUs that the upcalls of vCPU 0 and 1 came to")
     })
 }
 

@@ -10,6 +10,7 @@ use vmm_sys_util::ioctl::ioctl_with_ref;
 use vmm_sys_util::ioctl_iow_nr;
 
 use crate::kvm::{Error, Hypercall};
+use tenon_abi::ConduitFlags;
 
 ioctl_iow_nr!(KVM_XEN_HVM_CONFIG, KVMIO, 0x7a, kvm_xen_hvm_config);
 
@@ -18,8 +19,17 @@ const PAGE_REGISTER: u32 = 0x4000_0200;
 /// What the guest finds in EAX.
 const NO_RESULT: u64 = 0;
 
-/// Has `vm` hand over its hypercalls.
-pub(crate) fn trap(vm: &VmFd) -> Result<(), Error> {
+/// The instruction that this processor has for it (DISC-12): KVM's guests have the processor that its monitor has.
+fn instruction() -> ConduitFlags {
+    const WITH_VMMCALL: [&[u8; 12]; 2] = [b"AuthenticAMD", b"HygonGenuine"];
+    let leaf = core::arch::x86_64::__cpuid(0);
+    let maker = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes);
+    let is_there = WITH_VMMCALL.iter().any(|name| maker.as_flattened() == &name[..]);
+    if is_there { ConduitFlags::VMMCALL } else { ConduitFlags::empty() }
+}
+
+/// Has `vm` hand over its hypercalls. The result is which they are.
+pub(crate) fn trap(vm: &VmFd) -> Result<ConduitFlags, Error> {
     let offered = u32::try_from(vm.check_extension_int(Cap::XenHvm)).unwrap_or(0);
     if offered & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL == 0 {
         return Err(Error::Missing("hypercalls to user space (KVM_CAP_XEN_HVM)"));
@@ -31,7 +41,7 @@ pub(crate) fn trap(vm: &VmFd) -> Result<(), Error> {
     };
     // SAFETY: the request reads such a structure, and nothing that it names.
     match unsafe { ioctl_with_ref(vm, KVM_XEN_HVM_CONFIG(), &config) } {
-        0 => Ok(()),
+        0 => Ok(instruction()),
         _ => Err(Error::System {
             what: "having KVM hand over hypercalls",
             why: std::io::Error::last_os_error(),
