@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::compare::{Comparison, OURS};
 use super::doorbells::per_request;
-use super::events::events;
+use super::events::{Devices, devices, events};
 use super::lines::ping_pong;
 use super::message::{Channel, stream};
 use super::ours::{Batches, OneByOne};
@@ -27,6 +27,7 @@ const ALONE: &str = "queue, one thread, batch 32";
 const ROUND: &str = "queue, two threads, depth 1";
 const DEEP: &str = "queue, two threads, depth 128";
 const EVENT: &str = "event, raised, taken, acknowledged";
+const RAISED: &str = "event, raised through the domain's lock";
 
 /// Measures and prints. Only groups whose names contain `only`.
 pub fn run(only: &str) {
@@ -98,6 +99,9 @@ fn all() -> Vec<Variant> {
     queues::<Virtio<3, 512, true>>(&mut all, ["virtio 3, iterated", "virtio 3, iterated, paced"]);
     all.push(events(EVENT, "tenon, 64 ports", 64));
     all.push(events(EVENT, "tenon, 65536 ports", 65536));
+    all.push(devices(RAISED, "one thread", Devices::One));
+    all.push(devices(RAISED, "two threads, one lock", Devices::Two));
+    all.push(devices(RAISED, "two threads, a lock each", Devices::Apart));
     small::<8, 1>(&mut all);
     small::<64, 8>(&mut all);
     small::<256, 32>(&mut all);
@@ -170,6 +174,9 @@ fn comparisons() -> Vec<Comparison> {
         row(&format!("{EVENT}, 64 ports"), (EVENT, "tenon, 64 "), (ALONE, "unchecked"), Some(4.0)),
         row(&format!("{EVENT}, 65536 ports"), (EVENT, "tenon, 65536 "), (ALONE, "unchecked"), Some(4.0)),
         row("event, 65536 ports against 64", (EVENT, "tenon, 65536 "), (EVENT, "tenon, 64 "), None),
+        row("event, the lock", (RAISED, "one thread"), (EVENT, "tenon, 64 "), None),
+        row("event, two threads at one lock", (RAISED, "two threads, one"), (RAISED, "one thread"), None),
+        row("event, two threads, a lock each", (RAISED, "two threads, a"), (RAISED, "one thread"), None),
     ];
     let mut data = |what: &str, ours, bytes: usize, theirs, most| {
         let group = group(bytes);
