@@ -2,14 +2,19 @@
 //! Doorbells (DISC-6 to DISC-8). Each is one plain aligned 32-bit store or `out` (ORD-1), or a hypercall (DISC-12).
 #![allow(unsafe_code, reason = "a doorbell is a store or an instruction that the language does not have")]
 
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod hypercall;
 mod mmio;
 #[cfg(target_arch = "x86_64")]
 mod vmcall;
 
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+pub use hypercall::Hypercall;
 pub use mmio::Mmio;
 #[cfg(target_arch = "x86_64")]
 pub use vmcall::Vmcall;
 
+#[cfg(target_arch = "x86_64")]
 use tenon_abi::{ConduitKind, Record};
 
 /// A way to trap to the host.
@@ -20,21 +25,32 @@ pub trait Conduit {
     fn bind(&self, frame: u32);
 }
 
-/// What stands between the last store to shared memory and an MMIO doorbell (ORD table).
+/// Rings a doorbell that is a register of a device: one plain store, behind the fence that the ORD table asks for.
+///
+/// # Safety
+///
+/// A doorbell is mapped there, as device memory.
 #[inline(always)]
-pub(crate) fn before_mmio() {
+pub(crate) unsafe fn store_doorbell(doorbell: *mut u32, value: u32) {
+    // Written out where a compiler may choose a store that a hypervisor cannot decode: one that moves its base register on (ORD-1).
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: a fence. No `nomem`: stores before it must not move behind it.
+    // SAFETY: the caller's contract. No `nomem`: stores before it must not move behind it.
     unsafe {
-        core::arch::asm!("dmb oshst", options(nostack, preserves_flags));
+        core::arch::asm!("dmb oshst", "str {:w}, [{}]", in(reg) value.to_le(), in(reg) doorbell,
+            options(nostack, preserves_flags));
     }
     #[cfg(target_arch = "riscv64")]
-    // SAFETY: as above.
+    // SAFETY: a fence. No `nomem`: stores before it must not move behind it.
     unsafe {
         core::arch::asm!("fence w, o", options(nostack));
     }
-    // Elsewhere stores are ordered; the compiler has to keep them so.
-    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+    #[cfg(not(target_arch = "aarch64"))]
+    {
+        // Elsewhere stores are ordered; the compiler has to keep them so.
+        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+        // SAFETY: the caller's contract.
+        unsafe { doorbell.write_volatile(value.to_le()) };
+    }
 }
 
 /// `out` to x86 ports. The processor's stores are ordered before it: no fence (ORD table).

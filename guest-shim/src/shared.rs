@@ -5,7 +5,7 @@
     reason = "the doorbell is a device's register, and pages are handed out of the device's memory"
 )]
 
-use crate::conduit::{Conduit, before_mmio};
+use crate::conduit::{Conduit, store_doorbell};
 use crate::discovery::Found;
 use crate::error::Error;
 use crate::memory::Pages;
@@ -93,9 +93,8 @@ impl Shared {
 impl Conduit for Shared {
     #[inline(always)]
     fn kick(&self, _: u32) {
-        before_mmio();
         // SAFETY: the device's doorbell register by the contract of `attach`: a store there changes no memory of this guest's.
-        unsafe { self.doorbell.write_volatile(self.value.to_le()) }
+        unsafe { store_doorbell(self.doorbell.as_ptr(), self.value) }
     }
 
     fn bind(&self, frame: u32) {

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Builds the guest images with a cargo of its own: they are freestanding, so no flag of the outer build may reach them.
+//! Builds the guest images for x86-64 with a cargo of its own: they are freestanding, so no flag of the outer build may reach them.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, exit};
+use std::path::PathBuf;
+use std::process::exit;
 use std::{env, fs};
+use toolchain::{Arch, HOSTED_TARGET, Toolchain, has_target};
+
+#[allow(dead_code, unreachable_pub, reason = "the library uses the rest of it")]
+#[path = "src/toolchain.rs"]
+mod toolchain;
 
 const IMAGES: [&str; 5] = ["conformance", "hello", "bare", "selftest", "bench"];
-/// Where rustup has it; else the hosted target serves, with the same result but for the linker's command line.
-const BARE_TARGET: &str = "x86_64-unknown-none";
-const HOSTED_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What the images are built from, seen from this package.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "../Cargo.toml",
     "../Cargo.lock",
     "../rt",
+    "../firmware",
     "../hello",
     "../bare",
     "../conformance",
@@ -26,25 +29,6 @@ const SOURCES: [&str; 12] = [
     "../../conformance/suite",
 ];
 
-/// What the outer cargo, its wrappers and its user set for the outer build.
-const FOREIGN: [&str; 15] = [
-    "RUSTFLAGS",
-    "RUSTDOCFLAGS",
-    "RUSTC_WRAPPER",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "CLIPPY_ARGS",
-    "LLVM_PROFILE_FILE",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_FEATURE_",
-    "CARGO_CFG_",
-    "CARGO_PKG_",
-    "CARGO_PROFILE_",
-    "CARGO_TARGET_",
-    "CARGO_BUILD_",
-    "CARGO_LLVM_COV",
-    "CARGO_MANIFEST_",
-];
-
 fn main() {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let guests =
@@ -53,22 +37,9 @@ fn main() {
         println!("cargo:rerun-if-changed={}", here.join(source).display());
     }
     let out = PathBuf::from(variable("OUT_DIR")).join("guests");
-    let target = if has_target(BARE_TARGET) { BARE_TARGET } else { HOSTED_TARGET };
-
-    let mut cargo = Command::new(variable("CARGO"));
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| FOREIGN.iter().any(|foreign| name.starts_with(foreign))) {
-            cargo.env_remove(&name);
-        }
-    }
-    cargo
-        .current_dir(&guests)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(target, &guests.join("rt/link/x86_64.ld")).join("\x1f"))
-        .args(["build", "--quiet", "--locked", "--release", "--bins", "--target", target, "--target-dir"])
-        .arg(&out);
-    for image in IMAGES {
-        cargo.args(["--package", &format!("tenon-guest-{image}")]);
-    }
+    let bare = Arch::X86_64.target();
+    let target = if has_target(bare) { bare } else { HOSTED_TARGET };
+    let (mut cargo, images) = Toolchain::own(target).build(Arch::X86_64, &guests, &IMAGES, &out);
     match cargo.status() {
         Ok(status) if status.success() => {}
         Ok(status) => fail(&format!(
@@ -78,41 +49,12 @@ fn main() {
         Err(why) => fail(&format!("cargo was not started for the guest images: {why}")),
     }
     for image in IMAGES {
-        let path = out.join(target).join("release").join(image);
+        let path = images.join(image);
         if let Err(why) = fs::metadata(&path) {
             fail(&format!("{}: {why}", path.display()));
         }
         println!("cargo:rustc-env=TENON_IMAGE_{}={}", image.to_uppercase(), path.display());
     }
-}
-
-fn flags(target: &str, script: &Path) -> Vec<String> {
-    let mut flags: Vec<String> =
-        ["-Crelocation-model=static", "-Cno-redzone=yes", "-Cforce-unwind-tables=no"]
-            .map(String::from)
-            .into();
-    let link = ["--build-id=none", "-n", "--gc-sections", "-znoexecstack", "-znorelro"];
-    if target == BARE_TARGET {
-        flags.extend(link.map(|flag| format!("-Clink-arg={flag}")));
-        flags.push(format!("-Clink-arg=-T{}", script.display()));
-    } else {
-        // Only with fat LTO do these two leave the prebuilt core without SSE as well.
-        flags.push("-Ctarget-feature=-sse,-sse2".into());
-        flags.extend(
-            ["-nostartfiles", "-nostdlib", "-static", "-no-pie"].map(|flag| format!("-Clink-arg={flag}")),
-        );
-        flags.extend(link.map(|flag| format!("-Clink-arg=-Wl,{flag}")));
-        flags.push(format!("-Clink-arg=-Wl,-T,{}", script.display()));
-    }
-    flags
-}
-
-fn has_target(target: &str) -> bool {
-    let printed =
-        Command::new(variable("RUSTC")).args(["--print", "target-libdir", "--target", target]).output();
-    printed.is_ok_and(|printed| {
-        printed.status.success() && Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir()
-    })
 }
 
 fn variable(name: &str) -> String {

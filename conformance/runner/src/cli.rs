@@ -4,12 +4,13 @@
 use crate::child;
 use crate::faults;
 use crate::hosts::{self, Host, Image, command::Command, loopback::Loopback};
+use crate::image;
 use crate::judge::{Judge, Limits};
 use crate::keeper;
 use crate::play::{Wish, play};
 use crate::progress::Screen;
 use crate::report::{Format, Report, Row};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -25,8 +26,10 @@ use std::thread;
 ///
 /// Exit code: 0 when nothing failed, 1 when a case failed or could not be judged, 2 when the run could not be made.
 #[derive(Debug, Parser)]
-#[command(name = "tenon-conformance", version)]
+#[command(name = "tenon-conformance", version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    task: Option<Task>,
     /// Play this host; may be given several times. Without it: those that need nothing but Rust.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
@@ -88,6 +91,13 @@ struct Args {
     command_line: String,
 }
 
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Write the conformance image to a file, to boot it on a hypervisor of your own.
+    Image(image::Wish),
+}
+
 fn hex(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     u64::from_str_radix(digits, 16)
@@ -109,7 +119,11 @@ pub fn main() -> ExitCode {
     if let Some(folder) = args.keep {
         return keeper::run(&args.words, folder);
     }
-    match run(args) {
+    let result = match &args.task {
+        Some(Task::Image(wish)) => image::write(wish).map(|()| ExitCode::SUCCESS),
+        None => run(args),
+    };
+    match result {
         Ok(code) => code,
         Err(reason) => {
             eprintln!("tenon-conformance: {reason}");

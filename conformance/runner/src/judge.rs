@@ -288,6 +288,7 @@ impl Judge {
             "begin" => self.begin(rest),
             "ends" => self.ends(rest),
             "verdict" => self.verdict(rest),
+            "absent" => self.give_up(&format!("not run: the guest found no host: {rest}")),
             "done" => self.done(),
             // A later version of the protocol may say more.
             _ => return,

@@ -6,6 +6,7 @@
 //! | [`cli`] | the command line |
 //! | [`hosts`] | hosts that a guest can be booted on |
 //! | [`play`] | boots, listens, stops, boots again |
+//! | [`image`] | the conformance image as a file |
 //! | [`judge`] | from bytes and ends to verdicts |
 //! | [`verdict`] | what is known about a case |
 //! | [`report`] | the report, for people and for programs |
@@ -24,6 +25,7 @@ pub mod console;
 pub mod faults;
 pub mod guest;
 pub mod hosts;
+pub mod image;
 pub mod judge;
 pub mod keeper;
 pub mod play;

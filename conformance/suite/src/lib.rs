@@ -16,7 +16,7 @@ pub mod shim;
 
 pub use case::{Case, Ctx, Fail, Lacks, Needs, Outcome};
 pub use env::Env;
-pub use run::{Selection, run};
+pub use run::{Selection, absent, run};
 
 /// Every case, in the order of the spec's chapters.
 pub fn all() -> impl Iterator<Item = &'static Case> {

@@ -46,6 +46,14 @@ impl Reporter {
     }
 }
 
+/// Says that no host was found, and why: `report` sends one framed line.
+pub fn absent(report: fn(&[u8]), arch: &str, seed: Option<&str>, why: &str) {
+    let seed = seed.and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
+    report(Line::new(0, format_args!("hello 1 arch={arch} seed={seed:x} cases=0")).as_bytes());
+    report(Line::new(1, format_args!("absent {why}")).as_bytes());
+    report(Line::new(2, format_args!("done")).as_bytes());
+}
+
 /// Runs the selected cases, one after the other, each with a session of its own. A case that ends the machine does not come back: the runner
 /// boots again with `from=` the next one.
 pub fn run(env: &'static dyn Env, selection: Selection<'_>, arch: &str) {

@@ -2,7 +2,7 @@
 //! Stores to guest-physical addresses.
 #![allow(unsafe_code, reason = "a doorbell is a store to a device")]
 
-use super::{Conduit, before_mmio};
+use super::{Conduit, store_doorbell};
 use core::ptr::NonNull;
 use tenon_abi::{ConduitKind, Record};
 
@@ -38,10 +38,9 @@ impl Mmio {
 
     #[inline(always)]
     fn store(address: usize, value: u32) {
-        before_mmio();
         let doorbell = core::ptr::with_exposed_provenance_mut::<u32>(address);
         // SAFETY: `of` was promised that a doorbell is mapped there, and `kick` stays among those that were.
-        unsafe { doorbell.write_volatile(value.to_le()) };
+        unsafe { store_doorbell(doorbell, value) };
     }
 }
 

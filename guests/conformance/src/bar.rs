@@ -31,28 +31,36 @@ pub(crate) fn attached() -> Option<&'static Attached> {
     HERE.load(Ordering::Acquire).then(|| unsafe { (*ATTACHED.0.get()).assume_init_ref() })
 }
 
-/// Looks for a device where the boot parameters say that there may be one.
-pub(crate) fn discover() -> Option<()> {
-    let (ecam, mmio) = (rt::Params::number("ecam")?, rt::Params::number("mmio")?);
-    // SAFETY: whoever gave the parameters vouches for the places; devices are mapped one to one, and this image uses no other device.
-    let device = unsafe { rt::pci::Device::find(rt::pci::IVSHMEM, ecam as usize, mmio) }?;
+/// Configuration space of bus 0.
+const BUS: u64 = 1 << 20;
+
+/// Looks for a device where the boot parameters or the device tree say that there may be one.
+pub(crate) fn discover() -> Option<&'static Attached> {
+    let pci = rt::platform::get().pci;
+    let place = |key, told: Option<u64>| rt::Params::number(key).or(told);
+    let ecam = place("ecam", pci.map(|pci| pci.ecam.address))?;
+    let mmio = place("mmio", pci.map(|pci| pci.memory.address).filter(|at| *at != 0))?;
+    let ecam = rt::map(ecam, BUS, rt::MapAs::Device)?;
+    // SAFETY: whoever gave the places vouches for them; devices are mapped one to one, and this image uses no other device.
+    let device = unsafe { rt::pci::Device::find(rt::pci::IVSHMEM, ecam.addr(), mmio) }?;
     let (registers, _) = device.bar(0)?;
     let (memory, len) = device.bar(2)?;
+    let memory = rt::map(memory as u64, len as u64, rt::MapAs::Memory)?;
     // The messages stand for interrupts from the one on that the record says, which are this image's own numbers for them (SHM-5).
     device.route_messages(|message| {
         let vector = u8::try_from(u32::from(rt::interrupts::FIRST_VECTOR) + message).ok()?;
         (vector <= rt::interrupts::LAST_VECTOR).then(|| rt::pci::message(vector))?
     });
     // SAFETY: the BAR is mapped, and this image's alone.
-    let memory = unsafe { Mapping::new(memory as *mut u8, len) }?;
+    let memory = unsafe { Mapping::new(memory, len) }?;
     for _ in 0..LOOKS {
         // SAFETY: both BARs are the device's, mapped one to one for as long as the image runs.
         match unsafe { attach(memory, (registers + DOORBELL) as *mut u32) } {
-            Ok(attached) => {
+            Ok(found) => {
                 // SAFETY: the boot CPU runs this once, before anyone else looks.
-                unsafe { (*ATTACHED.0.get()).write(attached) };
+                unsafe { (*ATTACHED.0.get()).write(found) };
                 HERE.store(true, Ordering::Release);
-                return Some(());
+                return attached();
             }
             Err(tenon_guest::Error::NotPresent) => core::hint::spin_loop(),
             Err(_) => return None,

@@ -2,22 +2,41 @@
 //! The image as an environment of the suite.
 #![allow(unsafe_code, reason = "hands out pages and stores to the window on purpose")]
 
-use crate::{bar, bell};
+use crate::bell::Doorbells;
+use crate::{bar, find};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use tenon_conformance::env::{Bell, Env, Handler};
 use tenon_conformance::raw;
+use tenon_guest::Found;
 use tenon_guest::conduit::Conduit;
-use tenon_guest::discovery::{WindowAt, cpuid_by};
+use tenon_guest::discovery::WindowAt;
 use tenon_guest_rt as rt;
 use tenon_rings::Mapping;
 
 /// The guest that this image is.
 struct Image;
 
-static WINDOW_ADDRESS: AtomicU64 = AtomicU64::new(0);
-static WINDOW_LEN: AtomicU64 = AtomicU64::new(0);
-static DOORBELLS: Doorbells = Doorbells(UnsafeCell::new(None));
+/// The host that it found. What the record says of doorbells does not change (DISC-3).
+struct Host {
+    window: Mapping,
+    doorbells: Doorbells,
+    /// Where CPUID says that the window is.
+    cpuid: Option<WindowAt>,
+}
+
+struct Once(UnsafeCell<Option<Host>>);
+
+// SAFETY: `discover` writes it on the boot CPU, before the suite begins and any other CPU runs; it is read-only later.
+unsafe impl Sync for Once {}
+
+static HOST: Once = Once(UnsafeCell::new(None));
+
+fn host() -> &'static Host {
+    // SAFETY: as above.
+    unsafe { &*HOST.0.get() }.as_ref().unwrap_or_else(|| rt::exit(super::NO_HOST))
+}
+
 /// The arena as it was before the first case.
 static CLEAN: AtomicUsize = AtomicUsize::new(0);
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
@@ -28,15 +47,18 @@ const RELAX_MICROS: u64 = 5;
 /// With the above at least half a second.
 const PATIENCE: u32 = 100_000;
 
-/// Finds the host.
-pub(crate) fn discover() -> Option<&'static dyn Env> {
-    match cpuid_by(rt::cpuid) {
-        Ok(WindowAt { address, len }) => {
-            WINDOW_ADDRESS.store(address, Ordering::Relaxed);
-            WINDOW_LEN.store(len, Ordering::Relaxed);
+/// Finds the host; else why there is none.
+pub(crate) fn discover() -> Result<&'static dyn Env, &'static str> {
+    let host = match find::window() {
+        Some(place) => behind_window(place)?,
+        None => {
+            let attached = bar::discover().ok_or("no Tenon: no discovery record")?;
+            let doorbells = Doorbells::device(attached);
+            Host { window: attached.found.window(), doorbells, cpuid: None }
         }
-        Err(_) => bar::discover()?,
-    }
+    };
+    // SAFETY: only the boot CPU runs, and nobody has looked yet.
+    unsafe { *HOST.0.get() = Some(host) };
     CLEAN.store(rt::mark().0, Ordering::Relaxed);
     rt::set_upcall_handler(|cpu, vector| {
         let handler = HANDLER.load(Ordering::Acquire);
@@ -47,24 +69,17 @@ pub(crate) fn discover() -> Option<&'static dyn Env> {
         }
     });
     rt::irq_enable();
-    let doorbells = match bar::attached() {
-        Some(attached) => bell::Doorbells::device(attached),
-        None => bell::Doorbells::of(&raw::record(&Image))?,
-    };
-    // SAFETY: only the boot CPU runs, and nobody has looked yet.
-    unsafe { *DOORBELLS.0.get() = Some(doorbells) };
-    Some(&Image)
+    Ok(&Image)
 }
 
-/// The doorbells as the record named them: it does not change (DISC-3).
-struct Doorbells(UnsafeCell<Option<bell::Doorbells>>);
-
-// SAFETY: written once, before the suite begins and any other CPU runs.
-unsafe impl Sync for Doorbells {}
-
-fn doorbells() -> &'static bell::Doorbells {
-    // SAFETY: as above.
-    unsafe { &*DOORBELLS.0.get() }.as_ref().unwrap_or_else(|| rt::exit(super::NO_HOST))
+fn behind_window(place: find::Place) -> Result<Host, &'static str> {
+    let len = usize::try_from(place.at.len).unwrap_or(0);
+    // SAFETY: the host keeps its window there, mapped as long as the image runs; nobody stores through this handle.
+    let window = unsafe { Mapping::new(place.base, len) }.ok_or("no Tenon: its window is nowhere")?;
+    let found = Found::at(window).map_err(|_| "no Tenon: its window begins with no record")?;
+    let doorbells =
+        Doorbells::of(found.record()).ok_or("its conduit is of a kind that this image does not have")?;
+    Ok(Host { window, doorbells, cpuid: place.by_cpuid.then_some(place.at) })
 }
 
 extern "C" fn run_secondary(cpu: usize) {
@@ -79,21 +94,15 @@ extern "C" fn run_secondary(cpu: usize) {
 
 impl Env for Image {
     fn window(&self) -> Mapping {
-        if let Some(attached) = bar::attached() {
-            return attached.found.window();
-        }
-        let base = WINDOW_ADDRESS.load(Ordering::Relaxed) as *mut u8;
-        // SAFETY: memory is mapped one to one, and the host keeps its window there; nobody stores through this handle.
-        unsafe { Mapping::new(base, WINDOW_LEN.load(Ordering::Relaxed) as usize) }
-            .unwrap_or_else(|| rt::exit(super::NO_HOST))
+        host().window
     }
 
     fn kick(&self, queue: u32) {
-        doorbells().kick(queue);
+        host().doorbells.kick(queue);
     }
 
     fn bind(&self, frame: u32) {
-        doorbells().bind(frame);
+        host().doorbells.bind(frame);
     }
 
     fn pages(&self, len: usize, align: usize) -> Option<(Mapping, u64)> {
@@ -154,23 +163,27 @@ impl Env for Image {
 
     fn store_to_window(&self, offset: usize, value: u64) -> Option<bool> {
         let before = raw::load(&self.window(), offset);
-        let address = self.window().base().addr() as u64 + offset as u64;
+        let address = host().window.base().addr() as u64 + offset as u64;
         // SAFETY: the address lies in the host's window, which is nobody's memory in this image; a fault is the result.
         let stored = unsafe { rt::try_store_u32(address, value as u32) };
         Some(stored.is_err() || raw::load(&self.window(), offset) == before)
     }
 
     fn doorbell_from_user_mode(&self, bell: Bell) -> Option<bool> {
-        doorbells().ring_from_user_mode(bell)
+        host().doorbells.ring_from_user_mode(bell)
     }
 
     fn discovered_by_cpuid(&self) -> Option<(u64, u64)> {
-        let window = (WINDOW_ADDRESS.load(Ordering::Relaxed), WINDOW_LEN.load(Ordering::Relaxed));
-        (window != (0, 0)).then_some(window)
+        host().cpuid.map(|at| (at.address, at.len))
     }
 
+    #[cfg(target_arch = "x86_64")]
     fn cpuid(&self, leaf: u32) -> Option<[u32; 4]> {
         Some(rt::cpuid(leaf))
+    }
+
+    fn first_vector(&self) -> u32 {
+        u32::from(rt::interrupts::FIRST_VECTOR)
     }
 
     fn step_through(&self, _: &mut dyn FnMut(), _: fn()) -> Option<u32> {

@@ -6,9 +6,10 @@
 mod bar;
 mod bell;
 mod env;
+mod find;
 
-use tenon_conformance::{Selection, run};
-use tenon_guest_rt::serial_write;
+use tenon_conformance::{Selection, absent, run};
+use tenon_guest_rt::{NAME, Params, serial_write};
 
 tenon_guest_rt::entry!(main);
 tenon_guest_rt::panic_with_message!();
@@ -17,10 +18,14 @@ tenon_guest_rt::panic_with_message!();
 const NO_HOST: u32 = 5;
 
 fn main() -> u32 {
-    let Some(env) = env::discover() else {
-        serial_write(b"no Tenon host was found\n");
-        return NO_HOST;
-    };
-    run(env, Selection::of(env), tenon_guest_rt::NAME);
-    0
+    match env::discover() {
+        Ok(env) => {
+            run(env, Selection::of(env), NAME);
+            0
+        }
+        Err(why) => {
+            absent(serial_write, NAME, Params::get("seed"), why);
+            NO_HOST
+        }
+    }
 }

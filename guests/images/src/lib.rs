@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bootable guest images, as files: ELF for x86-64 with a PVH entry, bootable by `tenon-host`'s KVM machine and by
-//! `qemu-system-x86_64 -kernel`.
+//! `qemu-system-x86_64 -kernel`; and on demand for other architectures ([`cross`]).
 //!
 //! What they need of a machine is REP-7. Boot parameters that every image knows: `mode=native` (run at CPL3), `serial=burst` (the serial port takes any number
 //! of bytes at once). Exit codes that every image has: 3 after an unexpected exception, 4 after a panic.
+
+pub mod cross;
+pub mod toolchain;
+
+pub use cross::image;
+pub use toolchain::Arch;
 
 /// A bootable image.
 #[derive(Clone, Copy, Debug)]

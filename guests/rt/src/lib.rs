@@ -18,9 +18,10 @@ pub mod interrupts;
 pub mod memory;
 pub mod params;
 pub mod pci;
+pub mod platform;
 pub mod serial;
 
-pub use arch::{Fault, NAME, cpu_index, is_native, ticks, ticks_per_microsecond, try_store_u32};
+pub use arch::{Fault, NAME, cpu_index, is_native, raise, ticks, ticks_per_microsecond, try_store_u32};
 #[cfg(target_arch = "x86_64")]
 pub use arch::{cpuid, user_mode_hypercall, user_mode_out, user_mode_store};
 pub use boot::exit;
@@ -29,9 +30,10 @@ pub use interrupts::{
     irq_disable, irq_enable, irq_restore, irq_save, irqs_enabled, listen, set_upcall_handler,
     wait_for_interrupt,
 };
-pub use memory::{Mark, alloc_pages, mark, memory_end, release};
+pub use memory::{MapAs, Mark, alloc_pages, map, mark, memory_end, release};
 pub use params::Params;
 pub use serial::{Serial, serial_write};
+pub use tenon_guest_firmware as firmware;
 
 /// Makes `$main` (a `fn() -> u32`) the image's main function; what it returns is the exit code.
 #[macro_export]

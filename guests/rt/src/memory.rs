@@ -12,7 +12,17 @@ pub const PAGE_SIZE: usize = 4096;
 /// Firmware that ran before the image may have used the top of RAM: it is left alone.
 const LEFT_TO_FIRMWARE: usize = 2 << 20;
 
+/// What kind of memory is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapAs {
+    /// Memory as RAM is: write-back, coherent. Shared memory has to be mapped so.
+    Memory,
+    /// Device registers.
+    Device,
+}
+
 static NEXT: AtomicUsize = AtomicUsize::new(0);
+static START: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
 /// Nothing at or above this address was ever handed out, so it is still as zero as the monitor made it.
 static TOUCHED: AtomicUsize = AtomicUsize::new(0);
@@ -28,10 +38,18 @@ pub(crate) fn take(address: u64, size: u64) -> bool {
     let holds = (address as usize) < image_end && image_end < end;
     if holds {
         NEXT.store(image_end, Ordering::Relaxed);
+        START.store(address as usize, Ordering::Relaxed);
         TOUCHED.store(image_end, Ordering::Relaxed);
         END.store(end, Ordering::Release);
     }
     holds
+}
+
+/// Where physical memory that is no RAM of the image's can be used; `None` where it cannot be mapped, or for a device where the image's RAM is.
+/// To be called by the boot CPU, before others run.
+pub fn map(address: u64, len: u64, kind: MapAs) -> Option<*mut u8> {
+    let is_ram = address < memory_end() && address.saturating_add(len) > START.load(Ordering::Relaxed) as u64;
+    if is_ram && kind == MapAs::Device { None } else { arch::map(address, len, kind) }
 }
 
 /// The end of the RAM that holds the image; 0 where the monitor passed no memory map.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The boot command line: words of the form `key=value`, separated by spaces.
-#![allow(unsafe_code, reason = "reads the command line where the monitor put it")]
+#![allow(unsafe_code, reason = "keeps the command line in a static")]
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::firmware::line;
 
 /// Longest command line that is kept; the rest is cut off.
 pub const MAX_COMMAND_LINE: usize = 1024;
@@ -41,19 +43,12 @@ pub struct Params;
 impl Params {
     /// The value of the first word that begins with `key=`; a word without `=` has the empty value.
     pub fn get(key: &str) -> Option<&'static str> {
-        Self::line().split(' ').find_map(|word| match word.strip_prefix(key)? {
-            "" => Some(""),
-            rest => rest.strip_prefix('='),
-        })
+        line::get(Self::line(), key)
     }
 
     /// [`Params::get`] as a decimal number or, after `0x`, a hexadecimal one.
     pub fn number(key: &str) -> Option<u64> {
-        let text = Self::get(key)?;
-        match text.strip_prefix("0x") {
-            Some(hex) => u64::from_str_radix(hex, 16).ok(),
-            None => text.parse().ok(),
-        }
+        line::number(Self::line(), key)
     }
 
     /// The whole command line, where none was passed that in the image's file; empty where it is not UTF-8.
@@ -65,23 +60,11 @@ impl Params {
     }
 }
 
-/// Copies the command line at `address` away, so that memory allocated later may overwrite it.
-///
-/// # Safety
-/// `address` is zero or points to a zero-terminated string in mapped memory; only the boot CPU calls, once.
-pub(crate) unsafe fn take(address: u64) {
-    if address == 0 {
-        return;
-    }
-    let from = address as *const u8;
+/// Keeps this command line. Only the boot CPU calls, once, before others run.
+pub(crate) fn take(line: impl Iterator<Item = u8>) {
     let to = LINE.0.get().cast::<u8>();
     let mut length = 0;
-    while length < MAX_COMMAND_LINE {
-        // SAFETY: the caller promises a terminated string, and no byte before this one was its terminator.
-        let byte = unsafe { from.add(length).read() };
-        if byte == 0 {
-            break;
-        }
+    for byte in line.take(MAX_COMMAND_LINE) {
         // SAFETY: `length` is below the size of `LINE`, and nobody reads it before `LENGTH` is published.
         unsafe { to.add(length).write(byte) };
         length += 1;

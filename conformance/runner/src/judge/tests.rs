@@ -477,3 +477,15 @@ fn only_positive_scales_make_limits() {
     let limits = Limits::scaled(0.5).expect("a half is a scale");
     assert_eq!((limits.case, limits.host), (Duration::from_millis(2500), Duration::from_secs(30)));
 }
+
+#[test]
+fn a_guest_without_a_host_says_so_once_for_all_cases() {
+    let mut script = Script::hello(&[&A, &B]);
+    script.say("absent no Tenon: no discovery record");
+    script.say("done");
+    assert!(script.judge.is_over(), "there is nothing to boot for");
+    for result in script.results() {
+        let detail = "not run: the guest found no host: no Tenon: no discovery record";
+        assert_eq!((result.verdict, result.detail.as_str()), (Verdict::Error, detail));
+    }
+}

@@ -10,6 +10,7 @@ mod mem;
 mod serial;
 mod tables;
 
+pub use apic::raise;
 pub use boot::is_native;
 pub use cpu::{cpu_index, cpuid, ticks};
 pub use faults::{Fault, try_store_u32, user_mode_hypercall, user_mode_out, user_mode_store};
@@ -19,6 +20,8 @@ pub use serial::serial_write;
 pub(crate) use boot::power_off;
 pub(crate) use cpu::secondary_entry;
 pub(crate) use interrupts::{halt, irq_disable, irq_enable, irqs_enabled, sleep};
+
+use crate::memory::MapAs;
 
 /// The name that reports give it.
 pub const NAME: &str = "x86_64";
@@ -30,6 +33,12 @@ const TICKS_PER_MICROSECOND: u64 = 2500;
 /// How many [`ticks`] a microsecond has, or a few more.
 pub fn ticks_per_microsecond() -> u64 {
     TICKS_PER_MICROSECOND
+}
+
+/// What is below 4 GiB is mapped one to one, whatever it is.
+pub(crate) fn map(address: u64, len: u64, _kind: MapAs) -> Option<*mut u8> {
+    let last = address.checked_add(len.checked_sub(1)?)?;
+    (last < MAPPED_END).then(|| core::ptr::with_exposed_provenance_mut(address as usize))
 }
 
 /// Makes this CPU take interrupt `vector`: here each does, by its local APIC.

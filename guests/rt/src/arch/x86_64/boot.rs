@@ -102,9 +102,13 @@ unsafe fn take_start_info(address: u64) {
     if info.magic != START_INFO_MAGIC {
         return;
     }
-    // SAFETY: the structure is valid, so its addresses are: a terminated string and that many entries.
+    if info.command_line_at != 0 {
+        let text = info.command_line_at as *const u8;
+        // SAFETY: the structure is valid, so this is a terminated string, and no byte is read behind its terminator.
+        params::take((0..).map(|at| unsafe { text.add(at).read() }).take_while(|byte| *byte != 0));
+    }
+    // SAFETY: the structure is valid, so its address is: that many entries.
     unsafe {
-        params::take(info.command_line_at);
         if info.version >= 1 {
             take_map(info.memory_map_at, info.memory_map_entries);
         }
