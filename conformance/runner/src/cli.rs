@@ -2,6 +2,7 @@
 //! The command line.
 
 use crate::child;
+use crate::emulated;
 use crate::faults;
 use crate::hosts::{self, Host, Image, command::Command, loopback::Loopback};
 use crate::image;
@@ -39,7 +40,7 @@ struct Args {
     /// The machine of the host `qemu`: x86_64, aarch64 or riscv64, as far as there is one.
     #[arg(long, value_name = "ARCH", requires = "host")]
     arch: Option<String>,
-    /// Play all hosts: also those that need a C compiler, QEMU, or a KVM that hands hypercalls over.
+    /// Play all hosts: also those that need a C compiler, QEMU, or a KVM that hands hypercalls over, and those inside emulated machines.
     #[arg(long, conflicts_with = "host")]
     all: bool,
     /// Play any other hypervisor, by its command line: it boots the image `{image}`, an ELF file, with the boot command line `{params}`, and its standard
@@ -148,11 +149,15 @@ fn run(args: Args) -> Result<ExitCode, String> {
     let image = args.image.as_deref().map(read_image).transpose()?;
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
     let hosts = with_conduit(named(args.host, args.arch.as_deref())?, args.conduit.as_deref())?;
-    let mut chosen = match &args.command {
-        Some(_) if hosts.is_empty() => Vec::new(),
-        _ => chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?,
-    };
     let is_named = !hosts.is_empty() || args.command.is_some();
+    let (emulated, hosts): (Vec<_>, Vec<_>) =
+        hosts.into_iter().partition(|host| emulated::names().any(|name| name == host));
+    let emulated = if args.all { emulated::names().map(str::to_owned).collect() } else { emulated };
+    let mut chosen = if is_named && hosts.is_empty() {
+        Vec::new()
+    } else {
+        chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?
+    };
     if let Some(line) = &args.command {
         let host =
             Command::new(line, image.as_ref()).map_err(|reason| format!("host {}: {reason}", args.name))?;
@@ -163,6 +168,13 @@ fn run(args: Args) -> Result<ExitCode, String> {
         if let Some(rest) = row.host.strip_prefix("kvm") {
             row.host = format!("{}{rest}", args.kvm_is);
         }
+    }
+    // One at a time, when nothing else runs: each keeps the processors busy.
+    rows.extend(emulated::rows(&emulated, &wish, image.is_some()));
+    if let Some((row, why)) =
+        rows.iter().find_map(|row| Some((&row.host, row.reason.as_ref()?))).filter(|_| is_named)
+    {
+        return Err(format!("host {row}: {why}"));
     }
     let report = Report { seed, rows };
     let good = report.is_good();

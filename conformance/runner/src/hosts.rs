@@ -11,7 +11,7 @@
 
 pub mod c_host;
 pub mod command;
-mod folder;
+pub(crate) mod folder;
 pub mod kvm;
 pub mod loopback;
 mod process;
@@ -132,7 +132,10 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
         "c-host" => c_host::host(kvm::Level::Kernel, image),
         "c-host-native" => c_host::host(kvm::Level::User, image),
         _ if let Some(kind) = qemu::kind(name) => qemu::host(kind, image),
-        _ => Err(format!("there is no host `{name}`; there are {}", NAMES.join(", "))),
+        _ => {
+            let names: Vec<_> = NAMES.iter().copied().chain(crate::emulated::names()).collect();
+            Err(format!("there is no host `{name}`; there are {}", names.join(", ")))
+        }
     }
 }
 

@@ -32,6 +32,12 @@ impl Limits {
             |seconds: f64| Duration::try_from_secs_f64(seconds * scale).ok().filter(|d| !d.is_zero());
         Some(Self { case: positive(5.0)?, host: positive(60.0)? })
     }
+
+    /// What these limits are scaled by.
+    #[must_use]
+    pub fn scale(&self) -> f64 {
+        self.case.as_secs_f64() / 5.0
+    }
 }
 
 /// This many boots in a row without a sign of life, and the host is given up.

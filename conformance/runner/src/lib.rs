@@ -7,6 +7,7 @@
 //! | [`hosts`] | hosts that a guest can be booted on |
 //! | [`play`] | boots, listens, stops, boots again |
 //! | [`image`] | the conformance image as a file |
+//! | [`emulated`] | rows of emulated machines, each with a runner of its own |
 //! | [`judge`] | from bytes and ends to verdicts |
 //! | [`verdict`] | what is known about a case |
 //! | [`report`] | the report, for people and for programs |
@@ -22,6 +23,7 @@ pub mod child;
 pub mod clauses;
 pub mod cli;
 pub mod console;
+pub mod emulated;
 pub mod faults;
 pub mod guest;
 pub mod hosts;

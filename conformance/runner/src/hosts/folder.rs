@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A folder that no other run uses, beside this program: in the build's own folder, where things are built. It goes when this is dropped.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// A new folder.
@@ -14,7 +14,7 @@ impl Folder {
     /// # Errors
     ///
     /// Why there is none, in one line.
-    pub(super) fn new(name: &str) -> Result<Self, String> {
+    pub(crate) fn new(name: &str) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let program = std::env::current_exe()
             .map_err(|error| format!("the executable does not know itself: {error}"))?;
@@ -25,7 +25,7 @@ impl Folder {
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
@@ -34,7 +34,7 @@ impl Folder {
     /// # Errors
     ///
     /// Why that is not possible, in one line.
-    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         fs::write(self.0.join(name), bytes).map_err(|error| format!("{name}: {error}"))
     }
 }
