@@ -22,6 +22,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     discovery::doorbell::CASES,
     shared::CASES,
     session::negotiate::CASES,
+    session::granule::CASES,
     session::control::CASES,
     session::bind::CASES,
     session::reset::CASES,

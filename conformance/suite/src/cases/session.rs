@@ -5,6 +5,7 @@ pub mod bind;
 pub mod control;
 pub(crate) mod desk;
 pub(crate) mod fake;
+pub mod granule;
 pub mod negotiate;
 pub mod reset;
 pub mod shim;

@@ -10,6 +10,7 @@ use tenon_rings::Error;
 pub const CASES: &[Case] = &[
     case("stream.producer-line", &["STR-1", "STR-2", "STR-3", "STR-4"], Needs::NONE, line),
     case("stream.records-written", &["STR-7", "STR-1"], Needs::NONE, written),
+    case("stream.granules", &["STR-1", "GEN-4"], Needs::NONE, granules),
     case("stream.record-behind-skip", &["STR-8", "STR-7"], Needs::NONE, skip),
     case("stream.publication", &["STR-6"], Needs::NONE, publication),
     case("stream.messages-written", &["STR-14", "STR-6"], Needs::NONE, messages),
@@ -73,6 +74,26 @@ fn written(ctx: &Ctx) -> Outcome {
     producer.write_words(&[0x0807_0605_0403_0201]).map_err(wrong("a record of words"))?;
     equal(ring.data(at, 32), ring.header(at, 8), "the header of a record of words")?;
     equal(ring.data(at + 1, 32), 0x0807_0605_0403_0201, "a word is little-endian")
+}
+
+/// Each control page takes a granule, and the data begins behind two.
+fn granules(ctx: &Ctx) -> Outcome {
+    for granule in [0x1000, 0x4000, 0x1_0000] {
+        let ring = Ring::with(ctx, granule, 256, 1)?;
+        let (near, far) = ring.sides()?;
+        let mut producer = near.records(256, ring.seed, ()).map_err(|error| setup("a producer", error))?;
+        let mut consumer = far.records(256, ring.seed, ()).map_err(|error| setup("a consumer", error))?;
+        producer.write(b"granules").map_err(wrong("a record"))?;
+        producer.flush().map_err(wrong("publishing"))?;
+        ring.is_at(Line::Producer, 2, "the producer's page")?;
+        equal(ring.data(0, 32), ring.header(0, 8), "a header in the data")?;
+        equal(ring.data(1, 32), u64::from_le_bytes(*b"granules"), "the record's bytes")?;
+        let len = consumer.read(|span| span.len()).map_err(wrong("taking the record"))?;
+        equal(len as u64, 8, "the record's length")?;
+        consumer.release().map_err(wrong("releasing"))?;
+        ring.is_at(Line::Consumer, 2, "the consumer's page")?;
+    }
+    Ok(())
 }
 
 fn skip(ctx: &Ctx) -> Outcome {

@@ -20,38 +20,44 @@ pub(super) enum Line {
 /// The memory of a ring in one piece: the producer's page, the consumer's, the data.
 pub(super) struct Ring {
     memory: Mapping,
+    granule: usize,
     pub(super) seed: u32,
 }
 
 impl Ring {
     /// Cleared memory with that many bytes of data, for a session with this seed.
     pub(super) fn new(ctx: &Ctx, bytes: usize, seed: u32) -> Result<Self, Fail> {
-        let (memory, _) = raw::pages(ctx.env, 2 * GRANULE + bytes, GRANULE)?;
-        Ok(Self { memory, seed })
+        Self::with(ctx, GRANULE, bytes, seed)
+    }
+
+    /// As [`Self::new`], with another granule.
+    pub(super) fn with(ctx: &Ctx, granule: usize, bytes: usize, seed: u32) -> Result<Self, Fail> {
+        let (memory, _) = raw::pages(ctx.env, 2 * granule + bytes, granule)?;
+        Ok(Self { memory, granule, seed })
     }
 
     /// The library's sides. A case takes each once in a session.
     pub(super) fn sides(&self) -> Result<(ProducerSide<Mapping>, ConsumerSide<Mapping>), Fail> {
         // SAFETY: a case uses one side by the library and the other one by hand, in turn and by one thread.
-        let memory = unsafe { RingMemory::new(self.memory, 12) };
+        let memory = unsafe { RingMemory::new(self.memory, self.granule.trailing_zeros()) };
         memory.map(RingMemory::split).map_err(|error| setup("the library refuses the memory", error))
     }
 
-    fn line(line: Line) -> usize {
+    fn line(&self, line: Line) -> usize {
         match line {
             Line::Producer => 0,
-            Line::Consumer => GRANULE,
+            Line::Consumer => self.granule,
         }
     }
 
     /// The word at a byte offset of a control line.
     pub(super) fn word(&self, line: Line, offset: usize) -> u64 {
-        load(&self.memory, Self::line(line) + offset)
+        load(&self.memory, self.line(line) + offset)
     }
 
     /// Stores such a word.
     pub(super) fn set(&self, line: Line, offset: usize, value: u64) {
-        store(&self.memory, Self::line(line) + offset, value);
+        store(&self.memory, self.line(line) + offset, value);
     }
 
     /// A position that many units after the start, with the session's seed (STR-4).
@@ -88,7 +94,7 @@ impl Ring {
 
     /// Byte offset of the word of the data that lies so many units after the start, in a ring of so many units.
     fn place(&self, units: u32, of: u32) -> usize {
-        2 * GRANULE + (self.seed.wrapping_add(units) & (of - 1)) as usize * 8
+        2 * self.granule + (self.seed.wrapping_add(units) & (of - 1)) as usize * 8
     }
 
     /// A word of the data of a ring of records.
@@ -103,12 +109,12 @@ impl Ring {
 
     /// A word of the data, whatever lies there.
     pub(super) fn plain(&self, word: usize) -> u64 {
-        load(&self.memory, 2 * GRANULE + word * 8)
+        load(&self.memory, 2 * self.granule + word * 8)
     }
 
     /// Stores such a word.
     pub(super) fn set_plain(&self, word: usize, value: u64) {
-        store(&self.memory, 2 * GRANULE + word * 8, value);
+        store(&self.memory, 2 * self.granule + word * 8, value);
     }
 }
 
