@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use tenon_guest_images::Arch;
 
 /// Boots guests on hosts and says which clauses of the spec both kept.
 ///
@@ -37,8 +38,8 @@ struct Args {
     /// How the guest rings its host, where a host has more than one way: port-io (as without this), mmio, vmcall.
     #[arg(long, value_name = "NAME", requires = "host")]
     conduit: Option<String>,
-    /// The machine of the host `qemu`: x86_64, aarch64 or riscv64, as far as there is one.
-    #[arg(long, value_name = "ARCH", requires = "host")]
+    /// The machine of the host `qemu`, or the image of a command: x86_64, aarch64 or riscv64, as far as there is one.
+    #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
     /// Play all hosts: also those that need a C compiler, QEMU, or a KVM that hands hypercalls over, and those inside emulated machines.
     #[arg(long, conflicts_with = "host")]
@@ -148,7 +149,11 @@ fn run(args: Args) -> Result<ExitCode, String> {
     }
     let image = args.image.as_deref().map(read_image).transpose()?;
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
-    let hosts = with_conduit(named(args.host, args.arch.as_deref())?, args.conduit.as_deref())?;
+    let arch = args.arch.as_deref();
+    if arch.is_some() && args.command.is_none() && !args.host.iter().any(|name| name == "qemu") {
+        return Err("`--arch` goes with `--host qemu` and with `--command`".to_owned());
+    }
+    let hosts = with_conduit(named(args.host, arch)?, args.conduit.as_deref())?;
     let is_named = !hosts.is_empty() || args.command.is_some();
     let (emulated, hosts): (Vec<_>, Vec<_>) =
         hosts.into_iter().partition(|host| emulated::names().any(|name| name == host));
@@ -159,8 +164,9 @@ fn run(args: Args) -> Result<ExitCode, String> {
         chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?
     };
     if let Some(line) = &args.command {
-        let host =
-            Command::new(line, image.as_ref()).map_err(|reason| format!("host {}: {reason}", args.name))?;
+        let arch = Arch::by_name(arch.unwrap_or("x86_64")).ok_or("there is no such `--arch`".to_owned());
+        let host = arch.and_then(|arch| Command::new(line, image.as_ref(), arch));
+        let host = host.map_err(|reason| format!("host {}: {reason}", args.name))?;
         chosen.push((args.name.clone(), Ok(Box::new(host))));
     }
     let mut rows = rows(chosen, &wish, is_named)?;
@@ -201,9 +207,6 @@ fn with_conduit(hosts: Vec<String>, conduit: Option<&str>) -> Result<Vec<String>
 
 /// The names of rows, where `qemu` stands for the one of an architecture.
 fn named(hosts: Vec<String>, arch: Option<&str>) -> Result<Vec<String>, String> {
-    if arch.is_some() && !hosts.iter().any(|name| name == "qemu") {
-        return Err("`--arch` goes with `--host qemu`".to_owned());
-    }
     let row = |name: String| match &*name {
         "qemu" => {
             let arch = arch.unwrap_or("x86_64");

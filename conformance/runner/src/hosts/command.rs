@@ -9,7 +9,7 @@ use super::{Host, Image, Machine, seed};
 use std::path::PathBuf;
 use std::process::Command as Process;
 use template::{Template, Values};
-use tenon_guest_images::{CONFORMANCE, PARAMETERS_MAX, place_of_parameters};
+use tenon_guest_images::{Arch, PARAMETERS_MAX, place_of_parameters};
 
 /// What the image's file is called in its folder.
 const FILE: &str = "tenon-conformance.elf";
@@ -20,6 +20,7 @@ pub struct Command {
     keeper: PathBuf,
     folder: Folder,
     image: Vec<u8>,
+    arch: Arch,
     /// Where the image takes its parameters from, if the command does not pass them.
     place: Option<usize>,
 }
@@ -32,10 +33,10 @@ impl Command {
     /// # Errors
     ///
     /// Why that is no such command line, in one line.
-    pub fn new(template: &str, image: Option<&Image>) -> Result<Self, String> {
+    pub fn new(template: &str, image: Option<&Image>, arch: Arch) -> Result<Self, String> {
         let keeper = std::env::current_exe()
             .map_err(|error| format!("the executable does not know itself: {error}"))?;
-        Self::of(keeper, template, image)
+        Self::of(keeper, template, image, arch)
     }
 
     /// As [`Self::new`], with the executable of the runner.
@@ -43,9 +44,10 @@ impl Command {
     /// # Errors
     ///
     /// As [`Self::new`].
-    pub fn of(keeper: PathBuf, template: &str, image: Option<&Image>) -> Result<Self, String> {
+    pub fn of(keeper: PathBuf, template: &str, image: Option<&Image>, arch: Arch) -> Result<Self, String> {
         let template = Template::parse(template)?;
-        let image = image.map_or_else(|| CONFORMANCE.bytes.to_vec(), |image| image.to_vec());
+        let own = || tenon_guest_images::image("conformance", arch);
+        let image = image.map_or_else(own, |image| Ok(image.to_vec()))?;
         let place = if template.passes_parameters() {
             None
         } else {
@@ -54,7 +56,7 @@ impl Command {
         };
         let folder = Folder::new("command")?;
         folder.put(FILE, &image)?;
-        Ok(Self { template, keeper, folder, image, place })
+        Ok(Self { template, keeper, folder, image, arch, place })
     }
 }
 
@@ -71,7 +73,7 @@ impl Host for Command {
         let image = self.folder.path().join(FILE);
         let image = image.to_str().ok_or("the image's path is not UTF-8")?;
         let seed = format!("{:x}", seed(command_line));
-        let values = Values { image, params: command_line, seed: &seed, arch: "x86_64" };
+        let values = Values { image, params: command_line, seed: &seed, arch: self.arch.name() };
         let mut process = Process::new(&self.keeper);
         process.arg("--keep").arg(self.folder.path()).arg("--").args(self.template.words(&values));
         process::start(process, Whose::Other)
