@@ -92,7 +92,7 @@ impl Waiter {
         None
     }
 
-    const fn found_after(&mut self, looked: u32) {
+    fn found_after(&mut self, looked: u32) {
         let wanted = looked.saturating_mul(2);
         // A quarter of the way there, and never stuck short of it.
         self.looks = if wanted > self.looks {
@@ -103,18 +103,13 @@ impl Waiter {
         self.bound();
     }
 
-    const fn fell_asleep(&mut self) {
+    fn fell_asleep(&mut self) {
         self.slept = self.slept.wrapping_add(1);
         self.looks = if self.slept.is_multiple_of(PROBE_EVERY) { self.most } else { self.looks >> 1 };
         self.bound();
     }
 
-    const fn bound(&mut self) {
-        if self.looks < self.least {
-            self.looks = self.least;
-        }
-        if self.looks > self.most {
-            self.looks = self.most;
-        }
+    fn bound(&mut self) {
+        self.looks = self.looks.max(self.least).min(self.most);
     }
 }

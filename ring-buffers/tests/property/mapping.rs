@@ -96,3 +96,14 @@ fn a_null_or_misaligned_base_is_refused() {
         assert_eq!(Mapping::new(base, 15).unwrap().byte_len(), 8);
     }
 }
+
+#[test]
+fn a_mapping_knows_where_it_lies() {
+    let memory = memory(16);
+    let whole = mapping(&memory);
+    let line = memory.as_ptr().align_offset(64);
+    for first in line..line + 8 {
+        let at = whole.slice(first, 1).unwrap();
+        assert_eq!((at.is_aligned(8), at.is_aligned(64)), (true, first == line), "word {first}");
+    }
+}
