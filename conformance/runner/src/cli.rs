@@ -70,6 +70,12 @@ struct Args {
     /// Boot this image, an ELF file, where a host boots images: a guest of your own that reports as the suite's does.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    /// Kill the host's worker so many times under load, and see that the guest comes back: for the `qemu` hosts.
+    #[arg(long, value_name = "ROUNDS", requires = "host", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    kill_workers: Option<u32>,
+    /// Run two guests at once that try to reach each other's memory and doorbells: for the `qemu` hosts.
+    #[arg(long, requires = "host", conflicts_with = "kill_workers")]
+    neighbours: bool,
     /// List the faults that a loopback host can be given, and run nothing.
     #[arg(long)]
     list_faults: bool,
@@ -148,6 +154,9 @@ fn run(args: Args) -> Result<ExitCode, String> {
         return Ok(print(&list(&wish, args.format)));
     }
     let image = args.image.as_deref().map(read_image).transpose()?;
+    if args.neighbours || args.kill_workers.is_some() {
+        return ivshmem(&named(args.host, args.arch.as_deref())?, args.kill_workers, seed, image.as_ref());
+    }
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
     let arch = args.arch.as_deref();
     if arch.is_some() && args.command.is_none() && !args.host.iter().any(|name| name == "qemu") {
@@ -191,6 +200,36 @@ fn run(args: Args) -> Result<ExitCode, String> {
         return Err("the image was booted by no host".to_owned());
     }
     Ok(if good { printed } else { ExitCode::FAILURE })
+}
+
+/// Kills workers, or, without a number of rounds, runs two guests at once.
+#[cfg(target_os = "linux")]
+fn ivshmem(
+    hosts: &[String],
+    rounds: Option<u32>,
+    seed: u64,
+    image: Option<&Image>,
+) -> Result<ExitCode, String> {
+    let mut good = true;
+    for host in hosts {
+        let kind =
+            hosts::qemu::kind(host).ok_or(format!("host {host}: it is not behind a shared memory device"))?;
+        let (text, is_good) = match rounds {
+            Some(rounds) => crate::restart::run(kind, image, rounds, seed)
+                .map(|outcome| (outcome.to_string(), outcome.problems.is_empty())),
+            None => crate::neighbours::run(kind, image)
+                .map(|outcome| (outcome.to_string(), outcome.problems.is_empty())),
+        }
+        .map_err(|error| format!("host {host}: {error}"))?;
+        print(&format!("{host}: {text}\n"));
+        good &= is_good;
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ivshmem(_: &[String], _: Option<u32>, _: u64, _: Option<&Image>) -> Result<ExitCode, String> {
+    Err("the ivshmem broker is for Linux".to_owned())
 }
 
 fn read_image(path: &Path) -> Result<Image, String> {

@@ -11,6 +11,8 @@
 //! | [`judge`] | from bytes and ends to verdicts |
 //! | [`verdict`] | what is known about a case |
 //! | [`report`] | the report, for people and for programs |
+//! | `neighbours` | two guests at once that try to reach each other |
+//! | `restart` | kills workers of a host under load |
 //! | [`clauses`] | the clauses of the spec |
 //! | [`progress`] | progress on standard error |
 //! | [`console`] | the console of a machine under test |
@@ -30,7 +32,11 @@ pub mod hosts;
 pub mod image;
 pub mod judge;
 pub mod keeper;
+#[cfg(target_os = "linux")]
+pub mod neighbours;
 pub mod play;
 pub mod progress;
 pub mod report;
+#[cfg(target_os = "linux")]
+pub mod restart;
 pub mod verdict;

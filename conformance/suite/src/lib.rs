@@ -9,6 +9,7 @@
 pub mod case;
 pub mod cases;
 pub mod env;
+pub mod load;
 pub mod raw;
 pub mod report;
 pub mod run;

@@ -67,6 +67,8 @@ pub(super) enum Chunk {
     Errors(Vec<u8>),
     /// Its host, where that is another process.
     Host(Vec<u8>),
+    /// Its console, where that is kept.
+    Console(Vec<u8>),
 }
 
 /// Sends what can be read until that ends.
@@ -114,7 +116,7 @@ impl Machine for Process {
                 None
             }
             // Where the host is the same process, it has no pipe of its own.
-            Ok(Chunk::Host(_)) => None,
+            Ok(Chunk::Host(_) | Chunk::Console(_)) => None,
             Err(RecvTimeoutError::Timeout) => {
                 // Its pipes stay open where it has left somebody behind: these end now, and then the pipes do.
                 self.has_ended();

@@ -11,7 +11,7 @@ const HINT_MAX: usize = 120;
 
 /// Collects bytes into lines.
 #[derive(Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     line: Vec<u8>,
     /// The last line of noise that was not empty.
     noise: String,
@@ -19,7 +19,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Takes one byte; a framed line that is intact comes out with its newline.
-    pub(super) fn push(&mut self, byte: u8) -> Option<(u32, String)> {
+    pub(crate) fn push(&mut self, byte: u8) -> Option<(u32, String)> {
         if byte != b'\n' {
             if self.line.len() >= NOISE_MAX {
                 self.line.clear();
