@@ -112,6 +112,8 @@ pub const NAMES: &[&str] = &[
     "c-host-native",
     "qemu-x86_64",
     "qemu-microvm",
+    "qemu-aarch64",
+    "qemu-riscv64",
 ];
 
 /// A bootable image.
