@@ -13,6 +13,7 @@
 //! | [`broker`] | the process that lives |
 //! | [`worker`] | the process that may die |
 //! | [`memory`] | the shared memory behind the core |
+#![cfg(target_os = "linux")]
 
 pub mod broker;
 pub mod cli;
