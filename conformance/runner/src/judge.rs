@@ -4,6 +4,8 @@
 //! The guest is not trusted to be orderly: it may be silent, cut its lines, flip bits, report twice or reboot for ever. Every case that is
 //! asked for gets exactly one result, whatever comes; a pass needs an intact report (REP-10, REP-11, REP-12).
 
+#[cfg(test)]
+mod chaos;
 pub(crate) mod line;
 #[cfg(test)]
 mod tests;
