@@ -10,10 +10,10 @@ use toolchain::{Arch, HOSTED_TARGET, Toolchain, has_target};
 #[path = "src/toolchain.rs"]
 mod toolchain;
 
-const IMAGES: [&str; 5] = ["conformance", "hello", "bare", "selftest", "bench"];
+const IMAGES: [&str; 6] = ["conformance", "hello", "bare", "selftest", "bench", "smoke"];
 
 /// What the images are built from, seen from this package.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "../Cargo.toml",
     "../Cargo.lock",
     "../rt",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 13] = [
     "../conformance",
     "../selftest",
     "../bench",
+    "../smoke",
     "../../abi",
     "../../ring-buffers",
     "../../guest-shim",

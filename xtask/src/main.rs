@@ -9,6 +9,7 @@ mod ci;
 mod failure;
 mod fuzz;
 mod hostile;
+mod images;
 mod mutate_orderings;
 mod project;
 mod size;
@@ -47,6 +48,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// The rings under peers that lie, scribble and die, and under the sanitizers.
     Hostile(hostile::Args),
+    /// Boot the images of every architecture on a plain QEMU.
+    Images(images::Args),
     /// Run the conformance suite, or any static binary, in a machine with a standard hypervisor.
     Vm(vm::Args),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::MutateOrderings => mutate_orderings::run(),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Hostile(args) => hostile::run(&args),
+        Command::Images(args) => images::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {

@@ -21,6 +21,9 @@ pub struct Wish {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Another image than the conformance image.
+    #[arg(long, hide = true, value_name = "NAME", default_value = "conformance")]
+    name: String,
     /// A flat copy of its memory, for loaders that take no ELF: an `Image` for AArch64 and RISC-V.
     #[arg(long)]
     flat: bool,
@@ -36,7 +39,7 @@ fn arch(name: &str) -> Result<Arch, String> {
 ///
 /// Why it was not written, in one line.
 pub fn write(wish: &Wish) -> Result<(), String> {
-    let elf = tenon_guest_images::image("conformance", wish.arch)?;
+    let elf = tenon_guest_images::image(&wish.name, wish.arch)?;
     let bytes = match wish.flat {
         true if wish.arch == Arch::X86_64 => {
             return Err("there is no flat image for x86_64: PVH's entry is named in the ELF file".to_owned());

@@ -6,6 +6,9 @@ use crate::{ALL, Image};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Images for every architecture: one source each.
+pub const NEUTRAL: [&str; 2] = ["conformance", "smoke"];
+
 /// The ELF file of the image `name`, for this architecture. That for x86-64 is here; for others it is built, or brought up to date, in
 /// the build's own folder, which takes half a minute the first time.
 ///
@@ -18,6 +21,9 @@ pub fn image(name: &str, arch: Arch) -> Result<Vec<u8>, String> {
         ALL.iter().find(|image| image.name == name).ok_or_else(|| format!("there is no image `{name}`"))?;
     if arch == Arch::X86_64 {
         return Ok(known.bytes.to_vec());
+    }
+    if !NEUTRAL.contains(&name) {
+        return Err(format!("the image {name} is for x86_64 alone"));
     }
     let path = build(known, arch)?;
     fs::read(&path).map_err(|why| format!("{}: {why}", path.display()))

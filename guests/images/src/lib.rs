@@ -71,5 +71,12 @@ pub fn place_of_parameters(image: &[u8]) -> Option<usize> {
     image.get(at..)?.get(..PARAMETERS_MAX).map(|_| at)
 }
 
+/// Tries what the run time has of an architecture, on any machine.
+pub const SMOKE: Image = Image {
+    name: "smoke",
+    bytes: include_bytes!(env!("TENON_IMAGE_SMOKE")),
+    path: env!("TENON_IMAGE_SMOKE"),
+};
+
 /// All images.
-pub const ALL: [Image; 5] = [CONFORMANCE, HELLO, BARE, SELFTEST, BENCH];
+pub const ALL: [Image; 6] = [CONFORMANCE, HELLO, BARE, SELFTEST, BENCH, SMOKE];
