@@ -23,7 +23,7 @@ pub(crate) struct Args {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What images are booted on: program, Debian package, machine.
-const MACHINES: [(&str, &str, &str, &[&str]); 5] = [
+const MACHINES: [(&str, &str, &str, &[&str]); 6] = [
     (
         "x86_64",
         "qemu-system-x86_64",
@@ -31,6 +31,12 @@ const MACHINES: [(&str, &str, &str, &[&str]); 5] = [
         &["-M", "microvm", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
     ),
     ("aarch64", "qemu-system-aarch64", "qemu-system-arm", &["-M", "virt,gic-version=3", "-cpu", "max"]),
+    (
+        "aarch64",
+        "qemu-system-aarch64",
+        "qemu-system-arm",
+        &["-M", "virt,virtualization=on,gic-version=3", "-cpu", "max"],
+    ),
     (
         "aarch64",
         "qemu-system-aarch64",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! AArch64: ELF or Image, EL1 with MMU and caches on, GICv3 where there is one, PSCI.
+//! AArch64: ELF or Image, EL1 (entered there or at EL2) with MMU and caches on, GICv3 where there is one, PSCI.
 
 mod boot;
 mod gic;

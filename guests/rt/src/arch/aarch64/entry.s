@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// From the state that the boot protocols agree on (EL1, MMU off, X0 = device tree or 0) to Rust with MMU and caches on.
+// From the state that the boot protocols agree on (EL1 or EL2, MMU off, X0 = device tree or 0) to Rust with MMU and caches on.
 
 .section .text.entry, "ax"
 
@@ -30,8 +30,34 @@ tenon_secondary_entry:
     b.hs 9f
     mrs x0, CurrentEL
     cmp x0, #4                          // EL1
+    b.eq 7f
+    cmp x0, #8                          // EL2: nobody is beneath, so it is left, with nothing trapped to it
     b.ne 9f
-    msr spsel, #1
+    mov x0, #0x80000000                 // EL1 is AArch64
+    msr hcr_el2, x0
+    mov x0, #3                          // counters
+    msr cnthctl_el2, x0
+    msr cntvoff_el2, xzr
+    mov x0, #0x33ff                     // vector registers
+    msr cptr_el2, x0
+    mrs x0, midr_el1
+    msr vpidr_el2, x0
+    mrs x0, mpidr_el1
+    msr vmpidr_el2, x0
+    mrs x0, id_aa64pfr0_el1
+    ubfx x0, x0, #24, #4
+    cbz x0, 6f
+    mov x0, #9                          // the interrupt controller's registers are EL1's to enable
+    msr ICC_SRE_EL2, x0
+    isb
+6:  ldr x0, =0x30d00800                 // MMU off
+    msr sctlr_el1, x0
+    mov x0, #0x3c5                      // EL1 with its own stack, all masked
+    msr spsr_el2, x0
+    adr x0, 7f
+    msr elr_el2, x0
+    eret
+7:  msr spsel, #1
     mov x0, #0x300000                   // compiled code uses the vector registers
     msr cpacr_el1, x0
     adrp x0, {stacks}
