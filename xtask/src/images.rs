@@ -111,7 +111,7 @@ fn build(name: &str, arch: &str, file: &Path) -> Result<Option<String>, Failure>
     let last = errors.lines().last().unwrap_or_default();
     // Whatever would bring what is missing is named.
     if last.contains("rustup target add") {
-        Ok(Some(last.to_owned()))
+        Ok(Some(last.trim_start_matches("tenon-conformance: ").to_owned()))
     } else {
         Err(Failure::Environment(format!("the image {name} for {arch}: {}", errors.trim())))
     }
