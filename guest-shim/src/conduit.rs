@@ -32,7 +32,8 @@ pub trait Conduit {
 /// A doorbell is mapped there, as device memory.
 #[inline(always)]
 pub(crate) unsafe fn store_doorbell(doorbell: *mut u32, value: u32) {
-    // Written out where a compiler may choose a store that a hypervisor cannot decode: one that moves its base register on (ORD-1).
+    // Written out, so that no compiler chooses a store that a hypervisor cannot decode, as one that moves its base register on (ORD-1), or moves it before
+    // others.
     #[cfg(target_arch = "aarch64")]
     // SAFETY: the caller's contract. No `nomem`: stores before it must not move behind it.
     unsafe {
@@ -40,17 +41,17 @@ pub(crate) unsafe fn store_doorbell(doorbell: *mut u32, value: u32) {
             options(nostack, preserves_flags));
     }
     #[cfg(target_arch = "riscv64")]
-    // SAFETY: a fence. No `nomem`: stores before it must not move behind it.
+    // SAFETY: as above.
     unsafe {
-        core::arch::asm!("fence w, o", options(nostack));
+        core::arch::asm!("fence w, o", "sw {}, 0({})", in(reg) value.to_le(), in(reg) doorbell, options(nostack, preserves_flags));
     }
-    #[cfg(not(target_arch = "aarch64"))]
-    {
-        // Elsewhere stores are ordered; the compiler has to keep them so.
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
-        // SAFETY: the caller's contract.
-        unsafe { doorbell.write_volatile(value.to_le()) };
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above. The processor keeps its stores in order.
+    unsafe {
+        core::arch::asm!("mov dword ptr [{}], {:e}", in(reg) doorbell, in(reg) value, options(nostack, preserves_flags));
     }
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")))]
+    compile_error!("the ordering table has no row for this processor (ORD)");
 }
 
 /// `out` to x86 ports. The processor's stores are ordered before it: no fence (ORD table).

@@ -5,6 +5,7 @@ mod clauses;
 mod evidence;
 pub(crate) mod header;
 mod links;
+mod porting;
 mod tables;
 
 use std::fs;
@@ -67,9 +68,14 @@ fn check(spec: &Source, header: Option<&str>, sources: &[Source]) -> Outcome {
     problems.extend(links::check(sources, &project::root()));
     let (wrong, skipped) = header::check(header)?;
     problems.extend(wrong);
+    let (ports, wrong) = porting::check(sources);
+    problems.extend(wrong);
     println!("spec: {} clauses", clauses.len());
     for (class, tally) in evidence.tallies {
         println!("spec: {class} {}: {} of {} clauses cited", class.meaning(), tally.cited, tally.clauses);
+    }
+    for port in ports {
+        println!("spec: port {port}");
     }
     for skipped in skipped {
         println!("spec: skipped {skipped}");
