@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// A static binary to run in place of the conformance suite.
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
+    /// An image for the suite to boot, in place of its own; beside another binary it is the file /image.
+    #[arg(long, value_name = "PATH")]
+    image: Option<PathBuf>,
     /// Seconds from power-on after which the machine is stopped.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
@@ -49,14 +52,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let debian = packages(model.arch);
     let kernel = kernel::Kernel::obtain(&debian, model.arch)?;
     let mut arguments = args.args.clone();
-    let mut image = None;
+    let mut image = args.image.as_ref().map(|path| fs::read(path).context(path.display())).transpose()?;
     let binary = match &args.binary {
         Some(path) => path.clone(),
         None => {
             // The suite's rows are told apart by the machine that they ran in.
             arguments.extend(["--kvm-is".to_owned(), model.name.to_owned()]);
-            if !model.arch.is_native() {
+            if image.is_none() && !model.arch.is_native() {
                 image = Some(program::image(model.arch, &cache)?);
+            }
+            if image.is_some() {
                 arguments.extend(["--image".to_owned(), initramfs::IMAGE.to_owned()]);
             }
             program::suite(model.arch, &debian, &cache.join(format!("build-{}", model.arch.debian)))?
