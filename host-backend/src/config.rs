@@ -68,15 +68,15 @@ impl Conduit {
         }
     }
 
-    /// One hypercall function for all kicks, one for bind (DISC-12). The attachment refuses them from user mode. `instruction` is empty, or
-    /// [`ConduitFlags::VMMCALL`] where that is the hypercall.
+    /// One hypercall function for all kicks, one for bind (DISC-12). `more` flags beside SYNCHRONOUS: [`ConduitFlags::PRIVILEGED`] where user mode can make them
+    /// and the attachment refuses those, [`ConduitFlags::VMMCALL`] where that is the hypercall.
     #[must_use]
-    pub const fn hypercall(kick: u32, bind: u32, instruction: ConduitFlags) -> Self {
+    pub const fn hypercall(kick: u32, bind: u32, more: ConduitFlags) -> Self {
         let [k0, k1, k2, k3] = kick.to_le_bytes();
         let [b0, b1, b2, b3] = bind.to_le_bytes();
         Self {
             kind: ConduitKind::HYPERCALL.0,
-            flags: ConduitFlags::SYNCHRONOUS.union(ConduitFlags::PRIVILEGED).union(instruction).bits(),
+            flags: ConduitFlags::SYNCHRONOUS.union(more).bits(),
             kick_base: u64::from_le_bytes([k0, k1, k2, k3, 0, 0, 0, 0]),
             kick_stride: 0,
             bind_base: u64::from_le_bytes([b0, b1, b2, b3, 0, 0, 0, 0]),

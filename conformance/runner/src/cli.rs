@@ -35,7 +35,7 @@ struct Args {
     /// Play this host; may be given several times. Without it: those that need nothing but Rust.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// How the guest rings its host, where a host has more than one way: port-io (as without this), mmio, vmcall.
+    /// How the guest rings its host, where a host has more than one way: on x86-64 port-io (as without this), mmio, vmcall, on Arm mmio, hvc.
     #[arg(long, value_name = "NAME", requires = "host")]
     conduit: Option<String>,
     /// The machine of the host `qemu`, or the image of a command: x86_64, aarch64 or riscv64, as far as there is one.

@@ -4,7 +4,7 @@
 //! | module | rows |
 //! | --- | --- |
 //! | [`loopback`] | `loopback`, `loopback-async`: a child process of the same executable |
-//! | [`kvm`] | `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` |
+//! | [`kvm`] | `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc` |
 //! | [`c_host`] | `c-host`, `c-host-native`: a C program that is compiled here |
 //! | [`qemu`] | `qemu-…`: an unmodified QEMU, the host a process behind its ivshmem device |
 //! | [`command`] | any other hypervisor, by its command line |
@@ -98,6 +98,9 @@ pub trait Machine {
     fn next(&mut self, patience: Duration) -> Option<Event>;
 }
 
+/// The KVM host whose conduit is the processor's hypercall.
+const HYPERCALL: &str = if cfg!(target_arch = "x86_64") { "kvm-vmcall" } else { "kvm-hvc" };
+
 /// What a run without `--host` plays: the hosts that need nothing but Rust, in the order of the report.
 pub const OURS: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
 /// Names of all hosts, in the order of the report: those that need other tools, or more than every KVM has, come last, and with `--all`.
@@ -107,7 +110,7 @@ pub const NAMES: &[&str] = &[
     "kvm",
     "kvm-native",
     "kvm-mmio",
-    "kvm-vmcall",
+    HYPERCALL,
     "c-host",
     "c-host-native",
     "qemu-x86_64",
@@ -130,7 +133,7 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
         "kvm" => kvm::host(kvm::Level::Kernel, None, image),
         "kvm-native" => kvm::host(kvm::Level::User, None, image),
         "kvm-mmio" => kvm::host(kvm::Level::Kernel, Some(ConduitKind::MMIO), image),
-        "kvm-vmcall" => kvm::host(kvm::Level::Kernel, Some(ConduitKind::HYPERCALL), image),
+        HYPERCALL => kvm::host(kvm::Level::Kernel, Some(ConduitKind::HYPERCALL), image),
         "c-host" => c_host::host(kvm::Level::Kernel, image),
         "c-host-native" => c_host::host(kvm::Level::User, image),
         _ if let Some(kind) = qemu::kind(name) => qemu::host(kind, image),
@@ -155,13 +158,14 @@ pub fn boots_images(name: &str) -> bool {
 pub fn with_conduit(host: &str, conduit: &str) -> Result<String, String> {
     match (host, conduit) {
         ("kvm" | "kvm-native", "port-io") if cfg!(target_arch = "x86_64") => Ok(host.to_owned()),
-        ("kvm", "mmio" | "vmcall") => Ok(format!("{host}-{conduit}")),
+        ("kvm", "mmio") => Ok(format!("{host}-mmio")),
+        ("kvm", _) if HYPERCALL.strip_prefix("kvm-") == Some(conduit) => Ok(HYPERCALL.to_owned()),
         ("kvm-native", "mmio" | "vmcall") => Err(format!(
             "{host} runs its kernel in user mode, which {conduit} is closed to: it goes with port-io"
         )),
-        ("kvm" | "kvm-native", _) => {
-            Err(format!("there is no conduit `{conduit}`; there are port-io, mmio, vmcall"))
-        }
+        ("kvm" | "kvm-native", _) => Err(format!(
+            "there is no conduit `{conduit}` here; there are port-io, mmio, vmcall, and on Arm hvc"
+        )),
         _ => Err(format!("{host} has one conduit: `--conduit` goes with kvm")),
     }
 }

@@ -94,13 +94,16 @@ impl Vcpu {
                     let rip = self.rip();
                     return self.failed(CpuError::FailEntry { reason, rip });
                 }
-                Ok(VcpuExit::Unsupported(reason)) => match arch::hypercall(self.fd.get_kvm_run()) {
-                    Some(call) => self.exits.hypercall(self.index, call),
-                    None => {
-                        let rip = self.rip();
-                        return self.failed(CpuError::Unknown { what: format!("exit {reason}"), rip });
+                Ok(VcpuExit::Unsupported(_) | VcpuExit::Hypercall(_)) => {
+                    match arch::hypercall(&mut self.fd) {
+                        Some(call) => self.exits.hypercall(self.index, call),
+                        None => {
+                            let what = format!("exit {}", self.fd.get_kvm_run().exit_reason);
+                            let rip = self.rip();
+                            return self.failed(CpuError::Unknown { what, rip });
+                        }
                     }
-                },
+                }
                 Ok(other) => {
                     let what = format!("{other:?}");
                     let rip = self.rip();

@@ -34,7 +34,7 @@ pub struct VmmConfig {
     pub console: Console,
     /// Takes what the guest writes to its serial port.
     pub serial: Box<dyn Write + Send>,
-    /// How the guest rings: PORT_IO, which every x86 KVM has, MMIO, which every KVM has, or HYPERCALL, where this KVM hands over VMCALL and VMMCALL.
+    /// How the guest rings: PORT_IO, which every x86 KVM has, MMIO, which every KVM has, or HYPERCALL, where this KVM hands over VMCALL and VMMCALL, or HVC.
     pub conduit: ConduitKind,
     /// Queues whose doorbell does not leave the guest: KVM signals an eventfd and the worker serves them. With any, the conduit is not SYNCHRONOUS.
     /// There are none on HYPERCALL.
@@ -103,8 +103,8 @@ impl Vmm {
                 (Conduit::mmio(KICK_ADDRESS, BIND_ADDRESS), Some(IoEventAddress::Mmio(KICK_ADDRESS)))
             }
             _ => {
-                let instruction = machine.trap_hypercalls()?;
-                (Conduit::hypercall(KICK_FUNCTION, BIND_FUNCTION, instruction), None)
+                let more = machine.trap_hypercalls()?;
+                (Conduit::hypercall(KICK_FUNCTION, BIND_FUNCTION, more), None)
             }
         };
         if !config.hot_queues.is_empty() {

@@ -3,6 +3,7 @@
 
 mod boot;
 mod gic;
+mod hypercall;
 mod registers;
 mod tree;
 
@@ -10,17 +11,18 @@ use std::ops::{Range, RangeInclusive};
 
 use kvm_bindings::{
     KVM_IRQ_ROUTING_IRQCHIP, kvm_irq_routing_entry, kvm_irq_routing_entry__bindgen_ty_1,
-    kvm_irq_routing_irqchip, kvm_run, kvm_vcpu_init,
+    kvm_irq_routing_irqchip, kvm_vcpu_init,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use tenon_abi::ConduitKind;
 
+use crate::kvm::Error;
 use crate::kvm::interrupts::Msi;
 use crate::kvm::machine::{Config, WindowConfig};
 use crate::kvm::serial::Place;
-use crate::kvm::{Error, Hypercall};
 
 pub(crate) use boot::load;
+pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
 pub(crate) use registers::{Fresh, program_counter};
 
 /// Where the window lies.
@@ -31,7 +33,7 @@ pub const KICK_ADDRESS: u64 = 0x0a00_0000;
 pub const BIND_ADDRESS: u64 = 0x0a00_0004;
 
 pub(crate) const CONDUIT: ConduitKind = ConduitKind::MMIO;
-pub(crate) const CONDUITS: &[ConduitKind] = &[ConduitKind::MMIO];
+pub(crate) const CONDUITS: &[ConduitKind] = &[ConduitKind::MMIO, ConduitKind::HYPERCALL];
 pub(crate) const RAM: u64 = 0x4000_0000;
 pub(crate) const RAM_END: u64 = 0x1_0000_0000;
 pub(crate) const WINDOW: Range<u64> = WINDOW_ADDRESS..RAM;
@@ -91,12 +93,4 @@ pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {
         u: kvm_irq_routing_entry__bindgen_ty_1 { irqchip },
         ..Default::default()
     }
-}
-
-pub(crate) fn trap_hypercalls(_vm: &VmFd) -> Result<tenon_abi::ConduitFlags, Error> {
-    Err(Error::Missing("hypercalls to user space as this machine takes them"))
-}
-
-pub(crate) fn hypercall(_run: &mut kvm_run) -> Option<Hypercall> {
-    None
 }

@@ -177,10 +177,6 @@ fn user_mode(ctx: &Ctx) -> Outcome {
         return Err(Fail::Skip(Lacks::Kind(ConduitKind::CALL)));
     }
     let record = raw::record(ctx.env);
-    if record.conduit.get() == ConduitKind::HYPERCALL.0 {
-        let flags = u64::from(record.conduit_flags.get());
-        equal(flags & 2, 2, "hypercalls are open to user mode, and PRIVILEGED is not offered")?;
-    }
     let shared = record.conduit.get() == ConduitKind::SHARED.0;
     let mut bound = raw::attach(ctx.env)?;
     let ring = |bell| match ctx.env.doorbell_from_user_mode(bell) {
@@ -188,7 +184,9 @@ fn user_mode(ctx: &Ctx) -> Outcome {
         Some(true) => Ok(()),
         Some(false) => {
             settle(ctx.env);
-            Ok(())
+            let is_hypercall = record.conduit.get() == ConduitKind::HYPERCALL.0;
+            let offered = record.conduit_flags.get() & 2 == 2;
+            check(!is_hypercall || offered, "hypercalls are open to user mode, and PRIVILEGED is not offered")
         }
         // A device's pages are closed by the guest's kernel alone: no host has a part in it.
         None if shared => Err(Fail::Skip(Lacks::Kind(ConduitKind::SHARED))),

@@ -43,11 +43,19 @@ impl Fresh {
 
 /// Only for a vCPU that will not run again; 0 where it cannot be read.
 pub(crate) fn program_counter(vcpu: &VcpuFd) -> u64 {
+    read(vcpu, offset_of!(user_pt_regs, pc)).unwrap_or(0)
+}
+
+/// General register X`number` of a vCPU that is not in the guest.
+pub(super) fn general(vcpu: &VcpuFd, number: usize) -> Option<u64> {
+    let offset = number.checked_mul(8)?.checked_add(offset_of!(user_pt_regs, regs))?;
+    (number < 31).then(|| read(vcpu, offset))?
+}
+
+fn read(vcpu: &VcpuFd, offset: usize) -> Option<u64> {
     let mut bytes = [0; 8];
-    match vcpu.get_one_reg(core_register(offset_of!(user_pt_regs, pc)), &mut bytes) {
-        Ok(_) => u64::from_le_bytes(bytes),
-        Err(_) => 0,
-    }
+    vcpu.get_one_reg(core_register(offset), &mut bytes).ok()?;
+    Some(u64::from_le_bytes(bytes))
 }
 
 /// KVM's number for a register of 64 bits at this byte of `user_pt_regs`: core registers are counted in words of 32 bits.

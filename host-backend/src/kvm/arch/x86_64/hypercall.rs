@@ -3,9 +3,9 @@
 //! function, the first arguments, and the level that the guest called from.
 #![allow(unsafe_code, reason = "a request to KVM and a member of kvm_run that kvm-ioctls does not know")]
 
+use kvm_bindings::kvm_xen_hvm_config;
 use kvm_bindings::{KVM_EXIT_XEN, KVM_EXIT_XEN_HCALL, KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, KVMIO};
-use kvm_bindings::{kvm_run, kvm_xen_hvm_config};
-use kvm_ioctls::{Cap, VmFd};
+use kvm_ioctls::{Cap, VcpuFd, VmFd};
 use vmm_sys_util::ioctl::ioctl_with_ref;
 use vmm_sys_util::ioctl_iow_nr;
 
@@ -41,7 +41,7 @@ pub(crate) fn trap(vm: &VmFd) -> Result<ConduitFlags, Error> {
     };
     // SAFETY: the request reads such a structure, and nothing that it names.
     match unsafe { ioctl_with_ref(vm, KVM_XEN_HVM_CONFIG(), &config) } {
-        0 => Ok(instruction()),
+        0 => Ok(instruction() | ConduitFlags::PRIVILEGED),
         _ => Err(Error::System {
             what: "having KVM hand over hypercalls",
             why: std::io::Error::last_os_error(),
@@ -50,7 +50,8 @@ pub(crate) fn trap(vm: &VmFd) -> Result<ConduitFlags, Error> {
 }
 
 /// The hypercall that the vCPU left the guest with, if it was one.
-pub(crate) fn taken(run: &mut kvm_run) -> Option<Hypercall> {
+pub(crate) fn taken(vcpu: &mut VcpuFd) -> Option<Hypercall> {
+    let run = vcpu.get_kvm_run();
     if run.exit_reason != KVM_EXIT_XEN {
         return None;
     }
