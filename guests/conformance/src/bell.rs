@@ -3,6 +3,8 @@
 #![allow(unsafe_code, reason = "conduits trust their kernel")]
 
 use core::ptr::NonNull;
+#[cfg(target_arch = "x86_64")]
+use tenon_abi::ConduitFlags;
 use tenon_abi::Record;
 use tenon_conformance::env::Bell;
 #[cfg(not(target_arch = "x86_64"))]
@@ -16,8 +18,10 @@ use tenon_guest_rt as rt;
 /// The doorbells, and where they are for user mode to try.
 pub(crate) struct Doorbells {
     conduit: Kind,
+    /// Where user mode tries to kick and to bind.
+    places: [u64; 2],
     #[cfg(target_arch = "x86_64")]
-    places: user_mode::Places,
+    flags: u16,
 }
 
 enum Kind {
@@ -52,8 +56,9 @@ impl Doorbells {
         };
         Some(Self {
             conduit,
+            places: [record.kick_base.get(), record.bind_base.get()],
             #[cfg(target_arch = "x86_64")]
-            places: user_mode::Places::of(record),
+            flags: record.conduit_flags.get(),
         })
     }
 
@@ -61,8 +66,9 @@ impl Doorbells {
     pub(crate) fn device(attached: &'static Attached) -> Self {
         Self {
             conduit: Kind::Device(&attached.conduit),
+            places: attached.conduit.places().map(|place| place as u64),
             #[cfg(target_arch = "x86_64")]
-            places: user_mode::Places::device(attached),
+            flags: 0,
         }
     }
 
@@ -92,56 +98,43 @@ fn device(address: u64, len: u64) -> Option<NonNull<u32>> {
     NonNull::new(rt::map(address, len, rt::MapAs::Device).filter(|_| address.is_multiple_of(4))?.cast())
 }
 
-#[cfg(target_arch = "x86_64")]
-mod user_mode {
-    use super::{Attached, Bell, Doorbells, Kind, Record};
-    use tenon_abi::ConduitFlags;
-    use tenon_guest_rt as rt;
-
-    /// Where the doorbells are.
-    pub(super) struct Places {
-        kick: u32,
-        bind: u32,
-        flags: u16,
-    }
-
-    impl Places {
-        pub(super) fn of(record: &Record) -> Self {
-            let [kick, bind] = [record.kick_base, record.bind_base].map(|place| place.get() as u32);
-            Self { kick, bind, flags: record.conduit_flags.get() }
-        }
-
-        pub(super) fn device(attached: &Attached) -> Self {
-            let [kick, bind] = attached.conduit.places().map(|place| place as u32);
-            Self { kick, bind, flags: 0 }
-        }
-    }
-
-    impl Doorbells {
-        /// See [`tenon_conformance::env::Env::doorbell_from_user_mode`].
-        pub(crate) fn ring_from_user_mode(&self, bell: Bell) -> Option<bool> {
-            let (place, value) = match bell {
-                Bell::Kick(queue) => (self.places.kick, queue),
-                Bell::Bind(frame) => (self.places.bind, frame),
-            };
-            let tried = match self.conduit {
-                Kind::Ports(_) => rt::user_mode_out(place as u16, value),
-                Kind::Memory(_) | Kind::Device(_) if rt::is_native() => return None,
-                Kind::Memory(_) | Kind::Device(_) => rt::user_mode_store(place, value),
-                Kind::Hypercalls(_) => {
-                    let is_vmmcall = self.places.flags & ConduitFlags::VMMCALL.bits() != 0;
-                    rt::user_mode_hypercall(is_vmmcall, place, value)
-                }
-            };
-            Some(tried.is_err())
-        }
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
 impl Doorbells {
-    /// The run time has no user mode here.
-    pub(crate) fn ring_from_user_mode(&self, _: Bell) -> Option<bool> {
+    /// See [`tenon_conformance::env::Env::doorbell_from_user_mode`].
+    pub(crate) fn ring_from_user_mode(&self, bell: Bell) -> Option<bool> {
+        let [kick, bind] = self.places;
+        let (place, value) = match bell {
+            Bell::Kick(queue) => (kick, queue),
+            Bell::Bind(frame) => (bind, frame),
+        };
+        self.try_in_user_mode(place, value)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn try_in_user_mode(&self, place: u64, value: u32) -> Option<bool> {
+        let tried = match self.conduit {
+            Kind::Ports(_) => rt::user_mode_out(place as u16, value),
+            Kind::Memory(_) | Kind::Device(_) if rt::is_native() => return None,
+            Kind::Memory(_) | Kind::Device(_) => rt::user_mode_store(place as u32, value),
+            Kind::Hypercalls(_) => {
+                let is_vmmcall = self.flags & ConduitFlags::VMMCALL.bits() != 0;
+                rt::user_mode_hypercall(is_vmmcall, place as u32, value)
+            }
+        };
+        Some(tried.is_err())
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn try_in_user_mode(&self, place: u64, value: u32) -> Option<bool> {
+        let tried = match self.conduit {
+            Kind::Memory(_) | Kind::Device(_) => rt::user_mode_store(place, value),
+            Kind::Hypercalls(_) => rt::user_mode_hypercall(place as u32, value),
+        };
+        Some(tried.is_err())
+    }
+
+    /// The run time maps nothing here, so that it has no way to close anything to user mode.
+    #[cfg(target_arch = "riscv64")]
+    fn try_in_user_mode(&self, _: u64, _: u32) -> Option<bool> {
         None
     }
 }

@@ -10,7 +10,7 @@ pub use super::uart::serial_write;
 pub use boot::{cpu_index, ticks, ticks_per_microsecond};
 pub use gic::raise;
 pub(crate) use mmu::map;
-pub use traps::{Fault, try_store_u32};
+pub use traps::{Fault, try_store_u32, user_mode_hypercall, user_mode_store};
 
 pub(crate) use boot::{power_off, secondary_entry};
 pub(crate) use gic::listen;

@@ -33,6 +33,8 @@ global_asm!(include_str!("vectors.s"), frame = const size_of::<Frame>(), trap = 
 
 /// Vector numbers: from the current level, with its own stack.
 const SYNCHRONOUS: u64 = 4;
+/// From EL0.
+const FROM_USER: u64 = 8;
 const INTERRUPT: u64 = 5;
 
 /// An exception that an access ended with.
@@ -63,8 +65,11 @@ extern "C" fn arrived(vector: u64, frame: &mut Frame) {
         return gic::arrived();
     }
     let recover = RECOVER.get(cpu_index()).map_or(0, |recover| recover.swap(0, Ordering::Relaxed));
-    if vector == SYNCHRONOUS && recover != 0 {
+    if matches!(vector, SYNCHRONOUS | FROM_USER) && recover != 0 {
         frame.elr = recover;
+        if vector == FROM_USER {
+            frame.spsr = KERNEL_MASKED;
+        }
         return;
     }
     let Fault { syndrome, address } = fault();
@@ -111,6 +116,67 @@ pub unsafe fn try_store_u32(address: u64, value: u32) -> Result<(), Fault> {
     let result = if faulted == 0 { Ok(()) } else { Err(fault()) };
     interrupts::irq_restore(state);
     result
+}
+
+/// EL1 with its own stack, and EL0, both with everything masked.
+const KERNEL_MASKED: u64 = 0x3c5;
+const USER_MASKED: u64 = 0x3c0;
+/// What ESR says of a supervisor call.
+const SUPERVISOR_CALL: u64 = 0x15;
+
+/// What [`in_user_mode`] executes.
+#[derive(Clone, Copy)]
+enum Instruction {
+    Store = 0,
+    Hypercall = 1,
+}
+
+/// Stores `value` at `address` at EL0, to which nothing is mapped: an error is what a sound machine answers.
+pub fn user_mode_store(address: u64, value: u32) -> Result<(), Fault> {
+    in_user_mode(Instruction::Store, address, value)
+}
+
+/// Executes `hvc #0` at EL0 with a function in W0 and its value in W1. The architecture has it undefined there.
+pub fn user_mode_hypercall(function: u32, value: u32) -> Result<(), Fault> {
+    in_user_mode(Instruction::Hypercall, function.into(), value)
+}
+
+fn in_user_mode(instruction: Instruction, place: u64, value: u32) -> Result<(), Fault> {
+    let Some(recover) = RECOVER.get(cpu_index()) else { return Err(fault()) };
+    let state = interrupts::irq_save();
+    // SAFETY: `eret` goes to label 3 at EL0, where this code may be executed though not read; the chosen instruction faults, or else the supervisor
+    // call behind it leaves EL0. Either goes on at label 2 at EL1, on the stack of before, with everything masked, as interrupts are
+    // already; a hypercall that does go through changes what the function-call rules give up. A store that does not fault hits what
+    // the caller named.
+    unsafe {
+        asm!(
+            "adr x9, 2f",
+            "str x9, [x3]",
+            "adr x9, 3f",
+            "msr elr_el1, x9",
+            "msr spsr_el1, x4",
+            "isb",
+            "eret",
+            "3:",
+            "cbnz x2, 4f",
+            "str w1, [x0]",
+            "dsb sy", // a store that faults late does so here
+            "svc #0",
+            "4:",
+            "hvc #0",
+            "svc #0",
+            "2:",
+            in("x0") place,
+            in("x1") u64::from(value),
+            in("x2") instruction as u64,
+            in("x3") recover.as_ptr(),
+            in("x4") USER_MASKED,
+            clobber_abi("C"),
+        );
+    }
+    let fault = fault();
+    interrupts::irq_restore(state);
+    if fault.syndrome >> 26 == SUPERVISOR_CALL { Ok(()) } else { Err(fault) }
 }
 
 /// Whether interrupts are taken at present.
