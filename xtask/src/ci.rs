@@ -106,8 +106,11 @@ fn steps() -> Result<Vec<Step>, Failure> {
     // Every way that KVM has to trap and to translate.
     let rings = ["--host", "kvm", "--host", "kvm-native", "--host", "kvm-mmio", "--host", "kvm-vmcall"];
     let sum = Regex::new(r"(?m)^[1-9]\d* passed, 0 failed").context("the suite's last line")?;
-    let machines =
-        [("vm-kvm-amd", Machine::KvmAmd, &rings[..]), ("vm-no-npt", Machine::KvmAmdNoNpt, &rings[..4])];
+    let machines = [
+        ("vm-kvm-amd", Machine::KvmAmd, &rings[..]),
+        ("vm-no-npt", Machine::KvmAmdNoNpt, &rings[..4]),
+        ("vm-kvm-arm64", Machine::KvmArm64, &["--host", "kvm", "--host", "kvm-hvc"]),
+    ];
     for (name, machine, hosts) in machines {
         let mut vm = step(name, chore(&[&["vm", machine.name(), "--"], hosts].concat())?);
         vm.skip = vm::unavailable(machine);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `kvm`, `kvm-native`, `kvm-mmio` and `kvm-vmcall`: the bootable image on the KVM machine.
+//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` and on Arm `kvm-hvc`: the bootable image on the KVM machine.
 
 use super::{Host, Image};
 use tenon_abi::ConduitKind;
@@ -117,10 +117,11 @@ mod machine {
         Ok(tenon_guest_images::CONFORMANCE.bytes.into())
     }
 
-    /// Needs a compiler for it, so that it comes from wherever there is one.
+    /// It is built here, or passed with `--image` where there is no compiler.
     #[cfg(not(target_arch = "x86_64"))]
     fn suite() -> Result<Image, String> {
-        Err("there is no image for this processor in here: pass it with `--image`".to_owned())
+        let image = tenon_guest_images::image("conformance", tenon_guest_images::Arch::Aarch64)?;
+        Ok(image.into())
     }
 
     fn end(result: Result<Outcome, Error>) -> End {
