@@ -51,6 +51,10 @@ pub trait Env: Sync {
     fn first_vector(&self) -> u32 {
         0x30
     }
+    /// Leads interrupt `interrupt` to CPU `cpu`, where that is the guest's to do (VCPU-8). Without it, those of [`Self::first_vector`] on come to CPU 0.
+    fn lead(&self, cpu: u32, interrupt: u32) {
+        let _ = (cpu, interrupt);
+    }
     /// Entry and argument for VCPU_START, so that `run` runs on CPU `cpu` with interrupts unmasked. After `run` the CPU halts for ever. `None`
     /// without such a CPU.
     fn secondary(&self, cpu: u32, run: fn(u32)) -> Option<(u64, u64)>;

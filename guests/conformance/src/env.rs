@@ -118,6 +118,8 @@ impl Env for Image {
     fn clean(&self) {
         HANDLER.store(core::ptr::null_mut(), Ordering::Release);
         rt::irq_enable();
+        #[cfg(target_arch = "aarch64")]
+        (rt::interrupts::FIRST_VECTOR..=rt::interrupts::LAST_VECTOR).for_each(|vector| rt::lead(0, vector));
         bar::clean();
         // SAFETY: the session is over, so the host uses none of them, and the case that did has returned.
         unsafe { rt::release(rt::Mark(CLEAN.load(Ordering::Relaxed))) };
@@ -153,6 +155,13 @@ impl Env for Image {
 
     fn set_handler(&self, handler: Option<Handler>) {
         HANDLER.store(handler.map_or(core::ptr::null_mut(), |handler| handler as *mut ()), Ordering::Release);
+    }
+
+    fn lead(&self, cpu: u32, interrupt: u32) {
+        #[cfg(target_arch = "aarch64")]
+        rt::lead(cpu as usize, interrupt as u8);
+        #[cfg(not(target_arch = "aarch64"))]
+        let _ = (cpu, interrupt);
     }
 
     fn secondary(&self, cpu: u32, run: fn(u32)) -> Option<(u64, u64)> {

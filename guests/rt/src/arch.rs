@@ -34,7 +34,7 @@ use riscv64 as chosen;
 use x86_64 as chosen;
 
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::{user_mode_hypercall, user_mode_store};
+pub use aarch64::{lead, user_mode_hypercall, user_mode_store};
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use chosen::TREE;
 pub use chosen::{

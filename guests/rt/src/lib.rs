@@ -25,7 +25,7 @@ pub use arch::{Fault, NAME, cpu_index, is_native, raise, ticks, ticks_per_micros
 #[cfg(target_arch = "x86_64")]
 pub use arch::{cpuid, user_mode_hypercall, user_mode_out, user_mode_store};
 #[cfg(target_arch = "aarch64")]
-pub use arch::{user_mode_hypercall, user_mode_store};
+pub use arch::{lead, user_mode_hypercall, user_mode_store};
 pub use boot::exit;
 pub use cpu::{MAX_CPUS, prepare_secondary};
 pub use interrupts::{

@@ -8,7 +8,7 @@ mod traps;
 
 pub use super::uart::serial_write;
 pub use boot::{cpu_index, ticks, ticks_per_microsecond};
-pub use gic::raise;
+pub use gic::{lead, raise};
 pub(crate) use mmu::map;
 pub use traps::{Fault, try_store_u32, user_mode_hypercall, user_mode_store};
 

@@ -105,7 +105,9 @@ fn numbers(ctx: &Ctx) -> Outcome {
     }
     for vcpu in 0..2 {
         bind_port(&mut bound, 1 + vcpu, vcpu, 0)?;
-        let args = [vcpu, first_vector(ctx.env) + vcpu].map(u64::from);
+        let interrupt = first_vector(ctx.env) + vcpu;
+        ctx.env.lead(vcpu, interrupt);
+        let args = [vcpu, interrupt].map(u64::from);
         expect(&mut bound, op::VCPU_UPCALL, &args, status::OK, "VCPU_UPCALL")?;
     }
     second::with(&mut bound, other, second::beat, |bound| {

@@ -91,6 +91,23 @@ pub(crate) fn enable(index: usize) {
     }
 }
 
+/// Makes CPU `cpu` the one that takes interrupt `vector`: redistributors lie in the order of their CPUs. Without such a CPU nothing changes.
+pub fn lead(cpu: usize, vector: u8) {
+    let (Some(gic), 32..) = (gic(), vector) else { return };
+    if cpu as u64 >= gic.redistributors.len / REDISTRIBUTOR {
+        return;
+    }
+    // SAFETY: registers of a redistributor that the device tree names, and of the distributor for this shared interrupt; TYPER's upper half is the
+    // CPU's affinity, in IROUTER's places but for the top byte.
+    unsafe {
+        let at = gic.redistributors.address + cpu as u64 * REDISTRIBUTOR;
+        let affinity = u64::from(read(at + GICR_TYPER + 4));
+        let route = (affinity & 0xff_ffff) | affinity >> 24 << 32;
+        let router = gic.distributor.address + GICD_IROUTER + u64::from(vector) * 8;
+        (router as *mut u64).write_volatile(route);
+    }
+}
+
 /// Makes this CPU the one that takes interrupt `vector`.
 pub(crate) fn listen(vector: u8) {
     let (Some(gic), 32..) = (gic(), vector) else { return };
