@@ -49,13 +49,15 @@ mod machine {
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use std::io::{self, Write};
     use std::sync::Arc;
-    use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
     use tenon_host::kvm::{Error, Handle, Outcome, Vmm, VmmConfig};
 
     /// vCPUs of a machine: what the cases need, and one more.
     const CPUS: u32 = 3;
+    /// Pieces of output that wait for the judge: a machine that talks faster waits itself (REP-13).
+    const BACKLOG: usize = 64;
     /// A machine ends by itself after this time, should its judge have forgotten it.
     const LIMIT: Duration = Duration::from_secs(600);
 
@@ -86,7 +88,7 @@ mod machine {
         fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
             let mode = if self.level == Level::User { " mode=native" } else { "" };
             let command_line = format!("{command_line} serial=burst{mode}");
-            let (sender, receiver) = channel();
+            let (sender, receiver) = sync_channel(BACKLOG);
             let vmm = Vmm::new(VmmConfig {
                 vcpus: CPUS,
                 conduit: self.conduit,
@@ -107,7 +109,7 @@ mod machine {
                 let _ = sender.send(Event::Crash(crash));
                 let _ = sender.send(Event::Ended(end(result)));
             });
-            Ok(Box::new(Running { handle, receiver, runner: Some(runner) }))
+            Ok(Box::new(Running { handle, receiver: Some(receiver), runner: Some(runner) }))
         }
     }
 
@@ -138,7 +140,7 @@ mod machine {
     }
 
     /// The serial port's end.
-    struct Serial(Sender<Event>);
+    struct Serial(SyncSender<Event>);
 
     impl Write for Serial {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -154,13 +156,14 @@ mod machine {
 
     struct Running {
         handle: Handle,
-        receiver: Receiver<Event>,
+        /// Gone when the machine is being stopped.
+        receiver: Option<Receiver<Event>>,
         runner: Option<JoinHandle<()>>,
     }
 
     impl Machine for Running {
         fn next(&mut self, patience: Duration) -> Option<Event> {
-            match self.receiver.recv_timeout(patience) {
+            match self.receiver.as_ref()?.recv_timeout(patience) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => {
@@ -175,6 +178,8 @@ mod machine {
     impl Drop for Running {
         fn drop(&mut self) {
             self.handle.end();
+            // A vCPU that waits for room goes on.
+            self.receiver = None;
             if let Some(runner) = self.runner.take() {
                 // Ends within the machine's own patience; a panic in it was reported already.
                 let _ = runner.join();
