@@ -198,6 +198,7 @@ impl Worker {
             .args(["--memory", &shape.len.to_string(), "--vcpus", &shape.vcpus.to_string()])
             .args(["--messages", &shape.messages.to_string(), "--seed", &format!("{seed:x}")])
             .args(again.then_some("--again"))
+            .args(shape.reference.then_some("--reference"))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(Error::system("no worker can be started"))?;

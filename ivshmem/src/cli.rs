@@ -51,6 +51,9 @@ struct Common {
     /// Messages of the device, as its `vectors=`; 0 where the guest takes no interrupts from it.
     #[arg(long, value_name = "N", default_value_t = MESSAGES, value_parser = clap::value_parser!(u8).range(..=64))]
     messages: u8,
+    /// Answer a second doorbell by a bare loop, for a bench.
+    #[arg(long, hide = true)]
+    reference: bool,
     /// Where the seeds of sessions are drawn from, hexadecimal.
     #[arg(long, value_name = "HEX", default_value = "1", value_parser = |text: &str| u64::from_str_radix(text, 16))]
     seed: u64,
@@ -58,7 +61,7 @@ struct Common {
 
 impl Common {
     const fn shape(&self) -> Shape {
-        Shape { len: self.memory, vcpus: self.vcpus, messages: self.messages }
+        Shape { len: self.memory, vcpus: self.vcpus, messages: self.messages, reference: self.reference }
     }
 }
 

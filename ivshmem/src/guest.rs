@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, OwnedFd};
 #[derive(Debug)]
 pub struct Guest {
     memory: OwnedFd,
-    /// Tells the host.
-    doorbell: OwnedFd,
+    /// Tell the host.
+    doorbells: Vec<OwnedFd>,
     /// Tell the guest.
     messages: Vec<OwnedFd>,
 }
@@ -36,8 +36,8 @@ impl Guest {
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(Error::system("no doorbell for a guest"))
         };
-        let messages = (0..shape.messages).map(|_| bell()).collect::<Result<_, _>>()?;
-        Ok(Self { memory, doorbell: bell()?, messages })
+        let bells = |count| (0..count).map(|_| bell()).collect::<Result<_, _>>();
+        Ok(Self { memory, doorbells: bells(shape.doorbells())?, messages: bells(shape.messages)? })
     }
 
     /// Tells a client, host or guest, all that it needs.
@@ -46,9 +46,9 @@ impl Guest {
     ///
     /// What the socket says.
     pub fn greet(&self, client: impl AsFd, id: u16) -> io::Result<()> {
-        let host = (HOST, self.doorbell.as_fd());
+        let host = self.doorbells.iter().map(|doorbell| (HOST, doorbell.as_fd()));
         let guest = self.messages.iter().map(|message| (GUEST, message.as_fd()));
-        let bells: Vec<_> = std::iter::once(host).chain(guest).collect();
+        let bells: Vec<_> = host.chain(guest).collect();
         protocol::greet(client, id, self.memory.as_fd(), &bells)
     }
 }

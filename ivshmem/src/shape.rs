@@ -23,7 +23,14 @@ pub struct Shape {
     pub vcpus: u32,
     /// Messages that the guest can take, at least 8; 0 where it polls.
     pub messages: u8,
+    /// A second doorbell of the host's, behind which a bare loop answers: what a bench holds this host against.
+    pub reference: bool,
 }
+
+/// The message of the host's that rings the bare loop.
+pub const REFERENCE: u16 = 1;
+/// Behind the bind word, in bytes: the number that the guest of a bench has written, and where the bare loop puts it.
+pub const REFERENCE_WORDS: [u64; 2] = [64, 128];
 
 impl Shape {
     /// Checks the numbers.
@@ -44,6 +51,12 @@ impl Shape {
     #[must_use]
     pub const fn window_len(&self) -> u64 {
         (self.vcpus as u64).saturating_add(1).saturating_mul(Granule::K64.size())
+    }
+
+    /// Doorbells of the host's.
+    #[must_use]
+    pub const fn doorbells(&self) -> u8 {
+        if self.reference { 2 } else { 1 }
     }
 
     /// Where the memory begins that the guest has: behind the window and the granule of the bind word (SHM-1).

@@ -4,10 +4,10 @@
 use crate::Error;
 use crate::memory::{Device, Keep, map};
 use crate::protocol;
-use crate::shape::{FIRST_INTERRUPT, GUEST, HOST, Shape};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use crate::shape::{FIRST_INTERRUPT, GUEST, HOST, REFERENCE_WORDS, Shape};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use tenon_host::{Action, Domain};
 use tenon_rings::{Mapping, Site, Words};
 
@@ -15,6 +15,10 @@ use tenon_rings::{Mapping, Site, Words};
 const BUDGET: u32 = 256;
 /// Without a doorbell the worker looks by itself this often: a lost one costs this much time (SHM-2).
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
+/// What woke the worker.
+const DOORBELL: u64 = 0;
+const BROKER: u64 = 1;
 
 /// How a guest ended, by its own wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +34,9 @@ pub enum End {
 /// A guest's host.
 pub struct Worker<K: Keep> {
     domain: Domain<Device<K>>,
-    broker: OwnedFd,
-    doorbell: OwnedFd,
+    /// Both are waited for; while the broker's is open, its guest is there.
+    _waited: [OwnedFd; 2],
+    waiter: OwnedFd,
     messages: Vec<OwnedFd>,
     /// The guest's word, and what was last found there (SHM-3).
     bind: (Mapping, u64),
@@ -45,7 +50,8 @@ impl<K: Keep> Worker<K> {
     ///
     /// [`Error::System`], [`Error::Protocol`], [`Error::Core`].
     pub fn new(broker: OwnedFd, shape: Shape, seed: u64, again: bool, keep: K) -> Result<Self, Error> {
-        let attached = protocol::attach(&broker, usize::from(shape.messages).saturating_add(1))?;
+        let attached =
+            protocol::attach(&broker, usize::from(shape.messages).saturating_add(shape.doorbells().into()))?;
         let all = map(&attached.memory, shape)?;
         let word = usize::try_from(shape.window_len() / 8).ok().and_then(|at| all.slice(at, 1));
         let bind = (word.ok_or(Error::Length(shape.len, shape.free()))?, 0);
@@ -54,11 +60,22 @@ impl<K: Keep> Worker<K> {
         let domain = if again { Domain::again(config, memory) } else { Domain::new(config, memory) }?;
         let (doorbells, messages): (Vec<_>, Vec<_>) =
             attached.bells.into_iter().partition(|(peer, _)| *peer == HOST);
-        let doorbell = doorbells.into_iter().next().ok_or(Error::Protocol("it sends no doorbell"))?.1;
+        let mut doorbells = doorbells.into_iter().map(|(_, doorbell)| doorbell);
+        let doorbell = doorbells.next().ok_or(Error::Protocol("it sends no doorbell"))?;
+        if let Some(reference) = doorbells.next() {
+            let word = |offset: u64| {
+                let at = usize::try_from(shape.window_len().saturating_add(offset) / 8).ok();
+                at.and_then(|at| all.slice(at, 1)).ok_or(Error::Length(shape.len, shape.free()))
+            };
+            let [asked, answered] = REFERENCE_WORDS.map(word);
+            let words = [asked?, answered?];
+            std::thread::spawn(move || bare(&reference, words));
+        }
         let messages = messages.into_iter().filter(|(peer, _)| *peer == GUEST).map(|(_, fd)| fd).collect();
         rustix::net::send(&broker, &[1], rustix::net::SendFlags::NOSIGNAL)
             .map_err(Error::system("the broker has gone"))?;
-        Ok(Self { domain, broker, doorbell, messages, bind })
+        let waiter = waiter(&doorbell, &broker)?;
+        Ok(Self { domain, _waited: [doorbell, broker], waiter, messages, bind })
     }
 
     /// Serves until the guest or the broker ends. `between` runs after each look: for what no doorbell announces.
@@ -114,20 +131,34 @@ impl<K: Keep> Worker<K> {
 
     /// Waits for the doorbell, unless there is more to do; `false` when the broker has gone.
     fn sleep(&self, again: bool) -> Result<bool, Error> {
-        let mut fds = [
-            PollFd::from_borrowed_fd(self.doorbell.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.broker.as_fd(), PollFlags::IN),
-        ];
         let patience = if again { Timespec { tv_sec: 0, tv_nsec: 0 } } else { LOOK };
-        match poll(&mut fds, Some(&patience)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(Error::System("cannot wait", io::Error::from(error))),
+        let mut events = [const { MaybeUninit::uninit() }; 2];
+        match epoll::wait(&self.waiter, &mut events, Some(&patience)) {
+            Ok((events, _)) => Ok(events.iter().all(|event| event.data.u64() != BROKER)),
+            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(error) => Err(Error::System("cannot wait", error.into())),
         }
-        let [doorbell, broker] = fds.map(|fd| !fd.revents().is_empty());
-        if doorbell {
-            // Its count says nothing: everything is looked at.
-            let _ = rustix::io::read(&self.doorbell, &mut [0u8; 8]);
-        }
-        Ok(!broker)
+    }
+}
+
+/// What is waited for. The doorbell wakes once for each ring that comes after the last look, and its count is never taken: that would be a system call
+/// for each call.
+fn waiter(doorbell: &OwnedFd, broker: &OwnedFd) -> Result<OwnedFd, Error> {
+    let waiter = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("cannot wait"))?;
+    let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    epoll::add(&waiter, doorbell, epoll::EventData::new_u64(DOORBELL), edges)
+        .map_err(Error::system("the doorbell"))?;
+    epoll::add(&waiter, broker, epoll::EventData::new_u64(BROKER), epoll::EventFlags::IN)
+        .map_err(Error::system("the broker"))?;
+    Ok(waiter)
+}
+
+/// The least that a host behind a doorbell can do, for a bench: waits, and copies a word.
+fn bare(doorbell: &OwnedFd, [asked, answered]: [Mapping; 2]) {
+    loop {
+        let mut fds = [PollFd::new(doorbell, PollFlags::IN)];
+        let _ = poll(&mut fds, None);
+        let _ = rustix::io::read(doorbell, &mut [0u8; 8]);
+        answered.store(0, asked.load(0, Site::ControlTake), Site::ControlPublish);
     }
 }

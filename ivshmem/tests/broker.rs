@@ -18,7 +18,7 @@ use tenon_ivshmem::protocol;
 use tenon_ivshmem::shape::Shape;
 use tenon_rings::{Site, Words};
 
-const SHAPE: Shape = Shape { len: 1 << 21, vcpus: 2, messages: 8 };
+const SHAPE: Shape = Shape { len: 1 << 21, vcpus: 2, messages: 8, reference: false };
 /// The host's doorbell and the guest's messages.
 const BELLS: usize = 9;
 

@@ -31,6 +31,8 @@ enum What {
     Call(Options),
     /// Queues, channels, streams and events beside other crates and beside the floors; a chart in the target folder.
     Rings(Options),
+    /// A call of a guest on QEMU beside a bare doorbell and poll behind the same device. Fails over its limit.
+    Ivshmem,
 }
 
 #[derive(clap::Args)]
@@ -48,6 +50,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let options = match &args.what {
         What::Call(options) => options,
         What::Rings(options) => return rings::run(options),
+        What::Ivshmem => return ivshmem(),
     };
     let mut lines = instructions::count()?;
     lines.extend(machine()?);
@@ -67,6 +70,19 @@ pub(crate) fn run(args: &Args) -> Outcome {
         over.iter().for_each(|line| eprintln!("{line}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The runner has the machine, and times it.
+fn ivshmem() -> Outcome {
+    let mut cargo = project::cargo();
+    cargo.args(["run", "--quiet", "--release", "--package", "tenon-conformance-runner"]);
+    cargo.args(["--bin", "tenon-conformance", "--", "--host", "qemu", "--pace"]);
+    let status = cargo.stdin(Stdio::null()).status().context("cannot start cargo")?;
+    match status.code() {
+        Some(0) => Ok(ExitCode::SUCCESS),
+        Some(1) => Err(Failure::Verdict(vec!["a call is over its limit".to_owned()])),
+        _ => Err(Failure::Environment("it could not be timed".to_owned())),
+    }
 }
 
 /// What the program `machine` measures.

@@ -76,6 +76,9 @@ struct Args {
     /// Run two guests at once that try to reach each other's memory and doorbells: for the `qemu` hosts.
     #[arg(long, requires = "host", conflicts_with = "kill_workers")]
     neighbours: bool,
+    /// Time calls against a bare loop behind the same device, interleaved: for the `qemu` hosts.
+    #[arg(long, requires = "host", conflicts_with_all = ["kill_workers", "neighbours"])]
+    pace: bool,
     /// List the faults that a loopback host can be given, and run nothing.
     #[arg(long)]
     list_faults: bool,
@@ -154,8 +157,9 @@ fn run(args: Args) -> Result<ExitCode, String> {
         return Ok(print(&list(&wish, args.format)));
     }
     let image = args.image.as_deref().map(read_image).transpose()?;
-    if args.neighbours || args.kill_workers.is_some() {
-        return ivshmem(&named(args.host, args.arch.as_deref())?, args.kill_workers, seed, image.as_ref());
+    if args.neighbours || args.pace || args.kill_workers.is_some() {
+        let hosts = named(args.host, args.arch.as_deref())?;
+        return ivshmem(&hosts, args.pace, args.kill_workers, seed, image.as_ref());
     }
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
     let arch = args.arch.as_deref();
@@ -202,10 +206,11 @@ fn run(args: Args) -> Result<ExitCode, String> {
     Ok(if good { printed } else { ExitCode::FAILURE })
 }
 
-/// Kills workers, or, without a number of rounds, runs two guests at once.
+/// Times calls, kills workers, or, without a number of rounds, runs two guests at once.
 #[cfg(target_os = "linux")]
 fn ivshmem(
     hosts: &[String],
+    pace: bool,
     rounds: Option<u32>,
     seed: u64,
     image: Option<&Image>,
@@ -215,6 +220,9 @@ fn ivshmem(
         let kind =
             hosts::qemu::kind(host).ok_or(format!("host {host}: it is not behind a shared memory device"))?;
         let (text, is_good) = match rounds {
+            _ if pace => {
+                crate::pace::run(kind, image).map(|outcome| (outcome.to_string(), outcome.is_good()))
+            }
             Some(rounds) => crate::restart::run(kind, image, rounds, seed)
                 .map(|outcome| (outcome.to_string(), outcome.problems.is_empty())),
             None => crate::neighbours::run(kind, image)
@@ -228,7 +236,7 @@ fn ivshmem(
 }
 
 #[cfg(not(target_os = "linux"))]
-fn ivshmem(_: &[String], _: Option<u32>, _: u64, _: Option<&Image>) -> Result<ExitCode, String> {
+fn ivshmem(_: &[String], _: bool, _: Option<u32>, _: u64, _: Option<&Image>) -> Result<ExitCode, String> {
     Err("the ivshmem broker is for Linux".to_owned())
 }
 

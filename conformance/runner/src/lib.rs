@@ -12,6 +12,7 @@
 //! | [`verdict`] | what is known about a case |
 //! | [`report`] | the report, for people and for programs |
 //! | `neighbours` | two guests at once that try to reach each other |
+//! | `pace` | a call against a bare loop behind the same device |
 //! | `restart` | kills workers of a host under load |
 //! | [`clauses`] | the clauses of the spec |
 //! | [`progress`] | progress on standard error |
@@ -34,6 +35,8 @@ pub mod judge;
 pub mod keeper;
 #[cfg(target_os = "linux")]
 pub mod neighbours;
+#[cfg(target_os = "linux")]
+pub mod pace;
 pub mod play;
 pub mod progress;
 pub mod report;

@@ -48,7 +48,7 @@ pub fn run(kind: &Kind, image: Option<&Image>) -> Result<Outcome, String> {
     machine::check(kind)?;
     let image = image_for(kind, image)?;
     let line = |pattern: u64| format!("pattern={pattern:#x} neighbour={MILLIS}");
-    let start = |pattern| machine::start(kind, &image, &line(pattern), false);
+    let start = |pattern| machine::start(kind, &image, &line(pattern), machine::Wants::Nothing);
     let mut machines = [start(0x1111_2222_3333_4444)?, start(0xcccc_dddd_eeee_ffff)?];
     let mut seen = [Seen::default(), Seen::default()];
     let deadline = Instant::now() + PATIENCE;

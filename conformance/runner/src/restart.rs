@@ -56,7 +56,8 @@ pub fn run(kind: &Kind, image: Option<&Image>, rounds: u32, seed: u64) -> Result
     machine::check(kind)?;
     let image = image_for(kind, image)?;
     let shared = shared_files();
-    let mut running = machine::start(kind, &image, &format!("seed={seed:x} load={rounds}"), true)?;
+    let mut running =
+        machine::start(kind, &image, &format!("seed={seed:x} load={rounds}"), machine::Wants::Console)?;
     let mut outcome = Outcome::default();
     let mut random = seed | 1;
     let (mut lines, mut lost) = (Lines::default(), BTreeSet::new());

@@ -52,16 +52,27 @@ pub(super) struct Qemu {
 
 impl Host for Qemu {
     fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
-        Ok(Box::new(start(self.kind, &self.image, command_line, false)?))
+        Ok(Box::new(start(self.kind, &self.image, command_line, Wants::Nothing)?))
     }
 }
 
-/// Starts a machine; with `console`, what its guest writes to Tenon's console is kept.
+/// What a machine has that is not for cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// Nothing.
+    Nothing,
+    /// What its guest writes to Tenon's console is kept.
+    Console,
+    /// A bare loop behind a second doorbell.
+    Reference,
+}
+
+/// Starts a machine.
 pub(crate) fn start(
     kind: &Kind,
     image_bytes: &[u8],
     command_line: &str,
-    console: bool,
+    wants: Wants,
 ) -> Result<Running, String> {
     let folder = Folder::new()?;
     let image = folder.0.join("image");
@@ -74,8 +85,9 @@ pub(crate) fn start(
     let mut broker = Command::new(program);
     broker.args([PREFIX, "broker", "--once", "--echo", "--seed", &format!("{:x}", seed(command_line))]);
     broker.args(["--messages", &kind.messages.to_string(), "--socket"]).arg(&socket);
+    broker.args((wants == Wants::Reference).then_some("--reference"));
     broker.stdin(Stdio::piped()).stderr(Stdio::piped());
-    broker.stdout(if console { Stdio::piped() } else { Stdio::null() });
+    broker.stdout(if wants == Wants::Console { Stdio::piped() } else { Stdio::null() });
     let mut machine = Running {
         broker: spawn(broker)?,
         qemu: None,
@@ -99,7 +111,7 @@ pub(crate) fn start(
     qemu.args(["-display", "none", "-no-reboot", "-serial", "stdio", "-kernel"]).arg(&image);
     qemu.args(["-append", &format!("{command_line} {}", kind.places)]);
     qemu.args(["-chardev", &format!("socket,path={},id=tenon", socket.display())]);
-    qemu.args(["-device", &format!("ivshmem-doorbell,vectors={},chardev=tenon", kind.messages.max(1))]);
+    qemu.args(["-device", &format!("ivshmem-doorbell,vectors={},chardev=tenon", kind.messages.max(2))]);
     qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut qemu = spawn(qemu)?;
     let serial = qemu.stdout.take().map(|from| read(from, sender.clone(), Chunk::Serial));
