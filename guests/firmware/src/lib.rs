@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`line`] | the boot command line: words of the form `key=value` |
+//! | [`mod@line`] | the boot command line: words of the form `key=value` |
 //! | [`tree`] | the device tree: where RAM, serial port, interrupt controller, PCI and Tenon's window are |
 #![no_std]
 #![forbid(unsafe_code)]
