@@ -174,3 +174,24 @@ fn a_skip_alone_is_the_breach() {
     assert!(consumer.read(|_| ()).is_err());
     assert_eq!(consumer.corrupt().map(|corrupt| corrupt.position), Some(15));
 }
+
+/// STR-7: numbers are little-endian, at any offset that they fit behind.
+#[test]
+fn numbers_are_read_at_any_offset() {
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let mut producer = near.records(128, 0, ()).unwrap();
+    let mut consumer = far.records(128, 0, ()).unwrap();
+    producer.write(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).unwrap();
+    producer.flush().unwrap();
+    let read = consumer.read(|span| {
+        assert_eq!((span.read_u8(9), span.read_u8(10)), (Some(10), None));
+        assert_eq!((span.read_u16(8), span.read_u16(9)), (Some(0x0a09), None));
+        assert_eq!(
+            (span.read_u32(3), span.read_u32(6), span.read_u32(7)),
+            (Some(0x0706_0504), Some(0x0a09_0807), None)
+        );
+        assert_eq!((span.read_u64(1), span.read_u64(3)), (Some(0x0908_0706_0504_0302), None));
+    });
+    assert_eq!(read, Ok(()));
+}
