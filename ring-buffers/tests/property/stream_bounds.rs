@@ -117,7 +117,8 @@ fn who_leaves_says_so() {
     let memory = Memory::new(2 * LINE + 16);
     let (near, far) = ring(memory.words()).split();
     let (mut producer, consumer) =
-        (near.messages::<[u64; 1], _>(8, 5, ()).unwrap(), far.messages::<[u64; 1], _>(8, 5, ()).unwrap());
+        (near.messages::<[u64; 1], _>(16, 5, ()).unwrap(), far.messages::<[u64; 1], _>(16, 5, ()).unwrap());
+    // Half of what would be published by itself.
     producer.push([1]).unwrap();
     let running = |state: StateWord| state.state == QueueState::RUNNING;
     assert!(running(producer.peer()) && running(consumer.peer()));
@@ -126,6 +127,7 @@ fn who_leaves_says_so() {
     producer.close();
     // Its position shows the message.
     assert_eq!(memory.words()[0].load(Ordering::Relaxed), RingPosition { position: 6, seed: 5 }.to_word());
+    assert_eq!(StateWord::from_word(memory.words()[3].load(Ordering::Relaxed)).state, QueueState::UNBOUND);
 
     let memory = Memory::new(2 * LINE + 16);
     let (near, far) = ring(memory.words()).split();
@@ -194,4 +196,22 @@ fn numbers_are_read_at_any_offset() {
         assert_eq!((span.read_u64(1), span.read_u64(3)), (Some(0x0908_0706_0504_0302), None));
     });
     assert_eq!(read, Ok(()));
+}
+
+/// STR-13: each role of a channel says why its ring is corrupt.
+#[test]
+fn a_channel_says_why_it_is_corrupt() {
+    let memory = Memory::new(2 * LINE + 16);
+    let (near, far) = ring(memory.words()).split();
+    let mut producer = near.messages::<[u64; 1], _>(16, 5, ()).unwrap();
+    let mut consumer = far.messages::<[u64; 1], _>(16, 5, ()).unwrap();
+    assert_eq!((producer.corrupt(), consumer.corrupt()), (None, None));
+    // Neither can be so far ahead.
+    let far_ahead = RingPosition { position: 100, seed: 5 }.to_word();
+    scribble(memory.words(), 0, far_ahead);
+    scribble(memory.words(), LINE, far_ahead);
+    let Err(Error::Corrupt(why)) = consumer.pop() else { panic!("taken") };
+    assert_eq!(consumer.corrupt(), Some(why));
+    let Err(Error::Corrupt(why)) = producer.arm(16) else { panic!("taken") };
+    assert_eq!(producer.corrupt(), Some(why));
 }
