@@ -46,6 +46,20 @@ pub(crate) struct Core {
     pub(crate) console: Console,
 }
 
+impl Core {
+    /// At the beginning of a session that nobody has negotiated.
+    fn idle(session: Session, random: u64) -> Self {
+        Self {
+            session: session.number,
+            seed: session.seed,
+            random,
+            granule: None,
+            features: 0,
+            console: Console::default(),
+        }
+    }
+}
+
 impl<M: Memory> Domain<M> {
     /// A domain before its guest has come: writes the record.
     ///
@@ -55,15 +69,7 @@ impl<M: Memory> Domain<M> {
     pub fn new(config: Config, memory: M) -> Result<Self, Error> {
         let mut random = config.seed;
         let session = first_session(&mut random);
-        let core = Core {
-            session: session.number,
-            seed: session.seed,
-            random,
-            granule: None,
-            features: 0,
-            console: Console::default(),
-        };
-        let domain = Self::assemble(config, memory, core)?;
+        let domain = Self::assemble(config, memory, Core::idle(session, random))?;
         let record = domain.record();
         record.clear();
         record.write_fixed(&domain.config, domain.memory.region_len(0).unwrap_or(0));
@@ -81,15 +87,7 @@ impl<M: Memory> Domain<M> {
         let mut random = config.seed;
         let found = memory.window().load(core::mem::offset_of!(Record, session) / 8, Site::Status);
         let session = next_session(Session::from_word(found), &mut random);
-        let core = Core {
-            session: session.number,
-            seed: session.seed,
-            random,
-            granule: None,
-            features: 0,
-            console: Console::default(),
-        };
-        let domain = Self::assemble(config, memory, core)?;
+        let domain = Self::assemble(config, memory, Core::idle(session, random))?;
         let record = domain.record();
         record.set_active(None);
         record.write_fixed(&domain.config, domain.memory.region_len(0).unwrap_or(0));
