@@ -35,7 +35,8 @@ const fn u16_to_u64(value: u16) -> u64 {
     u64::from_le_bytes([low, high, 0, 0, 0, 0, 0, 0])
 }
 
-/// The granule of a session: its size is `1 << shift` bytes, and every page-like object is aligned to it (GEN-4).
+/// The granule of a session: its size is `1 << shift` bytes, and every page-like object is aligned to it
+/// (GEN-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Granule(u8);
 

@@ -2,9 +2,9 @@
 //! The Tenon wire: every type, number and status code that guest and host share, each beside its clause of
 //! [`docs/abi.md`](https://github.com/tenon-abi/tenon/blob/main/docs/abi.md).
 //!
-//! Everything is little-endian, of fixed width and naturally aligned (GEN-1). Nothing here is a Rust `enum`, `bool`, `usize` or
-//! reference: a peer may write any bit pattern, and every bit pattern is a value of these types. Nothing here
-//! is `unsafe`, allocates, or can panic.
+//! Everything is little-endian, of fixed width and naturally aligned (GEN-1). Nothing here is a Rust `enum`,
+//! `bool`, `usize` or reference: a peer may write any bit pattern, and every bit pattern is a value of these
+//! types. Nothing here is `unsafe`, allocates, or can panic.
 //!
 //! | module | chapter |
 //! | --- | --- |

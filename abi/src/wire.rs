@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The macros that describe each wire item once: as a Rust type with pinned offsets, and as data. The field types are little-endian and of
-//! fixed width, and a structure whose fields are not naturally aligned does not compile (GEN-1).
+//! The macros that describe each wire item once: as a Rust type with pinned offsets, and as data. The field
+//! types are little-endian and of fixed width, and a structure whose fields are not naturally aligned does
+//! not compile (GEN-1).
 
-/// Declares wire structures. One line a field: offset, name, type, clause, text. Size and offsets are checked at compile time.
+/// Declares wire structures. One line a field: offset, name, type, clause, text. Size and offsets are checked
+/// at compile time.
 macro_rules! wire {
     ($(
         $(#[$meta:meta])*

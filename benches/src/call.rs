@@ -89,7 +89,8 @@ pub fn call(name: &str, level: &str, rounds: u64) -> Result<Medians, Trouble> {
     Ok(medians(name, &heard(&outcome, &lines)?)?)
 }
 
-/// A submission with its eventfd doorbell against a bare eventfd doorbell. For either a thread waits, answers in memory, and waits again.
+/// A submission with its eventfd doorbell against a bare eventfd doorbell. For either a thread waits, answers
+/// in memory, and waits again.
 ///
 /// # Errors
 ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Events against bare interrupts: from the host to the guest's handler, and the handler's answer back through memory.
+//! Events against bare interrupts: from the host to the guest's handler, and the handler's answer back
+//! through memory.
 
 use std::hint::spin_loop;
 use std::sync::Arc;

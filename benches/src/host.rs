@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A machine of the bench's own around the core: it counts exits, rings an eventfd for a queue, and has a bare interrupt and a bare doorbell beside Tenon's.
+//! A machine of the bench's own around the core: it counts exits, rings an eventfd for a queue, and has a
+//! bare interrupt and a bare doorbell beside Tenon's.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -110,7 +111,8 @@ impl Host {
     /// What a device does.
     pub fn raise(&self, port: u32) {
         let mut state = self.lock();
-        // A port that is not bound has nobody who would miss it: the wait for its answer ends the measurement.
+        // A port that is not bound has nobody who would miss it: the wait for its answer ends the
+        // measurement.
         let _ = state.domain.raise(port);
         self.act(&mut state);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Tenon's calls, doorbells and events cost. `cargo xtask bench` builds the programs of this package, runs them, and holds their numbers
-//! against the most that is allowed. Nothing here is a test: a time on a shared machine proves nothing.
+//! What Tenon's calls, doorbells and events cost. `cargo xtask bench` builds the programs of this package,
+//! runs them, and holds their numbers against the most that is allowed. Nothing here is a test: a time on a
+//! shared machine proves nothing.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -85,7 +85,8 @@ pub struct Medians {
     pub theirs: f64,
 }
 
-/// The medians of a guest's rounds. Rounds during which the vCPU was switched away do not count, unless too few are left: then a warning is printed.
+/// The medians of a guest's rounds. Rounds during which the vCPU was switched away do not count, unless too
+/// few are left: then a warning is printed.
 ///
 /// # Errors
 ///

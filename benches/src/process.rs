@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest and a host in one thread: no lock, no trap, nothing but the shim and the core, so that their instructions can be counted.
+//! A guest and a host in one thread: no lock, no trap, nothing but the shim and the core, so that their
+//! instructions can be counted.
 #![allow(unsafe_code, reason = "a platform is an unsafe trait, and memory comes as addresses")]
 
 use std::cell::{Cell, RefCell};
@@ -72,8 +73,8 @@ impl Conduit for Kernel {
     }
 }
 
-// SAFETY: there is one thread and no interrupt, so nothing comes between; the doorbell is that of the host that wrote the record; the pages are
-// pieces of the arena, handed out at their offsets.
+// SAFETY: there is one thread and no interrupt, so nothing comes between; the doorbell is that of the host
+// that wrote the record; the pages are pieces of the arena, handed out at their offsets.
 unsafe impl Platform for Kernel {
     type Conduit = Self;
 
@@ -137,7 +138,8 @@ pub fn with_vcpu<T>(body: impl FnOnce(&Vcpu<'_, Kernel>) -> Result<T, Error>) ->
     let host = Domain::new(config, memory).map_err(|why| why.to_string())?;
     let kernel = Kernel { host: RefCell::new(host), guarded: Cell::new(0) };
     let pages = |offset: usize| {
-        // SAFETY: the two pieces lie in the memory behind each other and are handed out once each; it is never freed.
+        // SAFETY: the two pieces lie in the memory behind each other and are handed out once each; it is
+        // never freed.
         unsafe { Pages::new(ram.base().wrapping_add(offset), LEN, offset as u64) }
     };
     let run = || {

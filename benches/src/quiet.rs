@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Threads that stay where they are, and whether somebody took their processor.
 //!
-//! On a machine with other work a median alone is off by a factor of two to ten. What counts is a sample during which no thread that takes part was
-//! switched away against its will, with each on a processor of its own.
+//! On a machine with other work a median alone is off by a factor of two to ten. What counts is a sample
+//! during which no thread that takes part was switched away against its will, with each on a processor of its
+//! own.
 #![allow(unsafe_code, reason = "asks the system about threads")]
 
 use std::{fs, mem};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Tenon's rings cost beside the crates that people use today, and beside what no ring can be faster than.
+//! What Tenon's rings cost beside the crates that people use today, and beside what no ring can be faster
+//! than.
 //!
-//! All variants take turns in one process. A message is written in full by who sends it, copied out in full and summed up by who receives it, and the
-//! sum is checked.
+//! All variants take turns in one process. A message is written in full by who sends it, copied out in full
+//! and summed up by who receives it, and the sum is checked.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -101,7 +101,8 @@ impl Book {
         words(self.area + offset)
     }
 
-    /// Writes the next submission of a lane as the spec says, with an id that is free. `breach` is stirred into id and turn.
+    /// Writes the next submission of a lane as the spec says, with an id that is free. `breach` is stirred
+    /// into id and turn.
     pub(crate) fn submit(
         &mut self,
         lane: usize,

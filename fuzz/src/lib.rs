@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host core under a guest that does whatever bytes say.
 //!
-//! One input is one guest's life: it writes words into its memory, most of them well-formed, hands over frames, rings doorbells, and rewrites
-//! words between two looks of the host. Everything that the core does to memory is recorded, and a model that knows the spec alone judges it.
+//! One input is one guest's life: it writes words into its memory, most of them well-formed, hands over
+//! frames, rings doorbells, and rewrites words between two looks of the host. Everything that the core does
+//! to memory is recorded, and a model that knows the spec alone judges it.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -13,7 +13,8 @@ use tenon_rings::Site;
 use crate::ground::{Access, Ground, WINDOW, words};
 use crate::world::{Outcome, Step};
 
-/// What the core may do for one submission besides looking at ports, and for one entry besides its submissions.
+/// What the core may do for one submission besides looking at ports, and for one entry besides its
+/// submissions.
 const ACCESSES: usize = 48;
 
 /// A request in flight.
@@ -145,7 +146,8 @@ impl Model {
         assert!(made.is_empty(), "a restored domain reached for areas that it had not");
     }
 
-    /// Judges one step by what it did to memory. `made` are the grants of this step; `raced`: another writer came in between.
+    /// Judges one step by what it did to memory. `made` are the grants of this step; `raced`: another writer
+    /// came in between.
     pub(crate) fn judge(
         &mut self,
         ground: &Ground,

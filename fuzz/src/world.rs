@@ -75,7 +75,8 @@ impl World {
         back
     }
 
-    /// This domain as an embedder restores it over `ground`; `None` where the memory no longer holds its areas.
+    /// This domain as an embedder restores it over `ground`; `None` where the memory no longer holds its
+    /// areas.
     pub(crate) fn restored(&self, ground: Rc<Ground>) -> Option<Self> {
         let domain = match Domain::restore(self.saved(), Given(Rc::clone(&ground))) {
             Ok(domain) => domain,

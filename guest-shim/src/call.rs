@@ -15,8 +15,9 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with the host's status, or INDETERMINATE when the session ended meanwhile (SES-7); [`Error::Full`], [`Error::Busy`];
-    /// [`Error::Pending`] when the platform's patience ends, with the request given up; [`Error::Corrupt`].
+    /// [`Error::Refused`] with the host's status, or INDETERMINATE when the session ended meanwhile (SES-7);
+    /// [`Error::Full`], [`Error::Busy`]; [`Error::Pending`] when the platform's patience ends, with the
+    /// request given up; [`Error::Corrupt`].
     #[inline]
     pub fn call<const N: usize>(&self, op: Op, args: [u64; N]) -> Result<u64, Error> {
         let mut all = [0; 6];
@@ -69,15 +70,17 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         Batch { vcpu: self, tickets: [const { None }; N], len: 0 }
     }
 
-    /// A call for each of `results`, with one kick for all (CALL-14): `make` makes each submission from its number.
+    /// A call for each of `results`, with one kick for all (CALL-14): `make` makes each submission from its
+    /// number.
     ///
-    /// The queue is in hand and upcalls are kept away for the whole of it, `make` included. That makes it the cheapest way to many calls;
-    /// a [`Batch`] asks for neither.
+    /// The queue is in hand and upcalls are kept away for the whole of it, `make` included. That makes it the
+    /// cheapest way to many calls; a [`Batch`] asks for neither.
     ///
     /// # Errors
     ///
-    /// [`Error::Full`], with nothing submitted, where the queue has no room for all; [`Error::Busy`]; [`Error::Pending`], [`Error::Corrupt`]:
-    /// what was not taken by then is given up, its result [`Status::INDETERMINATE`].
+    /// [`Error::Full`], with nothing submitted, where the queue has no room for all; [`Error::Busy`];
+    /// [`Error::Pending`], [`Error::Corrupt`]: what was not taken by then is given up, its result
+    /// [`Status::INDETERMINATE`].
     #[inline]
     pub fn call_all(
         &self,
@@ -100,7 +103,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         self.with_calls(|calls| Ok(calls.in_flight())).unwrap_or(D)
     }
 
-    /// Requests that were given up and are not completed: their ids, and their buffers, are out of use (CALL-17).
+    /// Requests that were given up and are not completed: their ids, and their buffers, are out of use
+    /// (CALL-17).
     ///
     /// # Errors
     ///
@@ -116,7 +120,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         })
     }
 
-    /// What a request without a ticket is told: its result was taken, or went with a queue that is corrupt for good.
+    /// What a request without a ticket is told: its result was taken, or went with a queue that is corrupt
+    /// for good.
     #[cold]
     fn without_ticket(&self) -> Error {
         let told = self.with_calls(|calls| Ok(calls.corrupt()));
@@ -154,7 +159,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         Err(self.give_up(ticket))
     }
 
-    /// Gives a ticket up. What is said of it: nobody knows, once its session is over (SES-7, CALL-18); else it may still come.
+    /// Gives a ticket up. What is said of it: nobody knows, once its session is over (SES-7, CALL-18); else
+    /// it may still come.
     #[cold]
     fn give_up(&self, ticket: Ticket) -> Error {
         let given = self.with_calls(|calls| {
@@ -169,7 +175,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     }
 }
 
-/// A request in flight. Dropped, it is given up: its id stays out of use until the host completes it (CALL-17).
+/// A request in flight. Dropped, it is given up: its id stays out of use until the host completes it
+/// (CALL-17).
 #[derive(Debug)]
 #[must_use = "a request that is dropped is given up"]
 pub struct Request<'v, 'p, P: Platform, const D: usize> {
@@ -182,8 +189,8 @@ impl<P: Platform, const D: usize> Request<'_, '_, P, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Pending`] while it is not; [`Error::Refused`], with INDETERMINATE once when the session has ended (SES-7); [`Error::Busy`],
-    /// [`Error::Corrupt`].
+    /// [`Error::Pending`] while it is not; [`Error::Refused`], with INDETERMINATE once when the session has
+    /// ended (SES-7); [`Error::Busy`], [`Error::Corrupt`].
     pub fn poll(&mut self) -> Result<u64, Error> {
         let Some(ticket) = self.ticket.take() else { return Err(self.vcpu.without_ticket()) };
         let mut held = Some(ticket);

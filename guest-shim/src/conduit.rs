@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Doorbells (DISC-6 to DISC-8). Each is one plain aligned 32-bit store or `out` (ORD-1), or a hypercall (DISC-12).
+//! Doorbells (DISC-6 to DISC-8). Each is one plain aligned 32-bit store or `out` (ORD-1), or a hypercall
+//! (DISC-12).
 #![allow(unsafe_code, reason = "a doorbell is a store or an instruction that the language does not have")]
 
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
@@ -25,15 +26,16 @@ pub trait Conduit {
     fn bind(&self, frame: u32);
 }
 
-/// Rings a doorbell that is a register of a device: one plain store, behind the fence that the ORD table asks for.
+/// Rings a doorbell that is a register of a device: one plain store, behind the fence that the ORD table asks
+/// for.
 ///
 /// # Safety
 ///
 /// A doorbell is mapped there, as device memory.
 #[inline(always)]
 pub(crate) unsafe fn store_doorbell(doorbell: *mut u32, value: u32) {
-    // Written out, so that no compiler chooses a store that a hypervisor cannot decode, as one that moves its base register on (ORD-1), or moves it before
-    // others.
+    // Written out, so that no compiler chooses a store that a hypervisor cannot decode, as one that moves its
+    // base register on (ORD-1), or moves it before others.
     #[cfg(target_arch = "aarch64")]
     // SAFETY: the caller's contract. No `nomem`: stores before it must not move behind it.
     unsafe {
@@ -94,8 +96,8 @@ impl PortIo {
 
     #[inline(always)]
     fn out(port: u16, value: u32) {
-        // SAFETY: the port was named by the host for this, by the contract of `of`. No `nomem`: stores before the
-        // doorbell must not move behind it.
+        // SAFETY: the port was named by the host for this, by the contract of `of`. No `nomem`: stores before
+        // the doorbell must not move behind it.
         unsafe {
             core::arch::asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags))
         }
@@ -106,7 +108,8 @@ impl PortIo {
 impl Conduit for PortIo {
     #[inline(always)]
     fn kick(&self, queue: u32) {
-        // A doorbell that is no port is not rung: what lies at the port that the sum wraps to is not the host's to name.
+        // A doorbell that is no port is not rung: what lies at the port that the sum wraps to is not the
+        // host's to name.
         let step = u32::from(self.stride).checked_mul(queue);
         let port = step.and_then(|step| u16::try_from(step.checked_add(u32::from(self.kick))?).ok());
         if let Some(port) = port {

@@ -11,7 +11,8 @@ use tenon_abi::call::INLINE_MAX;
 use tenon_abi::{Op, Submission};
 
 impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
-    /// Writes bytes by value: 48 for each call, until all are taken or the host takes no more. The result is the number taken.
+    /// Writes bytes by value: 48 for each call, until all are taken or the host takes no more. The result is
+    /// the number taken.
     ///
     /// # Errors
     ///
@@ -80,7 +81,8 @@ impl<'v, 'p, P: Platform, const D: usize> Read<'v, 'p, P, D> {
     ///
     /// # Errors
     ///
-    /// The read itself while it is in flight, with [`Error::Pending`] or why the queue could not be looked at; the buffer when the host refused.
+    /// The read itself while it is in flight, with [`Error::Pending`] or why the queue could not be looked
+    /// at; the buffer when the host refused.
     #[allow(clippy::result_large_err, reason = "the request comes back, and there is no allocator to box it")]
     pub fn wait(mut self) -> Result<(Buffer, usize), (Error, Result<Self, Buffer>)> {
         match self.request.wait() {

@@ -28,8 +28,8 @@ pub fn cpuid() -> Result<WindowAt, Error> {
     })
 }
 
-/// As [`cpuid`], for a kernel that has a way of its own to read EAX, EBX, ECX and EDX of a leaf: one that runs in user mode, where a
-/// hypervisor may show the processor's leaves instead of its own.
+/// As [`cpuid`], for a kernel that has a way of its own to read EAX, EBX, ECX and EDX of a leaf: one that
+/// runs in user mode, where a hypervisor may show the processor's leaves instead of its own.
 ///
 /// # Errors
 ///

@@ -13,8 +13,8 @@ pub enum Error {
     NotPresent,
     /// The host answered with a status other than OK.
     Refused(Status),
-    /// The host has not answered within the platform's patience. What was submitted may still take effect; its id and buffer
-    /// stay out of use until it is completed (CALL-17).
+    /// The host has not answered within the platform's patience. What was submitted may still take effect;
+    /// its id and buffer stay out of use until it is completed (CALL-17).
     Pending,
     /// The queue is full: take results, or try later.
     Full,

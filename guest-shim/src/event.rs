@@ -49,7 +49,8 @@ impl Events {
         })
     }
 
-    /// Takes one batch: ports to handle now. What is masked is remembered. A ring that is corrupt is told when the other one has nothing: that one goes on (EVT-20).
+    /// Takes one batch: ports to handle now. What is masked is remembered. A ring that is corrupt is told
+    /// when the other one has nothing: that one goes on (EVT-20).
     fn take(&mut self, out: &mut [u32; BATCH]) -> Result<usize, Error> {
         let mut kept = 0usize;
         let mut broken = None;
@@ -127,8 +128,9 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         self.call(Op::EVENT_SIGNAL, [u64::from(port)]).map(|_| ())
     }
 
-    /// Takes a bounded number of events, urgent ones first, and runs `handler` for each with upcalls let in again. Returns the number handled;
-    /// zero when nothing was there. Call it until then, or until [`Self::arm`] says that the vCPU may halt.
+    /// Takes a bounded number of events, urgent ones first, and runs `handler` for each with upcalls let in
+    /// again. Returns the number handled; zero when nothing was there. Call it until then, or until
+    /// [`Self::arm`] says that the vCPU may halt.
     ///
     /// # Errors
     ///
@@ -142,7 +144,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         Ok(count)
     }
 
-    /// Arms both rings (EVT-12). `true`: nothing is there, the vCPU may halt, atomically with the enabling of interrupts.
+    /// Arms both rings (EVT-12). `true`: nothing is there, the vCPU may halt, atomically with the enabling of
+    /// interrupts.
     ///
     /// # Errors
     ///
@@ -184,8 +187,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         })
     }
 
-    /// Unmasks a port: no trap. The caller then looks at the port's state once, as if it had been raised: the host may have dropped
-    /// events meanwhile (EVT-15). `true`: an event was taken while it was masked.
+    /// Unmasks a port: no trap. The caller then looks at the port's state once, as if it had been raised: the
+    /// host may have dropped events meanwhile (EVT-15). `true`: an event was taken while it was masked.
     ///
     /// # Errors
     ///

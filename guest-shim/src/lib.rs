@@ -2,8 +2,8 @@
 //! The guest side of Tenon, for any kernel: no allocator, no std, usable before interrupts and a heap exist.
 //!
 //! A kernel implements [`Platform`], finds the window ([`discovery`]), and goes from state to state:
-//! [`Found`] → [`Session`] → [`Vcpu`]. Nothing that the host does can make this crate panic, loop or touch memory outside of
-//! what the kernel handed over (GEN-8).
+//! [`Found`] → [`Session`] → [`Vcpu`]. Nothing that the host does can make this crate panic, loop or touch
+//! memory outside of what the kernel handed over (GEN-8).
 //!
 //! | module | what |
 //! | --- | --- |

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exit, restart, crash record: all on the emergency lane, so that they work from anywhere (LIFE-1 to LIFE-4).
+//! Exit, restart, crash record: all on the emergency lane, so that they work from anywhere (LIFE-1 to
+//! LIFE-4).
 
 use crate::error::Error;
 use crate::memory::Buffer;

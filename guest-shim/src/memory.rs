@@ -22,8 +22,8 @@ impl Pages {
     ///
     /// # Safety
     ///
-    /// The memory is mapped, readable and writable for as long as the session lives, belongs to nobody else, and lies at that offset of
-    /// region 0. No Rust reference to it exists.
+    /// The memory is mapped, readable and writable for as long as the session lives, belongs to nobody else,
+    /// and lies at that offset of region 0. No Rust reference to it exists.
     pub unsafe fn new(base: *mut u8, len: usize, offset: u64) -> Result<Self, Error> {
         // SAFETY: the caller's contract.
         let mapping = unsafe { Mapping::new(base, len) }.ok_or(Error::BadMemory)?;

@@ -10,10 +10,12 @@ use crate::conduit::Conduit;
 ///
 /// The implementer promises:
 ///
-/// - between [`Self::enter`] and the matching [`Self::leave`] no upcall and no other interrupt whose handler uses Tenon runs on this CPU, and
-///   the running code does not migrate to another CPU. Pairs nest. Non-maskable interrupts may still come: the shim answers them with
-///   [`crate::Error::Busy`], and the emergency lane is theirs;
-/// - [`Self::conduit`] rings the doorbell of the host that wrote the record, with the store ordering that the spec's table asks for;
+/// - between [`Self::enter`] and the matching [`Self::leave`] no upcall and no other interrupt whose handler
+///   uses Tenon runs on this CPU, and the running code does not migrate to another CPU. Pairs nest.
+///   Non-maskable interrupts may still come: the shim answers them with [`crate::Error::Busy`], and the
+///   emergency lane is theirs;
+/// - [`Self::conduit`] rings the doorbell of the host that wrote the record, with the store ordering that the
+///   spec's table asks for;
 /// - memory handed to [`crate::Pages::new`] is the memory at that region-0 offset.
 ///
 /// Whatever the methods return or do, the shim stays within the pages that it was given.

@@ -52,12 +52,13 @@ pub struct Session<'p, P> {
 }
 
 impl<'p, P: Platform> Session<'p, P> {
-    /// Opens a session, after ending whatever session an earlier kernel left (SES-8). `scratch` is one granule of the largest
-    /// size wished for, and so aligned.
+    /// Opens a session, after ending whatever session an earlier kernel left (SES-8). `scratch` is one
+    /// granule of the largest size wished for, and so aligned.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMatch`] if the host lacks what is required; [`Error::Refused`] with the host's status; [`Error::Pending`] if it does not answer.
+    /// [`Error::NoMatch`] if the host lacks what is required; [`Error::Refused`] with the host's status;
+    /// [`Error::Pending`] if it does not answer.
     pub fn open(platform: &'p P, found: Found, scratch: Pages, wish: Wish) -> Result<Self, Error> {
         let features = found.features().intersection(wish.features);
         if !features.contains(wish.required) {
@@ -101,7 +102,8 @@ impl<'p, P: Platform> Session<'p, P> {
         Ok(this)
     }
 
-    /// Binds a vCPU. `pages` are for its area alone: [`Sizes::guest_len`] bytes, or twice as many granules where the host has no window.
+    /// Binds a vCPU. `pages` are for its area alone: [`Sizes::guest_len`] bytes, or twice as many granules
+    /// where the host has no window.
     ///
     /// # Errors
     ///
@@ -148,7 +150,8 @@ impl<'p, P: Platform> Session<'p, P> {
         Vcpu::new(self.platform, vcpu, sizes, (guest.mapping(), host), max_ports, (word, session))
     }
 
-    /// Ends the session (SES-6). vCPUs that were bound are of no use afterwards: their calls answer nothing more.
+    /// Ends the session (SES-6). vCPUs that were bound are of no use afterwards: their calls answer nothing
+    /// more.
     ///
     /// # Errors
     ///
@@ -200,7 +203,8 @@ impl<'p, P: Platform> Session<'p, P> {
         self.send(&request)
     }
 
-    /// Hands a request over and waits for its ticket. Apart from what differs between requests, so that it exists once.
+    /// Hands a request over and waits for its ticket. Apart from what differs between requests, so that it
+    /// exists once.
     #[inline(never)]
     fn send(&self, request: &ControlRequest) -> Result<u64, Error> {
         let ticket = request.ticket.get();

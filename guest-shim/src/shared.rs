@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A host behind a device whose memory both sides share, such as ivshmem (SHM-1 to SHM-6): a kernel's PCI code hands its two BARs over.
+//! A host behind a device whose memory both sides share, such as ivshmem (SHM-1 to SHM-6): a kernel's PCI
+//! code hands its two BARs over.
 #![allow(
     unsafe_code,
     reason = "the doorbell is a device's register, and pages are handed out of the device's memory"
@@ -14,7 +15,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use tenon_abi::{ConduitKind, Granule, Status, VERSION};
 use tenon_rings::{Mapping, Site, Words};
 
-/// The doorbell of a SHARED conduit. Its bind word has one writer: there is one value of this type for a device.
+/// The doorbell of a SHARED conduit. Its bind word has one writer: there is one value of this type for a
+/// device.
 #[derive(Debug)]
 pub struct Shared {
     doorbell: NonNull<u32>,
@@ -35,22 +37,25 @@ pub struct Attached {
     pub found: Found,
     /// Its doorbell.
     pub conduit: Shared,
-    /// The memory that areas, buffers and control requests are taken from: all that the host serves lies in it (SHM-1).
+    /// The memory that areas, buffers and control requests are taken from: all that the host serves lies in
+    /// it (SHM-1).
     pub pages: Pages,
 }
 
-/// Looks for Tenon in a device's memory (`memory`, all of the BAR), whose doorbell register is `doorbell`. What stands in the record is
-/// fetched once and checked against the BAR (SHM-6). A host may come later than its guest: whoever expects one looks again for a while.
+/// Looks for Tenon in a device's memory (`memory`, all of the BAR), whose doorbell register is `doorbell`.
+/// What stands in the record is fetched once and checked against the BAR (SHM-6). A host may come later than
+/// its guest: whoever expects one looks again for a while.
 ///
 /// # Errors
 ///
-/// [`Error::NotPresent`] if there is no record there, or one of another conduit; [`Error::Refused`] with BAD_VERSION if the host speaks another major
-/// version; [`Error::BadMemory`] if the record promises more than the BAR holds.
+/// [`Error::NotPresent`] if there is no record there, or one of another conduit; [`Error::Refused`] with
+/// BAD_VERSION if the host speaks another major version; [`Error::BadMemory`] if the record promises more
+/// than the BAR holds.
 ///
 /// # Safety
 ///
-/// `doorbell` is the mapped doorbell register of the device whose memory is `memory`; both stay mapped as long as anything of the result
-/// is used; the memory belongs to Tenon alone.
+/// `doorbell` is the mapped doorbell register of the device whose memory is `memory`; both stay mapped as
+/// long as anything of the result is used; the memory belongs to Tenon alone.
 pub unsafe fn attach(memory: Mapping, doorbell: *mut u32) -> Result<Attached, Error> {
     let doorbell = NonNull::new(doorbell).filter(|register| register.is_aligned()).ok_or(Error::BadMemory)?;
     let found = Found::at(memory)?;
@@ -76,7 +81,8 @@ pub unsafe fn attach(memory: Mapping, doorbell: *mut u32) -> Result<Attached, Er
     let rest = memory.slice(words(free)?, words(end.wrapping_sub(free))?).ok_or(Error::BadMemory)?;
     // The one look at the own word: for the count that an earlier kernel left (SHM-3).
     let [_, _, _, _, c0, c1, c2, c3] = word.load(0, Site::Status).to_le_bytes();
-    // SAFETY: the memory is the BAR behind the window, mapped and Tenon's alone by the caller's contract, at its offset of region 0.
+    // SAFETY: the memory is the BAR behind the window, mapped and Tenon's alone by the caller's contract, at
+    // its offset of region 0.
     let pages = unsafe { Pages::new(rest.base(), rest.byte_len(), free) }?;
     let count = AtomicU32::new(u32::from_le_bytes([c0, c1, c2, c3]));
     Ok(Attached { found: found.within(window), conduit: Shared { doorbell, value, word, count }, pages })
@@ -93,7 +99,8 @@ impl Shared {
 impl Conduit for Shared {
     #[inline(always)]
     fn kick(&self, _: u32) {
-        // SAFETY: the device's doorbell register by the contract of `attach`: a store there changes no memory of this guest's.
+        // SAFETY: the device's doorbell register by the contract of `attach`: a store there changes no memory
+        // of this guest's.
         unsafe { store_doorbell(self.doorbell.as_ptr(), self.value) }
     }
 

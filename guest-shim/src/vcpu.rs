@@ -15,8 +15,9 @@ use tenon_rings::{Mapping, Site, Submitter, Words};
 
 /// A bound vCPU: its call queue, emergency lane and event rings. `D` is the queue's depth.
 ///
-/// It belongs to the CPU that runs the vCPU; it is not `Sync`. Interrupt handlers on that CPU may use it too: the guard of
-/// [`Platform::enter`] keeps them out while a queue is in use, and whoever comes in nevertheless (an NMI) gets [`Error::Busy`].
+/// It belongs to the CPU that runs the vCPU; it is not `Sync`. Interrupt handlers on that CPU may use it too:
+/// the guard of [`Platform::enter`] keeps them out while a queue is in use, and whoever comes in nevertheless
+/// (an NMI) gets [`Error::Busy`].
 #[derive(Debug)]
 pub struct Vcpu<'p, P, const D: usize = 64> {
     pub(crate) platform: &'p P,
@@ -76,7 +77,8 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         self.number
     }
 
-    /// Whether the session in which this vCPU was bound has ended: nothing in flight is completed any more (SES-7).
+    /// Whether the session in which this vCPU was bound has ended: nothing in flight is completed any more
+    /// (SES-7).
     #[must_use]
     pub fn is_over(&self) -> bool {
         let (word, bound) = &self.session;
@@ -101,7 +103,8 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         self.call(Op::VCPU_START, [u64::from(vcpu), entry, argument]).map(|_| ())
     }
 
-    /// Stops a vCPU and moves its ports to `target` (VCPU-6). A vCPU that stops itself does not come back unless it is refused.
+    /// Stops a vCPU and moves its ports to `target` (VCPU-6). A vCPU that stops itself does not come back
+    /// unless it is refused.
     ///
     /// # Errors
     ///
@@ -110,7 +113,8 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         self.call(Op::VCPU_STOP, [u64::from(vcpu), u64::from(target)]).map(|_| ())
     }
 
-    /// Asks for an upcall when the next completion is written (CALL-16). `true`: none is there, the vCPU may halt.
+    /// Asks for an upcall when the next completion is written (CALL-16). `true`: none is there, the vCPU may
+    /// halt.
     ///
     /// # Errors
     ///
@@ -124,7 +128,8 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         })
     }
 
-    /// A state word of the host's about this vCPU (CALL-15, EVT-20); `offset` is one of [`tenon_abi::vcpu::host`].
+    /// A state word of the host's about this vCPU (CALL-15, EVT-20); `offset` is one of
+    /// [`tenon_abi::vcpu::host`].
     #[must_use]
     pub fn state_word(&self, offset: u64) -> tenon_abi::status::StateWord {
         let index = usize::try_from(offset / 8).unwrap_or(usize::MAX);
@@ -139,7 +144,8 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     pub fn emergency(&self, submission: Submission) -> Result<u64, Error> {
         let mut lane = self.emergency.try_borrow_mut().map_err(|_| Error::Busy)?;
         let mut held = None;
-        // One look more than the platform's patience: the first is for one that was given up before. It is done by now, or the lane is full.
+        // One look more than the platform's patience: the first is for one that was given up before. It is
+        // done by now, or the lane is full.
         for _ in 0..=self.platform.patience() {
             lane.reap()?;
             held = Some(match held {

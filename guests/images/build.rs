@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Builds the guest images for x86-64 with a cargo of its own: they are freestanding, so no flag of the outer build may reach them.
+//! Builds the guest images for x86-64 with a cargo of its own: they are freestanding, so no flag of the outer
+//! build may reach them.
 
 use std::path::PathBuf;
 use std::process::exit;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An embedder's own machine around the pure core: kvm-ioctls, vm-memory and linux-loader, nothing of `tenon_host::kvm`.
-//! Boots `hello` on one vCPU. The core is given memory, is told of doorbells, and says what to inject.
+//! An embedder's own machine around the pure core: kvm-ioctls, vm-memory and linux-loader, nothing of
+//! `tenon_host::kvm`. Boots `hello` on one vCPU. The core is given memory, is told of doorbells, and says
+//! what to inject.
 #![allow(unsafe_code, reason = "gives memory to KVM")]
 
 use kvm_bindings::{CpuId, KVM_MEM_READONLY, kvm_cpuid_entry2, kvm_msi, kvm_regs, kvm_segment};

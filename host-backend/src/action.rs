@@ -54,8 +54,8 @@ pub enum Action {
         /// What it is given.
         argument: u64,
     },
-    /// Stop a vCPU. When it executes nothing more, say so by [`crate::Domain::stopped`]: only then is the guest's request
-    /// completed, and the vCPU may be started again (VCPU-6).
+    /// Stop a vCPU. When it executes nothing more, say so by [`crate::Domain::stopped`]: only then is the
+    /// guest's request completed, and the vCPU may be started again (VCPU-6).
     Stop {
         /// The vCPU.
         vcpu: u32,

@@ -39,7 +39,8 @@ impl Lane {
 }
 
 impl<M: Memory> Domain<M> {
-    /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not an error (DISC-7).
+    /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not
+    /// an error (DISC-7).
     pub fn serve(&mut self, queue: u32, budget: u32) -> Served {
         let (vcpu, lane) = Lane::of(queue);
         let mut served = Served { fetched: 0, again: false };
@@ -208,11 +209,13 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and looks once more. `false`: something
-    /// came meanwhile, serve first. `true`: stop looking until the doorbell rings (CALL-26).
+    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and
+    /// looks once more. `false`: something came meanwhile, serve first. `true`: stop looking until the
+    /// doorbell rings (CALL-26).
     ///
-    /// Until this is called for the first time a guest rings for each of its batches; from then on only when it is called for, and after a restore every
-    /// queue is to be served once without being rung for. The emergency lane is always rung for.
+    /// Until this is called for the first time a guest rings for each of its batches; from then on only when
+    /// it is called for, and after a restore every queue is to be served once without being rung for. The
+    /// emergency lane is always rung for.
     pub fn rest(&mut self, queue: u32) -> bool {
         let (vcpu, lane) = Lane::of(queue);
         lane == Lane::Emergency || self.lane(vcpu, lane).is_none_or(Completer::rest)
@@ -243,7 +246,8 @@ fn nop(submission: &Submission) -> Result<u64, Status> {
     Ok(value)
 }
 
-/// The first `N` arguments of a submission without flags and payload; the others must be zero (CALL-9 to CALL-11).
+/// The first `N` arguments of a submission without flags and payload; the others must be zero (CALL-9 to
+/// CALL-11).
 #[inline]
 pub(crate) fn arguments<const N: usize>(submission: &Submission) -> Result<[u64; N], Status> {
     let mut rest = u64::from(submission.flags.get()) | u64::from(submission.count.get());
@@ -257,8 +261,8 @@ pub(crate) fn arguments<const N: usize>(submission: &Submission) -> Result<[u64;
     if rest == 0 { Ok(arguments) } else { Err(Status::BAD_RESERVED) }
 }
 
-/// The payload of a submission, copied, and its third argument where it carries a range (CALL-10, REG-2, REG-3). One that is longer than `limit` is
-/// refused; what lies beyond the first `room` bytes is not copied.
+/// The payload of a submission, copied, and its third argument where it carries a range (CALL-10, REG-2,
+/// REG-3). One that is longer than `limit` is refused; what lies beyond the first `room` bytes is not copied.
 pub(crate) fn payload<M: Memory>(
     domain: &Domain<M>,
     submission: &Submission,

@@ -28,8 +28,8 @@ impl Conduit {
         Self { kind: ConduitKind::CALL.0, flags: flags.bits(), kick_base: 0, kick_stride: 0, bind_base: 0 }
     }
 
-    /// Doorbells of a device whose memory both sides share (SHM-2, SHM-3): every kick is one store of `doorbell` there, and the bind word lies at
-    /// `bind` of that memory.
+    /// Doorbells of a device whose memory both sides share (SHM-2, SHM-3): every kick is one store of
+    /// `doorbell` there, and the bind word lies at `bind` of that memory.
     #[must_use]
     pub const fn shared(doorbell: u32, bind: u64) -> Self {
         let [d0, d1, d2, d3] = doorbell.to_le_bytes();
@@ -68,8 +68,9 @@ impl Conduit {
         }
     }
 
-    /// One hypercall function for all kicks, one for bind (DISC-12). `more` flags beside SYNCHRONOUS: [`ConduitFlags::PRIVILEGED`] where user mode can make them
-    /// and the attachment refuses those, [`ConduitFlags::VMMCALL`] where that is the hypercall.
+    /// One hypercall function for all kicks, one for bind (DISC-12). `more` flags beside SYNCHRONOUS:
+    /// [`ConduitFlags::PRIVILEGED`] where user mode can make them and the attachment refuses those,
+    /// [`ConduitFlags::VMMCALL`] where that is the hypercall.
     #[must_use]
     pub const fn hypercall(kick: u32, bind: u32, more: ConduitFlags) -> Self {
         let [k0, k1, k2, k3] = kick.to_le_bytes();
@@ -84,7 +85,8 @@ impl Conduit {
     }
 }
 
-/// What a domain is offered. The limits are also its quotas: the core allocates by these numbers and never by the guest's.
+/// What a domain is offered. The limits are also its quotas: the core allocates by these numbers and never by
+/// the guest's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The conduit.
@@ -103,11 +105,13 @@ pub struct Config {
     pub max_events: u32,
     /// Port numbers are below this.
     pub max_ports: u32,
-    /// Direct ports that may be bound at once. Each costs the attachment an interrupt line, and KVM's a file descriptor.
+    /// Direct ports that may be bound at once. Each costs the attachment an interrupt line, and KVM's a file
+    /// descriptor.
     pub max_direct: u32,
     /// Largest payload of one call in bytes.
     pub max_payload: u32,
-    /// Interrupts that a guest may choose for upcalls and direct ports: the first and the last number, as the platform counts them (VCPU-8).
+    /// Interrupts that a guest may choose for upcalls and direct ports: the first and the last number, as the
+    /// platform counts them (VCPU-8).
     pub interrupts: [u32; 2],
     /// Largest entry and argument of VCPU_START: what the platform's start state can carry (VCPU-5).
     pub max_start: u64,

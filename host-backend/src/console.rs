@@ -97,7 +97,8 @@ impl<M: Memory> Domain<M> {
         }
         let len = usize::try_from(read.len).unwrap_or(usize::MAX).min(console.input.len());
         console.read = None;
-        // The range was checked when the read was fetched; a memory that shrank since refuses the write, and the input stays.
+        // The range was checked when the read was fetched; a memory that shrank since refuses the write, and
+        // the input stays.
         let data = console.input.get(..len).unwrap_or_default();
         let written = Range::check(&self.memory, read.address, read.len)
             .is_ok_and(|range| self.memory.write(range.region, range.offset, data));

@@ -17,7 +17,8 @@ use tenon_rings::{Site, Words};
 use zerocopy::{FromBytes, IntoBytes};
 
 impl<M: Memory> Domain<M> {
-    /// Answers a control request after a frame number was handed over (DISC-8). What is no request gets no answer (SES-3).
+    /// Answers a control request after a frame number was handed over (DISC-8). What is no request gets no
+    /// answer (SES-3).
     pub fn control(&mut self, frame: u32) {
         let offset = u64::from(frame).wrapping_shl(u32::from(self.granule().shift()));
         let mut bytes = [0; size_of::<ControlRequest>()];

@@ -29,7 +29,8 @@ pub(crate) struct Port {
 }
 
 impl<M: Memory> Domain<M> {
-    /// Raises a port for a device of the embedder's, which has made the state that it announces visible before (EVT-9).
+    /// Raises a port for a device of the embedder's, which has made the state that it announces visible
+    /// before (EVT-9).
     ///
     /// # Errors
     ///
@@ -92,7 +93,8 @@ impl<M: Memory> Domain<M> {
         let untaken = self.detach(port)?;
         *self.port_mut(port)? = Port { target: Some(target), last: None };
         if untaken {
-            // The port has moved, whatever its new ring turns out to be: that stands in the ring's state word (EVT-20).
+            // The port has moved, whatever its new ring turns out to be: that stands in the ring's state word
+            // (EVT-20).
             let _ = self.raise_port(port);
         }
         Ok(Done::Value(0))
@@ -164,7 +166,8 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    /// Gives an entry's reservation back; whether the entry is untaken. A breach that shows on the way is told (EVT-20).
+    /// Gives an entry's reservation back; whether the entry is untaken. A breach that shows on the way is
+    /// told (EVT-20).
     fn release(&mut self, vcpu: u32, class: u32, last: Option<u64>) -> bool {
         let Some(ring) = self.ring_mut(vcpu, class) else { return false };
         let untaken = ring.release(last);

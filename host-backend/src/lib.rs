@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host side of Tenon.
 //!
-//! [`Domain`] is the core: one guest's host side, pure and sans-I/O. It knows no hypervisor, starts no thread and opens no file. An
-//! attachment tells it that a doorbell rang ([`Domain::control`], [`Domain::serve`]) or that something happened ([`Domain::raise`],
-//! [`Domain::input`]), and then does what it is told ([`Domain::next_action`]).
+//! [`Domain`] is the core: one guest's host side, pure and sans-I/O. It knows no hypervisor, starts no thread
+//! and opens no file. An attachment tells it that a doorbell rang ([`Domain::control`], [`Domain::serve`]) or
+//! that something happened ([`Domain::raise`], [`Domain::input`]), and then does what it is told
+//! ([`Domain::next_action`]).
 //!
 //! | module | what |
 //! | --- | --- |

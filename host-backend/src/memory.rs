@@ -6,8 +6,8 @@ use tenon_rings::Words;
 
 /// The memory that a guest gave its host, and the window that the host gave its guest.
 ///
-/// The core checks every range before it asks; an implementation checks again and refuses what it cannot reach, holes
-/// included. It never panics, whatever it is asked.
+/// The core checks every range before it asks; an implementation checks again and refuses what it cannot
+/// reach, holes included. It never panics, whatever it is asked.
 pub trait Memory {
     /// A handle to memory that is shared with the guest, as words.
     type Words: Words;
@@ -15,7 +15,8 @@ pub trait Memory {
     /// Length of a region in bytes, or `None` if there is none of that number (REG-1).
     fn region_len(&self, region: u16) -> Option<u64>;
 
-    /// `len` bytes at `offset` as words, for the areas of a vCPU. `offset` is aligned to the granule, `len` to 8.
+    /// `len` bytes at `offset` as words, for the areas of a vCPU. `offset` is aligned to the granule, `len`
+    /// to 8.
     fn words(&self, region: u16, offset: u64, len: u64) -> Option<Self::Words>;
 
     /// Copies payload out of guest memory; `false` if it is not all there.
@@ -27,15 +28,16 @@ pub trait Memory {
     /// The whole window, which only the host writes.
     fn window(&self) -> Self::Words;
 
-    /// Takes console output, from the front, before the guest is told that it was written: the number of bytes taken. For a host whose process may
-    /// die at any time, so that what a guest saw completed stays done. `None`, as without such a host, leaves it to
-    /// [`crate::Domain::take_output`].
+    /// Takes console output, from the front, before the guest is told that it was written: the number of
+    /// bytes taken. For a host whose process may die at any time, so that what a guest saw completed stays
+    /// done. `None`, as without such a host, leaves it to [`crate::Domain::take_output`].
     fn keep_output(&self, bytes: &[u8]) -> Option<usize> {
         let _ = bytes;
         None
     }
 
-    /// Keeps a crash record before the guest is told that it is kept, as [`Self::keep_output`] does with output. The action is told as well.
+    /// Keeps a crash record before the guest is told that it is kept, as [`Self::keep_output`] does with
+    /// output. The action is told as well.
     fn keep_crash(&self, record: &CrashRecord) {
         let _ = record;
     }

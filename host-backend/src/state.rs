@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything private of a domain as one serialisable value.
 //!
-//! A saved submission is unfetched in the guest's memory, or in flight here with what its operation needs, or completed in
-//! memory; nothing else exists between two entries into the core.
+//! A saved submission is unfetched in the guest's memory, or in flight here with what its operation needs, or
+//! completed in memory; nothing else exists between two entries into the core.
 
 mod check;
 
@@ -101,13 +101,14 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    /// A domain that goes on where `state` was saved, over memory with the same contents. Every bound vCPU gets a spurious upcall
-    /// (EVT-13), because what was armed is not part of the state. The actions tell a new attachment what the old one knew: interrupt routes, vCPUs
-    /// that are to stop, output that waits.
+    /// A domain that goes on where `state` was saved, over memory with the same contents. Every bound vCPU
+    /// gets a spurious upcall (EVT-13), because what was armed is not part of the state. The actions tell a
+    /// new attachment what the old one knew: interrupt routes, vCPUs that are to stop, output that waits.
     ///
     /// # Errors
     ///
-    /// [`Error::BadState`] when the state is of another version, does not fit the memory, or is one in which no domain can be.
+    /// [`Error::BadState`] when the state is of another version, does not fit the memory, or is one in which
+    /// no domain can be.
     pub fn restore(state: State, memory: M) -> Result<Self, Error> {
         if state.version != STATE_VERSION {
             return Err(Error::BadState("it is of another version"));

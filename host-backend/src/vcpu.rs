@@ -16,7 +16,8 @@ pub(crate) struct Vcpu<W> {
     pub(crate) running: bool,
     /// It was asked to stop and has not yet (VCPU-6).
     pub(crate) stopping: bool,
-    /// The queue and the id of that request; `None` once they are gone, as the id may belong to another request by then.
+    /// The queue and the id of that request; `None` once they are gone, as the id may belong to another
+    /// request by then.
     pub(crate) asked: Option<(u32, u16)>,
     pub(crate) vector: Option<u32>,
     /// An upcall is owed and was not handed to the attachment (VCPU-8).
@@ -79,7 +80,8 @@ pub(crate) struct Areas<W> {
 }
 
 impl<W: Words> Areas<W> {
-    /// Lays the rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the caller has checked.
+    /// Lays the rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the caller
+    /// has checked.
     pub(crate) fn lay_out(place: Place, guest: W, host: W, seed: u32, positions: Positions) -> Option<Self> {
         let sizes = place.sizes();
         let part = |words: &W, offset: u64, len: u64| {
@@ -156,14 +158,16 @@ impl<M: Memory> Domain<M> {
         Ok(Done::Later)
     }
 
-    /// The vCPU of an [`Action::Stop`] executes nothing more: completes the request that asked for it (VCPU-6).
+    /// The vCPU of an [`Action::Stop`] executes nothing more: completes the request that asked for it
+    /// (VCPU-6).
     pub fn stopped(&mut self, vcpu: u32) {
         let Some(slot) = self.vcpu_mut(vcpu) else { return };
         if !core::mem::take(&mut slot.stopping) {
             return;
         }
         slot.running = false;
-        // A vCPU that stopped itself has no queue any more, and a session that ended has no requests: nobody is told.
+        // A vCPU that stopped itself has no queue any more, and a session that ended has no requests: nobody
+        // is told.
         if let Some((queue, id)) = slot.asked.take() {
             self.complete_later(queue, id, Status::OK, 0);
         }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The process that lives: it holds one guest's socket, memory and doorbells, and keeps a worker running. It reads nothing of what a guest writes.
+//! The process that lives: it holds one guest's socket, memory and doorbells, and keeps a worker running. It
+//! reads nothing of what a guest writes.
 //!
-//! A guest's QEMU is the one client of the socket. Another one that comes meanwhile is turned away at once. When the client goes, its guest's memory
-//! and doorbells go too, and the next client gets fresh ones.
+//! A guest's QEMU is the one client of the socket. Another one that comes meanwhile is turned away at once.
+//! When the client goes, its guest's memory and doorbells go too, and the next client gets fresh ones.
 
 use crate::Error;
 use crate::guest::Guest;
@@ -119,7 +120,8 @@ impl Broker {
     fn accept(&mut self) -> Result<(), Error> {
         let client = match self.listener.accept() {
             Ok((client, _)) => client,
-            // It has gone before it was looked at, or there is no descriptor for it: the guest that is served has all of its own.
+            // It has gone before it was looked at, or there is no descriptor for it: the guest that is served
+            // has all of its own.
             Err(_) => {
                 std::thread::sleep(Duration::from_millis(1));
                 return Ok(());

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tenon_host::CrashRecord;
 
-/// What the last line on standard error starts with when the guest ended itself: `exit=` and its code, or `restart`.
+/// What the last line on standard error starts with when the guest ended itself: `exit=` and its code, or
+/// `restart`.
 pub const END: &str = "~END ";
 /// What the line of a crash record starts with, before its code and its text in hexadecimal.
 pub const CRASH: &str = "~CRASH ";
@@ -31,7 +32,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Hold a guest's socket, memory and doorbells; keep a worker running. Ends when standard input does. Console output goes to standard output.
+    /// Hold a guest's socket, memory and doorbells; keep a worker running. Ends when standard input does.
+    /// Console output goes to standard output.
     ///
     /// QEMU: -chardev socket,path=SOCKET,id=tenon -device ivshmem-doorbell,vectors=16,chardev=tenon
     Broker(BrokerArgs),
@@ -92,7 +94,8 @@ struct WorkerArgs {
     echo: bool,
 }
 
-/// Runs with these arguments. `prefix` are the first arguments by which this program becomes this command line again.
+/// Runs with these arguments. `prefix` are the first arguments by which this program becomes this command
+/// line again.
 #[must_use]
 pub fn main(prefix: &[&str], arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let name = OsString::from("tenon-ivshmem");

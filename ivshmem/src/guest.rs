@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What belongs to one guest: its memory and its doorbells. Nobody else ever gets them, and they go with it (SHM-7).
+//! What belongs to one guest: its memory and its doorbells. Nobody else ever gets them, and they go with it
+//! (SHM-7).
 
 use crate::Error;
 use crate::protocol;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tenon for guests of an unmodified QEMU: its ivshmem device gives shared memory and doorbells (SHM-1 to SHM-7).
+//! Tenon for guests of an unmodified QEMU: its ivshmem device gives shared memory and doorbells (SHM-1 to
+//! SHM-7).
 //!
-//! Two processes serve one guest. The *broker* holds what must survive: the socket, the memory, the doorbells. It parses nothing that a guest
-//! writes. The *worker* is `tenon-host`'s core over that memory; it may be killed at any time, and the broker starts another one (SES-9).
+//! Two processes serve one guest. The *broker* holds what must survive: the socket, the memory, the
+//! doorbells. It parses nothing that a guest writes. The *worker* is `tenon-host`'s core over that memory; it
+//! may be killed at any time, and the broker starts another one (SES-9).
 //!
 //! | module | what |
 //! | --- | --- |

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shared memory behind the core: region 0 is all of it, with a hole where the window and the bind word are (SHM-1).
+//! The shared memory behind the core: region 0 is all of it, with a hole where the window and the bind word
+//! are (SHM-1).
 #![allow(unsafe_code, reason = "maps memory that another process writes at any time")]
 
 use crate::Error;
@@ -28,8 +29,8 @@ pub fn map(memory: impl AsFd, shape: Shape) -> Result<Mapping, Error> {
     // SAFETY: a new mapping at a place of the system's choice.
     let base = unsafe { mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, memory, 0) }
         .map_err(Error::system("the memory cannot be mapped"))?;
-    // SAFETY: `len` bytes were just mapped there, are never unmapped, and are reached through this handle and its copies alone; the file's length
-    // is sealed and was looked at.
+    // SAFETY: `len` bytes were just mapped there, are never unmapped, and are reached through this handle and
+    // its copies alone; the file's length is sealed and was looked at.
     unsafe { Mapping::new(base.cast(), len) }.ok_or(Error::Length(shape.len, 0))
 }
 

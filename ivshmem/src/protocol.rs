@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a client of the ivshmem protocol is told, version 0: little-endian 64-bit numbers, some with a file descriptor beside them. The client says
-//! nothing.
+//! What a client of the ivshmem protocol is told, version 0: little-endian 64-bit numbers, some with a file
+//! descriptor beside them. The client says nothing.
 //!
-//! Protocol version, the client's number, -1 with the memory; then a peer's number with each of its doorbells, the client's own last.
+//! Protocol version, the client's number, -1 with the memory; then a peer's number with each of its
+//! doorbells, the client's own last.
 
 use crate::Error;
 use rustix::io::Errno;

@@ -23,13 +23,15 @@ pub struct Shape {
     pub vcpus: u32,
     /// Messages that the guest can take, at least 8; 0 where it polls.
     pub messages: u8,
-    /// A second doorbell of the host's, behind which a bare loop answers: what a bench holds this host against.
+    /// A second doorbell of the host's, behind which a bare loop answers: what a bench holds this host
+    /// against.
     pub reference: bool,
 }
 
 /// The message of the host's that rings the bare loop.
 pub const REFERENCE: u16 = 1;
-/// Behind the bind word, in bytes: the number that the guest of a bench has written, and where the bare loop puts it.
+/// Behind the bind word, in bytes: the number that the guest of a bench has written, and where the bare loop
+/// puts it.
 pub const REFERENCE_WORDS: [u64; 2] = [64, 128];
 
 impl Shape {
@@ -59,13 +61,15 @@ impl Shape {
         if self.reference { 2 } else { 1 }
     }
 
-    /// Where the memory begins that the guest has: behind the window and the granule of the bind word (SHM-1).
+    /// Where the memory begins that the guest has: behind the window and the granule of the bind word
+    /// (SHM-1).
     #[must_use]
     pub const fn free(&self) -> u64 {
         self.window_len().saturating_add(Granule::K64.size())
     }
 
-    /// What the guest is offered. vCPUs are started and stopped by whoever runs the guest, so SMP is not; without messages there are no upcalls.
+    /// What the guest is offered. vCPUs are started and stopped by whoever runs the guest, so SMP is not;
+    /// without messages there are no upcalls.
     #[must_use]
     pub fn config(&self, seed: u64) -> Config {
         use tenon_abi::Features;

@@ -43,8 +43,8 @@ pub struct Worker<K: Keep> {
 }
 
 impl<K: Keep> Worker<K> {
-    /// Attaches to the guest that the broker at the other end of this socket holds, and says that it is there. `again`: another worker served this
-    /// memory before.
+    /// Attaches to the guest that the broker at the other end of this socket holds, and says that it is
+    /// there. `again`: another worker served this memory before.
     ///
     /// # Errors
     ///
@@ -78,7 +78,8 @@ impl<K: Keep> Worker<K> {
         Ok(Self { domain, _waited: [doorbell, broker], waiter, messages, bind })
     }
 
-    /// Serves until the guest or the broker ends. `between` runs after each look: for what no doorbell announces.
+    /// Serves until the guest or the broker ends. `between` runs after each look: for what no doorbell
+    /// announces.
     ///
     /// # Errors
     ///
@@ -141,8 +142,8 @@ impl<K: Keep> Worker<K> {
     }
 }
 
-/// What is waited for. The doorbell wakes once for each ring that comes after the last look, and its count is never taken: that would be a system call
-/// for each call.
+/// What is waited for. The doorbell wakes once for each ring that comes after the last look, and its count is
+/// never taken: that would be a system call for each call.
 fn waiter(doorbell: &OwnedFd, broker: &OwnedFd) -> Result<OwnedFd, Error> {
     let waiter = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("cannot wait"))?;
     let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;

@@ -98,7 +98,8 @@ impl Drop for Running {
 /// A process as a guest: its doorbell is lost each time, and the host looks by itself (SHM-2).
 struct Process(Shared);
 
-// SAFETY: there are no interrupts, and one thread; the bind word is the host's, and the doorbell a word of this process's.
+// SAFETY: there are no interrupts, and one thread; the bind word is the host's, and the doorbell a word of
+// this process's.
 unsafe impl Platform for Process {
     type Conduit = Shared;
 

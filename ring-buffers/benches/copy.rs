@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the payload copy costs: the candidates of `docs/decisions/0001-payload-copy.md`, and what `Mapping` does.
+//! What the payload copy costs: the candidates of `docs/decisions/0001-payload-copy.md`, and what `Mapping`
+//! does.
 //!
-//! `cargo bench -p tenon-rings --bench copy`: all candidates in turn, many rounds, medians; nothing is asserted. The memory is warm and nobody
-//! else writes it. Lengths are multiples of eight.
+//! `cargo bench -p tenon-rings --bench copy`: all candidates in turn, many rounds, medians; nothing is
+//! asserted. The memory is warm and nobody else writes it. Lengths are multiples of eight.
 #![allow(unsafe_code, reason = "the candidates copy through raw pointers")]
 #![allow(missing_docs, reason = "a bench")]
 
@@ -149,8 +150,8 @@ fn sample(copy: Copy, from: *const u8, to: *mut u8, len: usize) -> f64 {
     start.elapsed().as_nanos() as f64 / times as f64
 }
 
-/// One line: the median of each candidate. Each round lies elsewhere in the destination, because string instructions are slow
-/// or fast by how the two addresses differ modulo the page size.
+/// One line: the median of each candidate. Each round lies elsewhere in the destination, because string
+/// instructions are slow or fast by how the two addresses differ modulo the page size.
 fn line(candidates: &[Candidate], from: *const u8, to: *mut u8, len: usize, aligned: bool) -> String {
     let mut samples = vec![Vec::new(); candidates.len()];
     for round in 0..ROUNDS {

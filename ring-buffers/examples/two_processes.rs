@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two processes and one file of memory: calls one way, an event and a stream of records the other. `cargo run -p tenon-rings --example two_processes`
+//! Two processes and one file of memory: calls one way, an event and a stream of records the other. `cargo
+//! run -p tenon-rings --example two_processes`
 //!
 //! Neither process trusts the other: what it reads is checked where it is read, and every wait has an end.
 

@@ -15,7 +15,8 @@ impl Arm {
         Self { answered: None }
     }
 
-    /// Positions below `written` are written, and `armed` was read behind a full fence: whether the other side is to be told.
+    /// Positions below `written` are written, and `armed` was read behind a full fence: whether the other
+    /// side is to be told.
     #[inline]
     pub const fn reached(&mut self, armed: u32, written: u32) -> bool {
         // Positions are compared modulo 2^32: what is less than half the circle ahead is later.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The queue: 64-byte submissions one way, 16-byte completions the other, no shared indices (CALL-1 to CALL-8).
+//! The queue: 64-byte submissions one way, 16-byte completions the other, no shared indices (CALL-1 to
+//! CALL-8).
 
 mod completer;
 mod exchange;

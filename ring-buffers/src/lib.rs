@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tenon's queues and event rings: both ends, over shared memory that the other side may rewrite at any moment.
+//! Tenon's queues and event rings: both ends, over shared memory that the other side may rewrite at any
+//! moment.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -14,8 +15,10 @@
 //! The rules that all of it keeps:
 //!
 //! - every shared word is fetched once, the copy is checked, and only the copy is used (GEN-6);
-//! - bookkeeping is private: what is shared is output only, so nothing that the peer writes can make an index or a count wrong;
-//! - *try later* ([`Error::Empty`], [`Error::Full`]) and *the peer broke the protocol* ([`Error::Corrupt`], latched) are different results;
+//! - bookkeeping is private: what is shared is output only, so nothing that the peer writes can make an index
+//!   or a count wrong;
+//! - *try later* ([`Error::Empty`], [`Error::Full`]) and *the peer broke the protocol* ([`Error::Corrupt`],
+//!   latched) are different results;
 //! - every loop has a bound that is known before it starts, nothing allocates and nothing can panic.
 #![no_std]
 #![deny(

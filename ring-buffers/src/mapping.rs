@@ -20,19 +20,21 @@ pub struct Mapping {
     words: usize,
 }
 
-// SAFETY: the memory is only ever accessed by atomic operations or by `copy`, from any thread, and stays mapped
-// by the contract of `Mapping::new`.
+// SAFETY: the memory is only ever accessed by atomic operations or by `copy`, from any thread, and stays
+// mapped by the contract of `Mapping::new`.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; no method needs exclusive access.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// The memory of `len` bytes at `base`; `None` when `base` is null or not aligned to 8. A length that is not a multiple of 8 is rounded down.
+    /// The memory of `len` bytes at `base`; `None` when `base` is null or not aligned to 8. A length that is
+    /// not a multiple of 8 is rounded down.
     ///
     /// # Safety
     ///
-    /// The memory is mapped, readable, and, if anything is stored through the handle, writable, for as long as any copy of the
-    /// handle is used. No Rust reference to any of it exists meanwhile, except to atomics or `UnsafeCell`s.
+    /// The memory is mapped, readable, and, if anything is stored through the handle, writable, for as long
+    /// as any copy of the handle is used. No Rust reference to any of it exists meanwhile, except to atomics
+    /// or `UnsafeCell`s.
     #[must_use]
     pub unsafe fn new(base: *mut u8, len: usize) -> Option<Self> {
         let base = NonNull::new(base.cast::<AtomicU64>())?;
@@ -60,8 +62,8 @@ impl Mapping {
         if index >= self.words {
             return None;
         }
-        // SAFETY: `index` is inside the mapping, which `new`'s caller keeps mapped; the base is aligned, and an
-        // atomic may be referenced while the peer writes.
+        // SAFETY: `index` is inside the mapping, which `new`'s caller keeps mapped; the base is aligned, and
+        // an atomic may be referenced while the peer writes.
         Some(unsafe { self.base.add(index).as_ref() })
     }
 
@@ -72,8 +74,8 @@ impl Mapping {
         if first >= self.words.saturating_sub(body) {
             return None;
         }
-        // SAFETY: `first + body` is the last of these words and inside the mapping, which `new`'s caller keeps mapped; the base is aligned,
-        // and atomics may be referenced while the peer writes.
+        // SAFETY: `first + body` is the last of these words and inside the mapping, which `new`'s caller
+        // keeps mapped; the base is aligned, and atomics may be referenced while the peer writes.
         Some(unsafe {
             let base = self.base.add(first);
             (core::slice::from_raw_parts(base.as_ptr(), body), base.add(body).as_ref())
@@ -87,19 +89,20 @@ impl Mapping {
         if first > self.words.checked_sub(N)? {
             return None;
         }
-        // SAFETY: `first + N` words are inside the mapping, which `new`'s caller keeps mapped; the base is aligned, and atomics may be
-        // referenced while the peer writes.
+        // SAFETY: `first + N` words are inside the mapping, which `new`'s caller keeps mapped; the base is
+        // aligned, and atomics may be referenced while the peer writes.
         Some(unsafe { self.base.add(first).cast::<[AtomicU64; N]>().as_ref() })
     }
 
-    /// Copies `out.len()` bytes from `offset` on out of the mapping; `false`, with nothing copied, when they are not all inside.
-    /// What the peer writes meanwhile may be seen in part.
+    /// Copies `out.len()` bytes from `offset` on out of the mapping; `false`, with nothing copied, when they
+    /// are not all inside. What the peer writes meanwhile may be seen in part.
     #[must_use]
     pub fn read(&self, offset: usize, out: &mut [u8]) -> bool {
         if !self.contains(offset, out.len()) {
             return false;
         }
-        // SAFETY: the source lies inside the mapping, the destination is an exclusive slice of the same length.
+        // SAFETY: the source lies inside the mapping, the destination is an exclusive slice of the same
+        // length.
         unsafe { copy::<true>(out.as_mut_ptr(), self.base.as_ptr().cast::<u8>().add(offset), out.len()) };
         true
     }
@@ -148,7 +151,8 @@ impl Words for Mapping {
         if first.checked_add(len)? > self.words {
             return None;
         }
-        // SAFETY: `first` is at most the number of words, so the pointer stays inside the mapping or at its end.
+        // SAFETY: `first` is at most the number of words, so the pointer stays inside the mapping or at its
+        // end.
         Some(Self { base: unsafe { self.base.add(first) }, words: len })
     }
 
@@ -229,7 +233,8 @@ impl Words for Mapping {
     #[inline(always)]
     fn store_words(&self, first: usize, words: &[u64], _: Site) {
         if self.words.checked_sub(words.len()).is_some_and(|last| first <= last) {
-            // SAFETY: that many words from `first` on are inside the mapping; private words are not, by `new`'s contract.
+            // SAFETY: that many words from `first` on are inside the mapping; private words are not, by
+            // `new`'s contract.
             unsafe {
                 copy::<false>(self.base.add(first).as_ptr().cast(), words.as_ptr().cast(), size_of_val(words))
             };
@@ -239,7 +244,8 @@ impl Words for Mapping {
     #[inline(always)]
     fn load_words(&self, first: usize, out: &mut [u64], _: Site) {
         if self.words.checked_sub(out.len()).is_some_and(|last| first <= last) {
-            // SAFETY: that many words from `first` on are inside the mapping, the destination is an exclusive slice.
+            // SAFETY: that many words from `first` on are inside the mapping, the destination is an exclusive
+            // slice.
             unsafe {
                 copy::<true>(out.as_mut_ptr().cast(), self.base.add(first).as_ptr().cast(), size_of_val(out))
             };
@@ -249,7 +255,8 @@ impl Words for Mapping {
     #[inline(always)]
     fn load_bytes(&self, offset: usize, out: &mut [u8], _: Site) {
         if self.contains(offset, out.len()) {
-            // SAFETY: the source lies inside the mapping, the destination is an exclusive slice of the same length.
+            // SAFETY: the source lies inside the mapping, the destination is an exclusive slice of the same
+            // length.
             unsafe { copy::<true>(out.as_mut_ptr(), self.base.as_ptr().cast::<u8>().add(offset), out.len()) };
         }
     }

@@ -63,8 +63,8 @@ macro_rules! sites {
     };
 }
 
-// Fences are fully ordered; accesses never are, because models treat only the former exactly. Where an access could do with less, it does:
-// each line but the Relaxed ones has a model that fails without it.
+// Fences are fully ordered; accesses never are, because models treat only the former exactly. Where an access
+// could do with less, it does: each line but the Relaxed ones has a model that fails without it.
 sites! {
     /// A submission's words but the last (CALL-2).
     SubmissionBody: Access, Relaxed;
@@ -94,7 +94,8 @@ sites! {
     ArmedPublish: Store, Relaxed;
     /// Between storing an armed position and looking at the next turn, or position (EVT-12, CALL-16, STR-11).
     ArmFence: Fence, SeqCst;
-    /// Between writing an entry, a completion or a position and reading the armed position (EVT-12, CALL-16, STR-11).
+    /// Between writing an entry, a completion or a position and reading the armed position (EVT-12, CALL-16,
+    /// STR-11).
     WakeFence: Fence, SeqCst;
     /// An armed position (EVT-12, CALL-16, STR-11).
     ArmedRead: Load, Relaxed;
@@ -128,7 +129,8 @@ sites! {
     ControlPublish: Store, Release;
     /// The same words (SES-4).
     ControlTake: Load, Acquire;
-    /// An event is counted: whoever handles it sees what came before it, and who handles it sees what the last one did (EVT-18).
+    /// An event is counted: whoever handles it sees what came before it, and who handles it sees what the
+    /// last one did (EVT-18).
     GateEnter: Update, AcqRel;
     /// All events that were counted are handled (EVT-18).
     GateLeave: Update, Release;

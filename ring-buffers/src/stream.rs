@@ -6,8 +6,8 @@
 //! | records of any length, each with a header of 8 bytes | [`Producer`] | [`Consumer`] |
 //! | messages of one size, without headers | [`channel::Producer`] | [`channel::Consumer`] |
 //!
-//! Both are the same code but for what lies in a unit: positions, publication, back-pressure and distrust are in one place.
-//! A [`RingMemory`] is split into its two sides once, and each side becomes one role.
+//! Both are the same code but for what lies in a unit: positions, publication, back-pressure and distrust are
+//! in one place. A [`RingMemory`] is split into its two sides once, and each side becomes one role.
 //!
 //! ```
 //! # #[repr(align(64))] struct Page([std::sync::atomic::AtomicU64; 3 * 512]);

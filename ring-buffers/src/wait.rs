@@ -3,13 +3,15 @@
 
 use core::hint::spin_loop;
 
-/// After so many waits that ended asleep the next one looks as long as it may: what has become faster would not be noticed otherwise.
+/// After so many waits that ended asleep the next one looks as long as it may: what has become faster would
+/// not be noticed otherwise.
 const PROBE_EVERY: u32 = 16;
 
 /// How long an end looks before it sleeps, learnt from how its last waits ended.
 ///
-/// A wait that was over while looking draws the number of looks towards twice what it took; one that had to sleep halves it. So an end whose peer answers
-/// at once never sleeps, and one whose peer is slow hardly looks.
+/// A wait that was over while looking draws the number of looks towards twice what it took; one that had to
+/// sleep halves it. So an end whose peer answers at once never sleeps, and one whose peer is slow hardly
+/// looks.
 ///
 /// ```
 /// use core::sync::atomic::AtomicU64;
@@ -60,11 +62,13 @@ impl Waiter {
         self.looks
     }
 
-    /// Waits until `look` finds something, with at most `sleeps` sleeps; `None` if it never does. The bound on all of it is `sleeps` + 1 times as many
-    /// looks as `new` allows.
+    /// Waits until `look` finds something, with at most `sleeps` sleeps; `None` if it never does. The bound
+    /// on all of it is `sleeps` + 1 times as many looks as `new` allows.
     ///
     /// `arm` asks `end` to be told and looks once more behind a full fence: `true` if nothing is there
-    /// ([`Submitter::arm`](crate::Submitter::arm), [`Completer::rest`](crate::Completer::rest), [`Taker::arm`](crate::Taker::arm)). Only then does `sleep` run: it returns when the end was told, or earlier.
+    /// ([`Submitter::arm`](crate::Submitter::arm), [`Completer::rest`](crate::Completer::rest),
+    /// [`Taker::arm`](crate::Taker::arm)). Only then does `sleep` run: it returns when the end was told, or
+    /// earlier.
     pub fn wait<R, T>(
         &mut self,
         end: &mut R,

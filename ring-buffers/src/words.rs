@@ -8,9 +8,12 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 ///
 /// # Contract
 ///
-/// - `load` and `store` are single atomic accesses with the site's ordering, never split, repeated or left out (GEN-6);
-/// - an index at or beyond `len` loads zero and stores nothing: rings mask their indices, so this is a second line of defence;
-/// - the words of a handle and of all slices made from it are the same memory for as long as any of them lives;
+/// - `load` and `store` are single atomic accesses with the site's ordering, never split, repeated or left
+///   out (GEN-6);
+/// - an index at or beyond `len` loads zero and stores nothing: rings mask their indices, so this is a second
+///   line of defence;
+/// - the words of a handle and of all slices made from it are the same memory for as long as any of them
+///   lives;
 /// - `fence` is a fence between all accesses of the calling thread, with the site's ordering.
 pub trait Words: Clone {
     /// Number of words.
@@ -26,7 +29,8 @@ pub trait Words: Clone {
             fence(Ordering::SeqCst);
         }
     }
-    /// The word will be stored to soon: memory may fetch its cache line from the processor that has it. A hint, for any index; it has no effect on values or order.
+    /// The word will be stored to soon: memory may fetch its cache line from the processor that has it. A
+    /// hint, for any index; it has no effect on values or order.
     #[inline(always)]
     fn will_store(&self, _index: usize) {}
     /// `len` words from `first` on, or `None` where they are not all there.
@@ -34,7 +38,8 @@ pub trait Words: Clone {
 
     /// Stores a slot: `body` from `first` on, in order, then `tail` behind it.
     ///
-    /// This and [`Self::take`] are the loads and stores that they name. Memory overrides them to check a slot's bounds once.
+    /// This and [`Self::take`] are the loads and stores that they name. Memory overrides them to check a
+    /// slot's bounds once.
     #[inline(always)]
     fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
         let [body_site, tail_site] = sites;
@@ -44,7 +49,8 @@ pub trait Words: Clone {
         self.store(first.wrapping_add(N), tail, tail_site);
     }
 
-    /// Loads the word behind the `N` words from `first` on, and those words if `wanted` says so of it. Each is loaded once.
+    /// Loads the word behind the `N` words from `first` on, and those words if `wanted` says so of it. Each
+    /// is loaded once.
     #[inline(always)]
     fn take<const N: usize>(
         &self,
@@ -98,7 +104,8 @@ pub trait Words: Clone {
         self.store_run(first.wrapping_add(1), words, site);
     }
 
-    /// Stores the word `head` at `first` and behind it the bytes of `parts`, one part behind the other; a last word that they do not fill ends with zeros.
+    /// Stores the word `head` at `first` and behind it the bytes of `parts`, one part behind the other; a
+    /// last word that they do not fill ends with zeros.
     ///
     /// A word's first byte is its lowest. Memory may store them in any order and in pieces of any size.
     #[inline(always)]
@@ -114,7 +121,8 @@ pub trait Words: Clone {
         }
     }
 
-    /// Loads the `out.len()` bytes from byte `offset` on, each once. Memory may load them in pieces of any size.
+    /// Loads the `out.len()` bytes from byte `offset` on, each once. Memory may load them in pieces of any
+    /// size.
     #[inline(always)]
     fn load_bytes(&self, offset: usize, out: &mut [u8], site: Site) {
         let mut skip = offset % 8;

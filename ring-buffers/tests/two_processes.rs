@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rings between two processes that share a memfd and nothing else: each test runs itself again as the child.
+//! The rings between two processes that share a memfd and nothing else: each test runs itself again as the
+//! child.
 #![allow(missing_docs, reason = "a test")]
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "each process says which side of a data ring is its own")]
@@ -101,7 +102,8 @@ fn answer(submission: &Submission) -> u64 {
     submission.args.iter().fold(1, |sum, word| sum.rotate_left(7) ^ word.get())
 }
 
-/// Both roles of one process: it submits to queue `side` and completes the other one, whose ends are the other process's.
+/// Both roles of one process: it submits to queue `side` and completes the other one, whose ends are the
+/// other process's.
 fn talk(memory: Mapping, side: usize) {
     const CALLS: u64 = 5000;
     let parts = |queue: usize| {
@@ -179,7 +181,8 @@ fn event_parts(memory: Mapping) -> [Mapping; 4] {
     ]
 }
 
-/// Changes what the ports announce, raises them, and waits until the other process has seen the last of each. It is never told but by the ring.
+/// Changes what the ports announce, raises them, and waits until the other process has seen the last of each.
+/// It is never told but by the ring.
 fn raise(memory: &Memory, other: &mut Other) {
     let [guest, entries, announced, seen] = event_parts(memory.mapping());
     let mut raiser = ends::raiser(guest, entries, 0, SEED, 0);
@@ -233,7 +236,8 @@ fn sum(bytes: &[u8]) -> u64 {
 
 /// Records one way, and the checksum of each as a message the other way.
 fn data_rings(memory: Mapping) -> [RingMemory<Mapping>; 2] {
-    // SAFETY: nobody else in this process uses the memory; the side that is the other process's is dropped by who calls this.
+    // SAFETY: nobody else in this process uses the memory; the side that is the other process's is dropped by
+    // who calls this.
     [0, 1].map(|ring| unsafe { RingMemory::new(part(memory, 4 * ring * PAGE, 3 * PAGE), 12) }.unwrap())
 }
 
@@ -319,8 +323,8 @@ fn serve_a_few(memory: Mapping) {
     sleep(LIMIT);
 }
 
-/// The other process is killed: waiting for it ends by its own bound, says so, and leaves a queue that knows what is missing. Another process
-/// and another session go on in the same memory.
+/// The other process is killed: waiting for it ends by its own bound, says so, and leaves a queue that knows
+/// what is missing. Another process and another session go on in the same memory.
 fn outlive(memory: &Memory, other: &mut Other) {
     const BOUND: Duration = Duration::from_millis(200);
     for seed in [SEED, SEED + 0x1001] {

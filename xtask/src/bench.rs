@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask bench`: what Tenon costs, held against the most that is allowed.
 //!
-//! A row that is over its limit is marked; only `--check` makes it a failure, because times on a shared machine are no verdict.
+//! A row that is over its limit is marked; only `--check` makes it a failure, because times on a shared
+//! machine are no verdict.
 
 mod instructions;
 mod rings;
@@ -29,9 +30,11 @@ pub(crate) struct Args {
 enum What {
     /// Calls, doorbells and events (CALL-24).
     Call(Options),
-    /// Queues, channels, streams and events beside other crates and beside the floors; a chart in the target folder.
+    /// Queues, channels, streams and events beside other crates and beside the floors; a chart in the target
+    /// folder.
     Rings(Options),
-    /// A call of a guest on QEMU beside a bare doorbell and poll behind the same device. Fails over its limit.
+    /// A call of a guest on QEMU beside a bare doorbell and poll behind the same device. Fails over its
+    /// limit.
     Ivshmem,
 }
 

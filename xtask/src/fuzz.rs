@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask fuzz`: libFuzzer feeds the host core. Stock stable Rust has the instrumentation; libFuzzer itself is C++.
+//! `cargo xtask fuzz`: libFuzzer feeds the host core. Stock stable Rust has the instrumentation; libFuzzer
+//! itself is C++.
 
 use std::ffi::OsString;
 use std::fs;
@@ -36,7 +37,8 @@ pub(crate) struct Args {
     /// Run these inputs once each, and nothing else.
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
-    /// Replace the committed corpus by the fewest inputs, of all that were ever found here, that reach as much.
+    /// Replace the committed corpus by the fewest inputs, of all that were ever found here, that reach as
+    /// much.
     #[arg(long, conflicts_with = "input")]
     minimise: bool,
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask hostile`: the rings under peers that lie, scribble and die, optimised and under the sanitizers.
+//! `cargo xtask hostile`: the rings under peers that lie, scribble and die, optimised and under the
+//! sanitizers.
 
 mod toolchain;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask images`: every image that is not x86-64's alone, for every architecture, boots on a plain QEMU and says what it should.
+//! `cargo xtask images`: every image that is not x86-64's alone, for every architecture, boots on a plain
+//! QEMU and says what it should.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

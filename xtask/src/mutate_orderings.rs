@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask mutate-orderings`: every ordering and fence of the rings is weakened in turn, and a loom model has to fail for it.
+//! `cargo xtask mutate-orderings`: every ordering and fence of the rings is weakened in turn, and a loom
+//! model has to fail for it.
 //!
-//! The table is `tenon_rings::Site`; what weakens a site is the shared memory of `ring-buffers/tests/loom`. An atomic access outside of the table would be out of
-//! reach for both, so there may be none.
+//! The table is `tenon_rings::Site`; what weakens a site is the shared memory of `ring-buffers/tests/loom`.
+//! An atomic access outside of the table would be out of reach for both, so there may be none.
 
 mod atomics;
 mod models;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask spec`: the text of the norm held against the code that cites it, and the C header against both.
+//! `cargo xtask spec`: the text of the norm held against the code that cites it, and the C header against
+//! both.
 
 mod clauses;
 mod evidence;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask vm MACHINE -- ARGS`: a static binary in an emulated machine with a standard hypervisor.
 //!
-//! The host may lack a hypervisor, or have an unusual one: QEMU's software emulation offers a stock Linux kernel
-//! the virtualization of AMD's processors or of Arm's, which makes an ordinary `/dev/kvm` of it.
+//! The host may lack a hypervisor, or have an unusual one: QEMU's software emulation offers a stock Linux
+//! kernel the virtualization of AMD's processors or of Arm's, which makes an ordinary `/dev/kvm` of it.
 
 mod debian;
 mod initramfs;

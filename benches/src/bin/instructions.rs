@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What callgrind watches: so many calls, or batches, of NOPs in one process. `instructions call|batch1|batch32 COUNT`
+//! What callgrind watches: so many calls, or batches, of NOPs in one process. `instructions
+//! call|batch1|batch32 COUNT`
 //!
-//! The measured functions are `tenon_benches::process::{guest_call, guest_batch, host_kick}`; their instructions are counted by callgrind's
-//! `--toggle-collect`, in two runs of different COUNT whose difference is free of the first calls' peculiarities.
+//! The measured functions are `tenon_benches::process::{guest_call, guest_batch, host_kick}`; their
+//! instructions are counted by callgrind's `--toggle-collect`, in two runs of different COUNT whose
+//! difference is free of the first calls' peculiarities.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tenon's rings beside other crates and beside the floors: prints every figure and a row for each comparison (`tenon_benches::rings::report`).
-//! With an argument: only groups whose names contain it.
+//! Tenon's rings beside other crates and beside the floors: prints every figure and a row for each comparison
+//! (`tenon_benches::rings::report`). With an argument: only groups whose names contain it.
 
 use std::process::ExitCode;
 

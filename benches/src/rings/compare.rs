@@ -29,7 +29,8 @@ pub struct Result<'a> {
 }
 
 impl Comparison {
-    /// Tenon's fastest variant against what is fastest beside it: both chosen by the ratios, which do not change with the distance of the processors.
+    /// Tenon's fastest variant against what is fastest beside it: both chosen by the ratios, which do not
+    /// change with the distance of the processors.
     #[must_use]
     pub fn of<'a>(&self, figures: &'a [Figure]) -> Option<Result<'a>> {
         let named = |(group, prefix): &(String, &str)| {

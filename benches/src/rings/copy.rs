@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The floor of every channel, and the limit of one for large messages: bytes from one processor to the other through a ring of slots in which nothing
-//! is checked. What the peer wrote is believed, and the copy is the standard library's.
+//! The floor of every channel, and the limit of one for large messages: bytes from one processor to the other
+//! through a ring of slots in which nothing is checked. What the peer wrote is believed, and the copy is the
+//! standard library's.
 #![allow(unsafe_code, reason = "the point of it is to check nothing")]
 
 use std::ops::Range;
@@ -27,7 +28,8 @@ pub struct End {
     slots: u64,
     /// The slot of the next message.
     slot: u64,
-    /// Position of the next message, what of that the other side knows, and how far it has come as far as this one knows.
+    /// Position of the next message, what of that the other side knows, and how far it has come as far as
+    /// this one knows.
     position: u64,
     published: u64,
     theirs: u64,

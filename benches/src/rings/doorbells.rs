@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How many doorbells a queue under load rings (CALL-25): a driver that submits a request whenever one was answered, and a device that looks for a
-//! while, then says that it sleeps, and sleeps.
+//! How many doorbells a queue under load rings (CALL-25): a driver that submits a request whenever one was
+//! answered, and a device that looks for a while, then says that it sleeps, and sleeps.
 
 use std::hint::spin_loop;
 use std::time::Duration;
@@ -92,7 +92,8 @@ fn attend(completer: &mut Completer<Mapping>, bell: &EventFd, count: u64) {
     let (mut served, mut looks) = (0, 0);
     let sleep = PollContext::new().expect("an epoll");
     sleep.add(bell, 0_u32).expect("an eventfd can be waited for");
-    // Until the first such call every kick is wanted (CALL-25); what may be there already is looked for below.
+    // Until the first such call every kick is wanted (CALL-25); what may be there already is looked for
+    // below.
     let _ = completer.rest();
     while served < count {
         let run = completer.answer(DEPTH as u32, Op::NOP, |submission| Ok(submission.args[0].get()));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Events: the state that is announced is written, its port raised, the event taken, which acknowledges it, and the state looked at.
+//! Events: the state that is announced is written, its port raised, the event taken, which acknowledges it,
+//! and the state looked at.
 //!
 //! In one thread, and from two threads that have only a lock in common, as devices of one domain do.
 
@@ -41,7 +42,8 @@ impl Ports {
         let mut raiser = ring.raiser().expect("nobody has it");
         let taker = ring.taker(ports).expect("nobody has it");
         (0..ports).for_each(|_| raiser.reserve().expect("an entry for each port"));
-        // Apart from each other, as busy ports among idle ones are; an odd distance, so that they do not share cache sets.
+        // Apart from each other, as busy ports among idle ones are; an odd distance, so that they do not
+        // share cache sets.
         let distance = (ports / BUSY) | 1;
         let busy = (0..BUSY).map(|index| index * distance % ports).collect();
         let (last, states) = (vec![None; ports as usize], vec![0; ports as usize]);

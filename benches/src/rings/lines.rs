@@ -12,7 +12,8 @@ use super::sample::Variant;
 const APART: usize = 1024;
 const WARM: u64 = 256;
 
-/// A count goes out on one line and comes back on the same one, or on one of its own. `paced` as for a queue's round trip.
+/// A count goes out on one line and comes back on the same one, or on one of its own. `paced` as for a
+/// queue's round trip.
 #[must_use]
 pub fn ping_pong(group: &str, name: &'static str, one: bool, paced: bool) -> Variant {
     let pace = move || {

@@ -59,7 +59,8 @@ impl Pages {
         unsafe { AtomicU64::from_ptr(self.base.add(offset).cast()) }
     }
 
-    /// `len` bytes from `offset` on as Tenon's rings see them. The pages outlive every copy: both ends of a ring hold the pages too.
+    /// `len` bytes from `offset` on as Tenon's rings see them. The pages outlive every copy: both ends of a
+    /// ring hold the pages too.
     ///
     /// # Panics
     ///
@@ -67,7 +68,8 @@ impl Pages {
     #[must_use]
     pub fn mapping(&self, offset: usize, len: usize) -> Mapping {
         assert!(offset + len <= self.layout.size(), "a part of the pages");
-        // SAFETY: inside the pages, which the ends of a ring keep; no reference but to atomics is made to them.
+        // SAFETY: inside the pages, which the ends of a ring keep; no reference but to atomics is made to
+        // them.
         unsafe { Mapping::new(self.base.add(offset), len) }.expect("an aligned part")
     }
 }

@@ -65,7 +65,8 @@ pub trait Channel<const N: usize> {
     /// Who receives.
     type Rx: Send;
 
-    /// Both ends of a ring for so many messages; what is published in batches is published at most an eighth of them at a time.
+    /// Both ends of a ring for so many messages; what is published in batches is published at most an eighth
+    /// of them at a time.
     fn make(slots: usize) -> (Self::Tx, Self::Rx);
     /// Sends the messages of these numbers. They can be received when it returns.
     fn send(tx: &mut Self::Tx, numbers: Range<u64>);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The channels that people use today: rtrb by each of its interfaces, crossbeam's array queue, the standard library's bounded channel.
+//! The channels that people use today: rtrb by each of its interfaces, crossbeam's array queue, the standard
+//! library's bounded channel.
 #![allow(unsafe_code, reason = "rtrb's fastest interface leaves it to the caller to write every slot")]
 
 use std::ops::Range;

@@ -26,8 +26,8 @@ pub fn alone(work: impl FnOnce()) -> Reading {
     Reading { nanos, quiet: switches(this_thread()) == before }
 }
 
-/// Runs both ends with `true`, untimed, so that caches and pages are warm, and then with `false`. The calling thread sits on the host's
-/// processor, the other one on the guest's.
+/// Runs both ends with `true`, untimed, so that caches and pages are warm, and then with `false`. The calling
+/// thread sits on the host's processor, the other one on the guest's.
 pub fn together(mut mine: impl FnMut(bool), mut theirs: impl FnMut(bool) + Send) -> Reading {
     let (partner, go, done, leave) =
         (AtomicI32::new(0), AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));

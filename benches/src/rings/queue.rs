@@ -49,7 +49,8 @@ pub trait Queue {
         }
     }
 
-    /// So many requests from `first` on, at most `depth` of them at once, at least a quarter of that submitted at a time.
+    /// So many requests from `first` on, at most `depth` of them at once, at least a quarter of that
+    /// submitted at a time.
     #[inline(always)]
     fn drive(driver: &mut Self::Driver, first: u64, count: u64, depth: u64) {
         let least = (depth / 4).max(1);
@@ -123,8 +124,9 @@ pub fn two_threads<Q: Queue>(group: &str, name: &'static str, depth: u64) -> Var
     )
 }
 
-/// Each end in a thread of its own, with one request under way. `paced`: an end that has written waits for one pause before it looks for what comes
-/// back. A look that is too early takes the line away from who is about to write it.
+/// Each end in a thread of its own, with one request under way. `paced`: an end that has written waits for
+/// one pause before it looks for what comes back. A look that is too early takes the line away from who is
+/// about to write it.
 pub fn round_trip<Q: Queue>(group: &str, name: &'static str, paced: bool) -> Variant {
     let pace = move || {
         if paced {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything that is measured, what of it is compared, and how it is printed.
 //!
-//! Lines of fields that tabs separate. `figure`: group, name, p25, median, p75, samples that counted, samples taken. `row`: name, Tenon's variant, its p25, median,
-//! p75, unit, the reference, its p25, median, p75, the ratio's p25, median, p75, the largest ratio that is allowed or nothing. `skip`: name, reason.
+//! Lines of fields that tabs separate. `figure`: group, name, p25, median, p75, samples that counted, samples
+//! taken. `row`: name, Tenon's variant, its p25, median, p75, unit, the reference, its p25, median, p75, the
+//! ratio's p25, median, p75, the largest ratio that is allowed or nothing. `skip`: name, reason.
 
 use std::time::Duration;
 

@@ -71,8 +71,8 @@ impl Figure {
         Spread::of(self.rounds.iter().copied().flatten())
     }
 
-    /// This one's time as a multiple of another's, round by round, because the two processors of a virtual machine may be neighbours in one round and
-    /// far from each other in the next.
+    /// This one's time as a multiple of another's, round by round, because the two processors of a virtual
+    /// machine may be neighbours in one round and far from each other in the next.
     ///
     /// Where too few rounds have both: of the medians. `None` if there are none.
     #[must_use]
@@ -86,7 +86,8 @@ impl Figure {
     }
 }
 
-/// Measures all variants in turns: `rounds` times, and more often while one has too few samples that count, until the time is up.
+/// Measures all variants in turns: `rounds` times, and more often while one has too few samples that count,
+/// until the time is up.
 #[must_use]
 pub fn measure(mut variants: Vec<Variant>, rounds: usize, limit: Duration) -> Vec<Figure> {
     let end = Instant::now() + limit;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The project's own floor: a queue of the same wire with nothing checked. No id is looked at, no index is masked against a length that is not
-//! known, no state is kept but two positions a side. It is what the checks of the real one are measured against, and for nothing else.
+//! The project's own floor: a queue of the same wire with nothing checked. No id is looked at, no index is
+//! masked against a length that is not known, no state is kept but two positions a side. It is what the
+//! checks of the real one are measured against, and for nothing else.
 #![allow(unsafe_code, reason = "the point of it is to check nothing")]
 
 use std::sync::Arc;

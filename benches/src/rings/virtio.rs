@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! virtio-drivers on one side and virtio-queue on the other, with a request in one descriptor or, as a disk has them, in three: header, data, status.
+//! virtio-drivers on one side and virtio-queue on the other, with a request in one descriptor or, as a disk
+//! has them, in three: header, data, status.
 //!
-//! Neither side suppresses notifications, because that only makes them slower, and nobody notifies: the device polls.
+//! Neither side suppresses notifications, because that only makes them slower, and nobody notifies: the
+//! device polls.
 #![allow(unsafe_code, reason = "both crates are told where memory is by unsafe means")]
 
 use std::hint::black_box;
@@ -33,7 +35,8 @@ static USED: AtomicUsize = AtomicUsize::new(0);
 /// A guest whose physical addresses are offsets.
 struct Flat;
 
-// SAFETY: memory comes from the one guest memory, which its driver keeps; nothing is handed out twice, and it is zero.
+// SAFETY: memory comes from the one guest memory, which its driver keeps; nothing is handed out twice, and it
+// is zero.
 unsafe impl Hal for Flat {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         let offset = USED.fetch_add(pages * PAGE, Ordering::Relaxed);
@@ -175,7 +178,8 @@ fn make<const SIZE: usize>() -> (Driver<SIZE>, Device) {
     )
 }
 
-/// Requests of `C` descriptors. `ITERATE`: the device takes chains by its queue's iterator and then answers them; else one by one.
+/// Requests of `C` descriptors. `ITERATE`: the device takes chains by its queue's iterator and then answers
+/// them; else one by one.
 pub struct Virtio<const C: usize, const SIZE: usize, const ITERATE: bool>;
 
 /// What one chain's request sums up to, and what goes into the used ring.
@@ -217,7 +221,8 @@ impl<const C: usize, const SIZE: usize, const ITERATE: bool> Queue for Virtio<C,
     fn submit(driver: &mut Driver<SIZE>, number: u64) {
         let buffers = driver.buffers(driver.submitted);
         driver.submitted += 1;
-        // SAFETY: the buffers lie in memory that the driver keeps, apart from each other, and are the driver's until they are added.
+        // SAFETY: the buffers lie in memory that the driver keeps, apart from each other, and are the
+        // driver's until they are added.
         let added = unsafe {
             if C == 1 {
                 let request: [u64; 8] = std::array::from_fn(|word| number + word as u64);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The loopback machines: this process is the machine. Its standard output is the serial port, and on standard error the host says how it ended.
+//! The loopback machines: this process is the machine. Its standard output is the serial port, and on
+//! standard error the host says how it ended.
 
 use crate::console;
 use crate::faults::memory::FaultyMemory;
@@ -20,7 +21,8 @@ use tenon_host::{Action, Conduit, Config, CrashRecord, Domain, Memory};
 /// What the host's last line on standard error starts with.
 pub const END: &str = "~END ";
 
-/// What the line of a crash record starts with, before its code and its text in hexadecimal; it stands before the last line.
+/// What the line of a crash record starts with, before its code and its text in hexadecimal; it stands before
+/// the last line.
 pub const CRASH: &str = "~CRASH ";
 
 /// Runs the suite in this process, on the host of this name, with boot parameters of the form `key=value`.

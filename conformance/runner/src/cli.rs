@@ -26,7 +26,8 @@ use tenon_guest_images::Arch;
 
 /// Boots guests on hosts and says which clauses of the spec both kept.
 ///
-/// Exit code: 0 when nothing failed, 1 when a case failed or could not be judged, 2 when the run could not be made.
+/// Exit code: 0 when nothing failed, 1 when a case failed or could not be judged, 2 when the run could not be
+/// made.
 #[derive(Debug, Parser)]
 #[command(name = "tenon-conformance", version, args_conflicts_with_subcommands = true)]
 struct Args {
@@ -35,18 +36,22 @@ struct Args {
     /// Play this host; may be given several times. Without it: those that need nothing but Rust.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// How the guest rings its host, where a host has more than one way: on x86-64 port-io (as without this), mmio, vmcall, on Arm mmio, hvc.
+    /// How the guest rings its host, where a host has more than one way: on x86-64 port-io (as without this),
+    /// mmio, vmcall, on Arm mmio, hvc.
     #[arg(long, value_name = "NAME", requires = "host")]
     conduit: Option<String>,
-    /// The machine of the host `qemu`, or the image of a command: x86_64, aarch64 or riscv64, as far as there is one.
+    /// The machine of the host `qemu`, or the image of a command: x86_64, aarch64 or riscv64, as far as there
+    /// is one.
     #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
-    /// Play all hosts: also those that need a C compiler, QEMU, or a KVM that hands hypercalls over, and those inside emulated machines.
+    /// Play all hosts: also those that need a C compiler, QEMU, or a KVM that hands hypercalls over, and
+    /// those inside emulated machines.
     #[arg(long, conflicts_with = "host")]
     all: bool,
-    /// Play any other hypervisor, by its command line: it boots the image `{image}`, an ELF file, with the boot command line `{params}`, and its standard
-    /// output is the machine's first serial port. `{seed}` and `{arch}` say more of the image; a doubled brace is a brace. No shell sees the line. Without
-    /// `{params}` the boot command line is written into the image's file.
+    /// Play any other hypervisor, by its command line: it boots the image `{image}`, an ELF file, with the
+    /// boot command line `{params}`, and its standard output is the machine's first serial port. `{seed}` and
+    /// `{arch}` say more of the image; a doubled brace is a brace. No shell sees the line. Without `{params}`
+    /// the boot command line is written into the image's file.
     #[arg(long, value_name = "LINE", conflicts_with_all = ["fault", "all"])]
     command: Option<String>,
     /// The name of that row.
@@ -67,10 +72,12 @@ struct Args {
     /// Give everything this many times as long.
     #[arg(long, value_name = "X", default_value = "1", value_parser = limits)]
     timeout_scale: Limits,
-    /// Boot this image, an ELF file, where a host boots images: a guest of your own that reports as the suite's does.
+    /// Boot this image, an ELF file, where a host boots images: a guest of your own that reports as the
+    /// suite's does.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// Kill the host's worker so many times under load, and see that the guest comes back: for the `qemu` hosts.
+    /// Kill the host's worker so many times under load, and see that the guest comes back: for the `qemu`
+    /// hosts.
     #[arg(long, value_name = "ROUNDS", requires = "host", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     kill_workers: Option<u32>,
     /// Run two guests at once that try to reach each other's memory and doorbells: for the `qemu` hosts.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console of a machine under test: what follows ENQ in one piece of output comes back as input, which the boot parameter
-//! `console=echo` promises to the cases.
+//! The console of a machine under test: what follows ENQ in one piece of output comes back as input, which
+//! the boot parameter `console=echo` promises to the cases.
 
 /// Asks for an echo of what follows.
 const ENQ: u8 = 0x05;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rows of emulated machines with hypervisors of their own: this runner again, as a static program inside, by `cargo xtask vm`.
+//! Rows of emulated machines with hypervisors of their own: this runner again, as a static program inside, by
+//! `cargo xtask vm`.
 
 use crate::hosts::folder::Folder;
 use crate::play::Wish;
@@ -28,8 +29,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.row)
 }
 
-/// The rows that are asked for, machine by machine; one that is absent has its reason. `foreign`: with another image than the suite's, which these
-/// machines do not have.
+/// The rows that are asked for, machine by machine; one that is absent has its reason. `foreign`: with
+/// another image than the suite's, which these machines do not have.
 #[must_use]
 pub fn rows(wanted: &[String], wish: &Wish, foreign: bool) -> Vec<Row> {
     if foreign {

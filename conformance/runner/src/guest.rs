@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A process as a guest environment: threads are its CPUs, and interrupts are handled wherever a CPU enters the environment unmasked.
+//! A process as a guest environment: threads are its CPUs, and interrupts are handled wherever a CPU enters
+//! the environment unmasked.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -29,7 +30,8 @@ use tenon_rings::{Mapping, Site, Words};
 
 /// vCPUs of a loopback machine.
 pub const CPUS: u32 = 4;
-/// A waiter gives way to others, and begins to sleep between two looks after so many of them, or so much time.
+/// A waiter gives way to others, and begins to sleep between two looks after so many of them, or so much
+/// time.
 const EAGER: (Duration, u32) = (Duration::from_millis(1), 32);
 const NAP: Duration = Duration::from_micros(50);
 /// Looks in all. A nap takes about twice its length, so a wait in vain ends within about a second.

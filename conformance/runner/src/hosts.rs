@@ -76,7 +76,8 @@ pub struct Crash {
 pub enum Event {
     /// It sent these bytes to its serial port.
     Bytes(Vec<u8>),
-    /// It is about to end, and this is the crash record that its host holds, if there is one. Not every host can tell.
+    /// It is about to end, and this is the crash record that its host holds, if there is one. Not every host
+    /// can tell.
     Crash(Option<Crash>),
     /// It ended; nothing comes after that.
     Ended(End),
@@ -103,7 +104,8 @@ const HYPERCALL: &str = if cfg!(target_arch = "x86_64") { "kvm-vmcall" } else { 
 
 /// What a run without `--host` plays: the hosts that need nothing but Rust, in the order of the report.
 pub const OURS: &[&str] = &["loopback", "loopback-async", "kvm", "kvm-native"];
-/// Names of all hosts, in the order of the report: those that need other tools, or more than every KVM has, come last, and with `--all`.
+/// Names of all hosts, in the order of the report: those that need other tools, or more than every KVM has,
+/// come last, and with `--all`.
 pub const NAMES: &[&str] = &[
     "loopback",
     "loopback-async",

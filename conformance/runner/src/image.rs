@@ -50,7 +50,8 @@ pub fn write(wish: &Wish) -> Result<(), String> {
     fs::write(&wish.out, bytes).map_err(|why| format!("{}: {why}", wish.out.display()))
 }
 
-/// The bytes of an ELF file's segments as they lie in memory, from the lowest on; what is zero at the end is left out.
+/// The bytes of an ELF file's segments as they lie in memory, from the lowest on; what is zero at the end is
+/// left out.
 fn flat(elf: &[u8]) -> Option<Vec<u8>> {
     let header = FileHeader64::<LittleEndian>::parse(elf).ok()?;
     let endian = header.endian().ok()?;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The judge: from the bytes that machines sent, and how they ended, to a verdict for each case. Knows no host and no clock.
+//! The judge: from the bytes that machines sent, and how they ended, to a verdict for each case. Knows no
+//! host and no clock.
 //!
-//! The guest is not trusted to be orderly: it may be silent, cut its lines, flip bits, report twice or reboot for ever. Every case that is
-//! asked for gets exactly one result, whatever comes; a pass needs an intact report (REP-10, REP-11, REP-12).
+//! The guest is not trusted to be orderly: it may be silent, cut its lines, flip bits, report twice or reboot
+//! for ever. Every case that is asked for gets exactly one result, whatever comes; a pass needs an intact
+//! report (REP-10, REP-11, REP-12).
 
 #[cfg(test)]
 mod chaos;
@@ -271,7 +273,8 @@ impl Judge {
         }
     }
 
-    /// As [`Self::conclude`], for a machine that did not go on: behind the last case it is the last one's fault.
+    /// As [`Self::conclude`], for a machine that did not go on: behind the last case it is the last one's
+    /// fault.
     fn blame(&mut self, verdict: Verdict, detail: impl Into<String>, micros: u64) {
         if self.next().is_some() {
             self.conclude(verdict, detail, micros);
@@ -338,8 +341,8 @@ impl Judge {
         }
     }
 
-    /// Makes `name` the case behind the last result; what was left out on the way has lost its report. `false` if it is no case that can
-    /// come now, which is noted with `again` where it had its turn.
+    /// Makes `name` the case behind the last result; what was left out on the way has lost its report.
+    /// `false` if it is no case that can come now, which is noted with `again` where it had its turn.
     fn reach(&mut self, name: &str, again: &str) -> bool {
         let Some(index) = self.cases.iter().position(|case| case.name == name) else {
             if self.strays.len() < STRAYS_MAX {

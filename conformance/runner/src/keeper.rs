@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The keeper of a command: a process of this executable that leads the command's process group and outlives neither the command nor the runner.
+//! The keeper of a command: a process of this executable that leads the command's process group and outlives
+//! neither the command nor the runner.
 //!
-//! A foreign hypervisor does not end when its runner does, however that happened. Its keeper does: its standard input is a pipe of the runner's,
-//! and when that is closed it ends the whole group, itself last.
+//! A foreign hypervisor does not end when its runner does, however that happened. Its keeper does: its
+//! standard input is a pipe of the runner's, and when that is closed it ends the whole group, itself last.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,8 +15,8 @@ use std::thread;
 /// What the keeper's last line on standard error starts with where the command cannot be run.
 pub const NOT_RUN: &str = "~NOT-RUN ";
 
-/// Runs a command of at least one word, as long as standard input is open. Its output is the keeper's own. Where the runner has ended, `folder`
-/// goes as well.
+/// Runs a command of at least one word, as long as standard input is open. Its output is the keeper's own.
+/// Where the runner has ended, `folder` goes as well.
 #[must_use]
 pub fn run(words: &[OsString], folder: PathBuf) -> ExitCode {
     let Some((program, arguments)) = words.split_first() else { return ExitCode::from(2) };

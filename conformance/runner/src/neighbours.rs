@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two guests at once, each on a QEMU and a broker of its own, that try to reach each other's memory and doorbells (SHM-7).
+//! Two guests at once, each on a QEMU and a broker of its own, that try to reach each other's memory and
+//! doorbells (SHM-7).
 
 use crate::hosts::qemu::{Kind, image_for, machine};
 use crate::hosts::{Event, Image, Machine};

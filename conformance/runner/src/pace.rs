@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Times a call of a guest on QEMU against a bare loop behind the same device: both in one machine, round by round.
+//! Times a call of a guest on QEMU against a bare loop behind the same device: both in one machine, round by
+//! round.
 
 use crate::hosts::qemu::{Kind, image_for, machine};
 use crate::hosts::{Event, Image, Machine};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Kills the worker of a host under load, again and again, and holds the guest's account of its calls against what came out (SES-9, CALL-18).
+//! Kills the worker of a host under load, again and again, and holds the guest's account of its calls against
+//! what came out (SES-9, CALL-18).
 
 use crate::hosts::qemu::{Kind, image_for, machine};
 use crate::hosts::{Event, Image, Machine};
@@ -116,7 +117,8 @@ pub fn run(kind: &Kind, image: Option<&Image>, rounds: u32, seed: u64) -> Result
 }
 
 impl Outcome {
-    /// Each line whose write the guest saw completed is there once; one that it does not know of at most once; no other line is.
+    /// Each line whose write the guest saw completed is there once; one that it does not know of at most
+    /// once; no other line is.
     fn judge(&mut self, text: &[u8], lost: &BTreeSet<u64>) {
         let mut seen = BTreeMap::<u64, u32>::new();
         for line in text.split_inclusive(|&byte| byte == b'\n') {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Machines that misbehave, on hosts that are made for it: nothing outlasts its limit, and everything is named.
+//! Machines that misbehave, on hosts that are made for it: nothing outlasts its limit, and everything is
+//! named.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows on QEMU: the host killed under load, two guests at once, and a QEMU that is not what it should be.
+//! The rows on QEMU: the host killed under load, two guests at once, and a QEMU that is not what it should
+//! be.
 #![cfg(target_os = "linux")]
 
 use std::fs;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The conformance cases: written once, for any guest environment, knowing no host.
 //!
-//! Every [`Case`] cites the clauses of `docs/abi.md` that it holds its host (or the shim) to. *Shim* cases use `tenon-guest`; *raw* cases
-//! write and check bytes by the spec's offsets alone ([`raw`]), so that an error shared by both sides of ours cannot hide.
-//! An environment ([`Env`]) is a process, a bootable image, or whatever else can run a guest; it runs [`run()`] and reports framed lines ([`report`]).
+//! Every [`Case`] cites the clauses of `docs/abi.md` that it holds its host (or the shim) to. *Shim* cases
+//! use `tenon-guest`; *raw* cases write and check bytes by the spec's offsets alone ([`raw`]), so that an
+//! error shared by both sides of ours cannot hide. An environment ([`Env`]) is a process, a bootable image,
+//! or whatever else can run a guest; it runs [`run()`] and reports framed lines ([`report`]).
 #![no_std]
 
 pub mod case;

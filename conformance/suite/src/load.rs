@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest under load whose host is restarted again and again (SES-9): it comes back by itself, and keeps account of how each call ended.
+//! A guest under load whose host is restarted again and again (SES-9): it comes back by itself, and keeps
+//! account of how each call ended.
 //!
-//! Payloads of its report: `session <number>` when it has come back, `lost <id>` for a line of text whose fate it does not know, at last
-//! `load nops=<done> again=<submitted again> writes=<done> lost=<not known> reads=<ended>` or `load failed <why>`. Lines of text are eight hexadecimal digits,
-//! counted from 0.
+//! Payloads of its report: `session <number>` when it has come back, `lost <id>` for a line of text whose
+//! fate it does not know, at last `load nops=<done> again=<submitted again> writes=<done> lost=<not known>
+//! reads=<ended>` or `load failed <why>`. Lines of text are eight hexadecimal digits, counted from 0.
 
 use crate::case::Fail;
 use crate::env::Env;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The wire by the spec's offsets alone: what raw cases are written with. Nothing here uses `tenon-guest`, nor the rings of `tenon-rings`: only its
-//! mapped memory, as plain words.
+//! The wire by the spec's offsets alone: what raw cases are written with. Nothing here uses `tenon-guest`,
+//! nor the rings of `tenon-rings`: only its mapped memory, as plain words.
 //!
-//! Numbers stand here as the spec prints them, on purpose not as the constants of `tenon-abi`: an error in those must show.
+//! Numbers stand here as the spec prints them, on purpose not as the constants of `tenon-abi`: an error in
+//! those must show.
 
 use crate::case::Fail;
 use crate::env::Env;
@@ -10,7 +11,8 @@ use core::sync::atomic::{Ordering, fence};
 use tenon_abi::Record;
 use tenon_rings::{Mapping, Site, Words};
 
-/// Bytes that a request needs of its frame, which begins on the largest granule: to clear all of it is what an emulated guest would do most.
+/// Bytes that a request needs of its frame, which begins on the largest granule: to clear all of it is what
+/// an emulated guest would do most.
 pub(crate) const REQUEST_LEN: usize = 4096;
 
 /// A full fence.
@@ -87,8 +89,8 @@ impl Control {
         Self::new(env, 3)
     }
 
-    /// Writes the request to `page`, whose region-0 offset is `at`, hands it over, and waits for its ticket: status and value; `None` without an
-    /// answer within the environment's patience.
+    /// Writes the request to `page`, whose region-0 offset is `at`, hands it over, and waits for its ticket:
+    /// status and value; `None` without an answer within the environment's patience.
     #[must_use]
     pub fn send(&self, env: &dyn Env, page: &Mapping, at: u64, shift: u32) -> Option<(u16, u64)> {
         for (index, word) in self.0.iter().enumerate() {
@@ -247,7 +249,8 @@ pub struct Done {
 }
 
 impl Bound {
-    /// Writes a submission (eight words but the tail) with this op and id at the next position, without a kick.
+    /// Writes a submission (eight words but the tail) with this op and id at the next position, without a
+    /// kick.
     pub fn submit(&mut self, op: u16, id: u16, words: [u64; 7]) {
         let turn = self.seed.wrapping_add(self.next).wrapping_add(1);
         self.submit_with_turn(op, id, words, turn);

@@ -100,7 +100,8 @@ fn unhex(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// CRC-32 as in IEEE 802.3. By a table: where a guest's instructions are emulated, a line took milliseconds bit by bit.
+/// CRC-32 as in IEEE 802.3. By a table: where a guest's instructions are emulated, a line took milliseconds
+/// bit by bit.
 struct Crc(u32);
 
 const TABLE: [u32; 256] = {

@@ -8,7 +8,8 @@ use crate::report::Line;
 use core::fmt;
 use tenon_abi::Record;
 
-/// Which cases run: from the parameters `from=` (a case's name: it and those behind it), `only=` (one case) and `filter=` (part of a name).
+/// Which cases run: from the parameters `from=` (a case's name: it and those behind it), `only=` (one case)
+/// and `filter=` (part of a name).
 #[derive(Clone, Copy, Default)]
 pub struct Selection<'a> {
     /// The first case.
@@ -54,8 +55,8 @@ pub fn absent(report: fn(&[u8]), arch: &str, seed: Option<&str>, why: &str) {
     report(Line::new(2, format_args!("done")).as_bytes());
 }
 
-/// Runs the selected cases, one after the other, each with a session of its own. A case that ends the machine does not come back: the runner
-/// boots again with `from=` the next one.
+/// Runs the selected cases, one after the other, each with a session of its own. A case that ends the machine
+/// does not come back: the runner boots again with `from=` the next one.
 pub fn run(env: &'static dyn Env, selection: Selection<'_>, arch: &str) {
     let seed = env.param("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
     let mut started = false;

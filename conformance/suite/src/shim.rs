@@ -24,8 +24,8 @@ impl Conduit for SuitePlatform {
     }
 }
 
-// SAFETY: `Env::enter` masks interrupts on this CPU, cases do not migrate, and the environment's doorbells are those of
-// the host that wrote the record.
+// SAFETY: `Env::enter` masks interrupts on this CPU, cases do not migrate, and the environment's doorbells
+// are those of the host that wrote the record.
 unsafe impl Platform for SuitePlatform {
     type Conduit = Self;
 
@@ -115,7 +115,8 @@ impl SuitePlatform {
     pub fn pages(&self, len: usize, granule: Granule) -> Result<Pages, Fail> {
         let (mapping, offset) =
             self.env.pages(len, 1 << granule.shift()).ok_or(Fail::Error("no pages left"))?;
-        // SAFETY: the environment owns the pages until `Env::clean`, which comes after the case; no reference to them exists.
+        // SAFETY: the environment owns the pages until `Env::clean`, which comes after the case; no reference
+        // to them exists.
         unsafe { Pages::new(mapping.base(), mapping.byte_len(), offset) }
             .map_err(|_| Fail::Error("unusable pages"))
     }

@@ -6,7 +6,8 @@ use super::Conduit;
 use core::arch::asm;
 use tenon_abi::{ConduitKind, Record};
 
-/// HVC on AArch64, ECALL on RISC-V (DISC-12). They are ordered behind all stores of the processor that executes them: no fence.
+/// HVC on AArch64, ECALL on RISC-V (DISC-12). They are ordered behind all stores of the processor that
+/// executes them: no fence.
 #[derive(Clone, Copy, Debug)]
 pub struct Hypercall {
     kick: u32,
@@ -32,8 +33,8 @@ impl Hypercall {
 
     #[inline(always)]
     fn call(function: u32, value: u32) {
-        // SAFETY: the host named the function for this, by the contract of `of`, and changes no registers but those that DISC-12 gives up. No `nomem`:
-        // stores before it must not move behind it.
+        // SAFETY: the host named the function for this, by the contract of `of`, and changes no registers but
+        // those that DISC-12 gives up. No `nomem`: stores before it must not move behind it.
         #[cfg(target_arch = "aarch64")]
         unsafe {
             asm!("hvc #0", inout("w0") function => _, inout("w1") value => _, out("x2") _, out("x3") _, out("x4") _, out("x5") _,

@@ -17,8 +17,9 @@ pub struct Mmio {
 }
 
 impl Mmio {
-    /// The doorbells of a record, or `None` if its conduit is another or the kernel does not map them. `map` gets a guest-physical address and a length
-    /// in bytes, and answers where that is mapped as device memory; it refuses what the kernel uses otherwise, whatever the record says.
+    /// The doorbells of a record, or `None` if its conduit is another or the kernel does not map them. `map`
+    /// gets a guest-physical address and a length in bytes, and answers where that is mapped as device
+    /// memory; it refuses what the kernel uses otherwise, whatever the record says.
     ///
     /// # Safety
     ///

@@ -19,7 +19,8 @@ impl Vmcall {
     ///
     /// # Safety
     ///
-    /// The record is the host's own, and the kernel runs at a level at which the host takes hypercalls (DISC-11).
+    /// The record is the host's own, and the kernel runs at a level at which the host takes hypercalls
+    /// (DISC-11).
     #[must_use]
     pub unsafe fn of(record: &Record) -> Option<Self> {
         if record.conduit.get() != ConduitKind::HYPERCALL.0 || record.kick_stride.get() != 0 {
@@ -34,8 +35,9 @@ impl Vmcall {
 
     #[inline(always)]
     fn call(&self, function: u32, value: u32) {
-        // SAFETY: the host named the function for this, by the contract of `of`; a hypercall changes EAX alone. No `nomem`: stores before it must not
-        // move behind it. RBX, which the compiler keeps for itself, is put back.
+        // SAFETY: the host named the function for this, by the contract of `of`; a hypercall changes EAX
+        // alone. No `nomem`: stores before it must not move behind it. RBX, which the compiler keeps for
+        // itself, is put back.
         unsafe {
             if self.is_vmmcall {
                 asm!("xchg rbx, {0:r}", "vmmcall", "xchg rbx, {0:r}", inout(reg) u64::from(value) => _,

@@ -11,7 +11,8 @@ use tenon_rings::Mapping;
 
 /// The device's memory: eight pages of 64 KiB.
 const BYTES: usize = 0x8_0000;
-/// A good record by word: magic, version and length, granules and conduit, kick, bind, window, length of region 0.
+/// A good record by word: magic, version and length, granules and conduit, kick, bind, window, length of
+/// region 0.
 const GOOD: [(usize, u64); 7] = [
     (0x00, u64::from_le_bytes(*b"Tenon\0DR")),
     (0x08, (1 << 16) | (256 << 32)),
@@ -21,7 +22,8 @@ const GOOD: [(usize, u64); 7] = [
     (0x38, 0x1_0000),
     (0x58, BYTES as u64),
 ];
-/// What the words change to: each is sound by itself beside some of the others, and none of the last three is.
+/// What the words change to: each is sound by itself beside some of the others, and none of the last three
+/// is.
 const OTHER: [u64; 6] = [0x2_0000, 0x3_0000, 0x4_0000, 0x8_0008, u64::MAX, 1];
 const ATTEMPTS: usize = 100_000_000;
 /// So many of either kind are enough.

@@ -187,7 +187,8 @@ impl Host {
         self.assert_window_untouched();
         self.shared.assert_fences();
         self.shared.assert_fallow(128, GRANULE);
-        // The host donates nothing here, and the buffer is the host's to write within the request that it belongs to.
+        // The host donates nothing here, and the buffer is the host's to write within the request that it
+        // belongs to.
         self.shared.assert_fallow(2 * GRANULE, 3 * GRANULE);
         assert_eq!(self.guards.get(), 0, "a guard was not given back");
     }
@@ -198,7 +199,8 @@ impl Host {
 
     fn pages(&self, granule: usize) -> Pages {
         let offset = granule * GRANULE;
-        // SAFETY: the block is never freed; each caller takes another granule, once a session, and the last session is over.
+        // SAFETY: the block is never freed; each caller takes another granule, once a session, and the last
+        // session is over.
         unsafe { Pages::new(self.shared.region.base().add(offset), GRANULE, offset as u64) }
             .expect("they are aligned")
     }
@@ -236,8 +238,8 @@ impl Conduit for Host {
     }
 }
 
-// SAFETY: one thread and no interrupts, so nothing comes between `enter` and `leave`; the doorbells are those of the host that wrote the
-// record; pages lie where they are said to.
+// SAFETY: one thread and no interrupts, so nothing comes between `enter` and `leave`; the doorbells are those
+// of the host that wrote the record; pages lie where they are said to.
 unsafe impl Platform for Host {
     type Conduit = Self;
 

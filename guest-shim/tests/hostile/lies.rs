@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Lies one by one: records that promise too much, completions that nobody waits for, events of ports that do not exist.
+//! Lies one by one: records that promise too much, completions that nobody waits for, events of ports that do
+//! not exist.
 
 use tenon_abi::vcpu::{Sizes, host as area};
 use tenon_abi::{Entry, Op, Reason, Status, Submission, Tail, turn};
@@ -74,7 +75,8 @@ fn a_completion_that_comes_twice_is_a_breach() {
     assert_eq!(vcpu.call(Op::NOP, [1]), Ok(1));
     host.deaf.set(true);
     complete(&host, 1, 0, Status::OK.0, 2);
-    // Nothing is in flight under id 0 any more, until it is used again: a host that is ahead of its guest is not noticed, but gains nothing.
+    // Nothing is in flight under id 0 any more, until it is used again: a host that is ahead of its guest is
+    // not noticed, but gains nothing.
     let mut pending = vcpu.request(nop(5)).expect("it fits");
     complete(&host, 2, 0, Status::OK.0, 2);
     assert_eq!(pending.poll(), Ok(2));

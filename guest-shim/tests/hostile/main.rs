@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shim under a host that breaks its promises (GEN-8): it never panics, never waits for ever, and stays in its pages.
+//! The shim under a host that breaks its promises (GEN-8): it never panics, never waits for ever, and stays
+//! in its pages.
 
 mod attach;
 mod host;

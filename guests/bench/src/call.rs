@@ -53,8 +53,8 @@ pub(crate) fn times(vcpu: &Vcpu<'_, Bench>) -> Result<(), Error> {
     in_turns(number("rounds"), BLOCK, call, || Ok(timed(|| out(bare, 1)).0))
 }
 
-/// A submission and its doorbell, which does not leave the guest, against a bare doorbell of the same kind. Only the ringing is timed; before the next
-/// one, whoever was rung for has answered and gone back to sleep.
+/// A submission and its doorbell, which does not leave the guest, against a bare doorbell of the same kind.
+/// Only the ringing is timed; before the next one, whoever was rung for has answered and gone back to sleep.
 pub(crate) fn doorbells(vcpu: &Vcpu<'_, Bench>) -> Result<(), Error> {
     let bare = number("bare") as u16;
     let [answers, _] = shared(number("control") as u16)?;

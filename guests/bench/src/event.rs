@@ -63,9 +63,11 @@ fn handle(_: usize, vector: u8) {
     if vcpu.is_null() {
         return;
     }
-    // SAFETY: `answer` stored the vCPU before it set this handler, and masks interrupts before it returns. The handler runs on the only CPU.
+    // SAFETY: `answer` stored the vCPU before it set this handler, and masks interrupts before it returns.
+    // The handler runs on the only CPU.
     let vcpu = unsafe { &*vcpu };
-    // Handled first and then armed: what comes between the two is seen by arming. A ring in use cannot be, nor can a corrupt one be cured here.
+    // Handled first and then armed: what comes between the two is seen by arming. A ring in use cannot be,
+    // nor can a corrupt one be cured here.
     while vcpu.take_events(|_| count()).is_ok() && vcpu.arm() == Ok(false) {}
 }
 

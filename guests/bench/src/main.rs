@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Times calls, doorbells and events from inside a guest. What it finds goes out on the serial port, never through Tenon.
+//! Times calls, doorbells and events from inside a guest. What it finds goes out on the serial port, never
+//! through Tenon.
 //!
-//! Boot parameters: `bench` = `exits`, `call`, `doorbell` or `event`; `rounds`; `bare`, the port of the bare `out`; `control`, the port that hands the
-//! host a page; `idle` = `halt` or `spin`. A line is a word and numbers.
+//! Boot parameters: `bench` = `exits`, `call`, `doorbell` or `event`; `rounds`; `bare`, the port of the bare
+//! `out`; `control`, the port that hands the host a page; `idle` = `halt` or `spin`. A line is a word and
+//! numbers.
 #![no_std]
 #![no_main]
 

@@ -58,7 +58,8 @@ pub(crate) fn pages(len: usize) -> Result<Pages, Error> {
 pub(crate) fn shared(control: u16) -> Result<&'static [AtomicU64; 2], Error> {
     let page = rt::alloc_pages(1, rt::memory::PAGE_SIZE).ok_or(Error::BadMemory)?;
     out(control, page.addr() as u32);
-    // SAFETY: the page was just taken from the arena and is never given back; it is reached by atomics only, the host's side too.
+    // SAFETY: the page was just taken from the arena and is never given back; it is reached by atomics only,
+    // the host's side too.
     Ok(unsafe { &*page.cast::<[AtomicU64; 2]>() })
 }
 

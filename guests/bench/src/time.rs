@@ -5,8 +5,8 @@ use crate::line::line;
 use tenon_guest::Error;
 use tenon_guest_rt::ticks;
 
-/// Times blocks of `ours` and `theirs` in turns, the order changing from round to round, and writes a line for each round: the ticks of
-/// either block, and the clock.
+/// Times blocks of `ours` and `theirs` in turns, the order changing from round to round, and writes a line
+/// for each round: the ticks of either block, and the clock.
 pub(crate) fn in_turns(
     rounds: u64,
     block: u64,

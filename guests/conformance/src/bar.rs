@@ -16,12 +16,14 @@ const LOOKS: u32 = 2_000_000;
 
 struct Cell(UnsafeCell<MaybeUninit<Attached>>);
 
-// SAFETY: written once, by `discover` on the boot CPU before any other code looks; `HERE` is set after that, and nobody writes again.
+// SAFETY: written once, by `discover` on the boot CPU before any other code looks; `HERE` is set after that,
+// and nobody writes again.
 unsafe impl Sync for Cell {}
 
 static ATTACHED: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 static HERE: AtomicBool = AtomicBool::new(false);
-/// Bytes of the memory that are handed out, and bytes that ever were: what lies behind those is as zero as the host made it.
+/// Bytes of the memory that are handed out, and bytes that ever were: what lies behind those is as zero as
+/// the host made it.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static TOUCHED: AtomicUsize = AtomicUsize::new(0);
 
@@ -41,12 +43,14 @@ pub(crate) fn discover() -> Option<&'static Attached> {
     let ecam = place("ecam", pci.map(|pci| pci.ecam.address))?;
     let mmio = place("mmio", pci.map(|pci| pci.memory.address).filter(|at| *at != 0))?;
     let ecam = rt::map(ecam, BUS, rt::MapAs::Device)?;
-    // SAFETY: whoever gave the places vouches for them; devices are mapped one to one, and this image uses no other device.
+    // SAFETY: whoever gave the places vouches for them; devices are mapped one to one, and this image uses no
+    // other device.
     let device = unsafe { rt::pci::Device::find(rt::pci::IVSHMEM, ecam.addr(), mmio) }?;
     let (registers, _) = device.bar(0)?;
     let (memory, len) = device.bar(2)?;
     let memory = rt::map(memory as u64, len as u64, rt::MapAs::Memory)?;
-    // The messages stand for interrupts from the one on that the record says, which are this image's own numbers for them (SHM-5).
+    // The messages stand for interrupts from the one on that the record says, which are this image's own
+    // numbers for them (SHM-5).
     device.route_messages(|message| {
         let vector = u8::try_from(u32::from(rt::interrupts::FIRST_VECTOR) + message).ok()?;
         (vector <= rt::interrupts::LAST_VECTOR).then(|| rt::pci::message(vector))?

@@ -38,8 +38,8 @@ enum Kind {
 impl Doorbells {
     /// The doorbells of a record; `None` where this image has no such conduit.
     pub(crate) fn of(record: &Record) -> Option<Self> {
-        // SAFETY: the record is the host's, found by the platform's means; the image owns all ports, maps as devices what is nobody's memory, and
-        // runs at the level that makes hypercalls.
+        // SAFETY: the record is the host's, found by the platform's means; the image owns all ports, maps as
+        // devices what is nobody's memory, and runs at the level that makes hypercalls.
         #[cfg(target_arch = "x86_64")]
         let conduit = unsafe {
             PortIo::of(record)

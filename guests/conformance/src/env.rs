@@ -27,7 +27,8 @@ struct Host {
 
 struct Once(UnsafeCell<Option<Host>>);
 
-// SAFETY: `discover` writes it on the boot CPU, before the suite begins and any other CPU runs; it is read-only later.
+// SAFETY: `discover` writes it on the boot CPU, before the suite begins and any other CPU runs; it is
+// read-only later.
 unsafe impl Sync for Once {}
 
 static HOST: Once = Once(UnsafeCell::new(None));
@@ -42,7 +43,8 @@ static CLEAN: AtomicUsize = AtomicUsize::new(0);
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 static RUNS: [AtomicPtr<()>; rt::MAX_CPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; rt::MAX_CPUS];
 
-/// One look of a waiter takes so many microseconds, so that its patience is a time on processors of any speed.
+/// One look of a waiter takes so many microseconds, so that its patience is a time on processors of any
+/// speed.
 const RELAX_MICROS: u64 = 5;
 /// With the above at least half a second.
 const PATIENCE: u32 = 100_000;
@@ -74,7 +76,8 @@ pub(crate) fn discover() -> Result<&'static dyn Env, &'static str> {
 
 fn behind_window(place: find::Place) -> Result<Host, &'static str> {
     let len = usize::try_from(place.at.len).unwrap_or(0);
-    // SAFETY: the host keeps its window there, mapped as long as the image runs; nobody stores through this handle.
+    // SAFETY: the host keeps its window there, mapped as long as the image runs; nobody stores through this
+    // handle.
     let window = unsafe { Mapping::new(place.base, len) }.ok_or("no Tenon: its window is nowhere")?;
     let found = Found::at(window).map_err(|_| "no Tenon: its window begins with no record")?;
     let doorbells =
@@ -173,7 +176,8 @@ impl Env for Image {
     fn store_to_window(&self, offset: usize, value: u64) -> Option<bool> {
         let before = raw::load(&self.window(), offset);
         let address = host().window.base().addr() as u64 + offset as u64;
-        // SAFETY: the address lies in the host's window, which is nobody's memory in this image; a fault is the result.
+        // SAFETY: the address lies in the host's window, which is nobody's memory in this image; a fault is
+        // the result.
         let stored = unsafe { rt::try_store_u32(address, value as u32) };
         Some(stored.is_err() || raw::load(&self.window(), offset) == before)
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bootable image that runs the conformance cases. Its verdicts go out by the serial port, never through Tenon.
+//! The bootable image that runs the conformance cases. Its verdicts go out by the serial port, never through
+//! Tenon.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest that tries to reach another one behind a device of the same kind (SHM-7): fills all its memory with a pattern, rings every doorbell that
-//! is not its host's, and looks whether anything of anybody else's arrives.
+//! A guest that tries to reach another one behind a device of the same kind (SHM-7): fills all its memory
+//! with a pattern, rings every doorbell that is not its host's, and looks whether anything of anybody else's
+//! arrives.
 //!
 //! It reports `filled`, and at last `neighbour heard=<0 or 1> rings=<N> words=<N> foreign=<N> messages=<N>`.
 #![allow(unsafe_code, reason = "rings doorbells that are nobody's to ring")]

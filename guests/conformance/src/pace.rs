@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Times a call against a bare loop behind the same device: a word, a doorbell, and looking until the word comes back. Interleaved, for one is as
-//! disturbed as the other. A line `pace <nanoseconds of a call> <of the bare loop>` for each round, then `paced`.
+//! Times a call against a bare loop behind the same device: a word, a doorbell, and looking until the word
+//! comes back. Interleaved, for one is as disturbed as the other. A line `pace <nanoseconds of a call> <of
+//! the bare loop>` for each round, then `paced`.
 #![allow(unsafe_code, reason = "rings a doorbell that no conduit rings")]
 
 use crate::bar;
@@ -25,7 +26,8 @@ const LOOKS: u32 = 100_000_000;
 /// The shim's platform, whose waiter looks as often as the bare loop's.
 struct Fast(&'static Shared);
 
-// SAFETY: no interrupt's handler uses Tenon while this runs, for none is set; the doorbell is that of the host that wrote the record.
+// SAFETY: no interrupt's handler uses Tenon while this runs, for none is set; the doorbell is that of the
+// host that wrote the record.
 unsafe impl Platform for Fast {
     type Conduit = Shared;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What firmware hands to a bootable image, read with distrust: whatever the bytes are, there is an answer and no panic.
+//! What firmware hands to a bootable image, read with distrust: whatever the bytes are, there is an answer
+//! and no panic.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -69,7 +69,8 @@ pub struct Gic {
 pub struct Pci {
     /// Configuration space: 4 KiB for each function.
     pub ecam: Range,
-    /// Where BARs of 32 bits can be placed; empty where the tree names no such room. Addresses on the bus are the processor's.
+    /// Where BARs of 32 bits can be placed; empty where the tree names no such room. Addresses on the bus are
+    /// the processor's.
     pub memory: Range,
 }
 
@@ -94,7 +95,8 @@ pub struct Platform<'a> {
     pub pci: Option<Pci>,
 }
 
-/// The length of a tree from its first [`HEADER_LEN`] bytes; `None` if that is none, or longer than [`MAX_LEN`].
+/// The length of a tree from its first [`HEADER_LEN`] bytes; `None` if that is none, or longer than
+/// [`MAX_LEN`].
 #[must_use]
 pub fn length(header: [u8; HEADER_LEN]) -> Option<usize> {
     let [m0, m1, m2, m3, l0, l1, l2, l3] = header;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Images for any architecture, built when they are asked for: other architectures need a target that not everyone has.
+//! Images for any architecture, built when they are asked for: other architectures need a target that not
+//! everyone has.
 
 use crate::toolchain::{Arch, Toolchain};
 use crate::{ALL, Image};
@@ -9,13 +10,13 @@ use std::path::{Path, PathBuf};
 /// Images for every architecture: one source each.
 pub const NEUTRAL: [&str; 2] = ["conformance", "smoke"];
 
-/// The ELF file of the image `name`, for this architecture. That for x86-64 is here; for others it is built, or brought up to date, in
-/// the build's own folder, which takes half a minute the first time.
+/// The ELF file of the image `name`, for this architecture. That for x86-64 is here; for others it is built,
+/// or brought up to date, in the build's own folder, which takes half a minute the first time.
 ///
 /// # Errors
 ///
-/// Why there is none, in one line: what is missing on this machine together with what would bring it, or that the build failed, whose
-/// messages went to standard error.
+/// Why there is none, in one line: what is missing on this machine together with what would bring it, or that
+/// the build failed, whose messages went to standard error.
 pub fn image(name: &str, arch: Arch) -> Result<Vec<u8>, String> {
     let known =
         ALL.iter().find(|image| image.name == name).ok_or_else(|| format!("there is no image `{name}`"))?;

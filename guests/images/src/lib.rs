@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bootable guest images, as files: ELF for x86-64 with a PVH entry, bootable by `tenon-host`'s KVM machine and by
-//! `qemu-system-x86_64 -kernel`; and on demand for other architectures ([`cross`]).
+//! The bootable guest images, as files: ELF for x86-64 with a PVH entry, bootable by `tenon-host`'s KVM
+//! machine and by `qemu-system-x86_64 -kernel`; and on demand for other architectures ([`cross`]).
 //!
-//! What they need of a machine is REP-7. Boot parameters that every image knows: `mode=native` (run at CPL3), `serial=burst` (the serial port takes any number
-//! of bytes at once). Exit codes that every image has: 3 after an unexpected exception, 4 after a panic.
+//! What they need of a machine is REP-7. Boot parameters that every image knows: `mode=native` (run at CPL3),
+//! `serial=burst` (the serial port takes any number of bytes at once). Exit codes that every image has: 3
+//! after an unexpected exception, 4 after a panic.
 
 pub mod cross;
 pub mod toolchain;
@@ -60,8 +61,8 @@ pub const PARAMETERS_MAX: usize = 1024;
 /// The bytes before that place: nothing else in an image is like them.
 pub const PARAMETERS_MARK: &[u8; 16] = b"~TENON-PARAMS-1~";
 
-/// Where an image's file has a place for the boot command line, for machines that pass none (REP-9): offset of the first byte of
-/// [`PARAMETERS_MAX`]. `None` where there is none, or more than one.
+/// Where an image's file has a place for the boot command line, for machines that pass none (REP-9): offset
+/// of the first byte of [`PARAMETERS_MAX`]. `None` where there is none, or more than one.
 #[must_use]
 pub fn place_of_parameters(image: &[u8]) -> Option<usize> {
     let mut places =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How images are compiled: targets, flags, and a cargo that is not the one which runs us. The build script uses it too.
+//! How images are compiled: targets, flags, and a cargo that is not the one which runs us. The build script
+//! uses it too.
 
 use std::env;
 use std::ffi::OsString;
@@ -48,7 +49,8 @@ impl Arch {
     }
 }
 
-/// Where x86-64 images are built if rustup lacks [`Arch::target`]: with the same result but for the linker's command line.
+/// Where x86-64 images are built if rustup lacks [`Arch::target`]: with the same result but for the linker's
+/// command line.
 pub const HOSTED_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Where a distribution's compiler lies, beside rustup's.
@@ -98,7 +100,8 @@ impl Toolchain {
         Self { cargo: fresh(named("CARGO", "cargo")), target, flags: Vec::new() }
     }
 
-    /// One that can build for this architecture: rustup's where it has the target, else the distribution's, with the library's sources.
+    /// One that can build for this architecture: rustup's where it has the target, else the distribution's,
+    /// with the library's sources.
     ///
     /// # Errors
     ///
@@ -129,7 +132,8 @@ impl Toolchain {
         Ok(Self { cargo: command, target, flags: vec![format!("-Clinker={}", linker.display())] })
     }
 
-    /// The command that builds these packages of the images' workspace, which is the folder `guests`, and where it leaves them.
+    /// The command that builds these packages of the images' workspace, which is the folder `guests`, and
+    /// where it leaves them.
     #[must_use]
     pub fn build(mut self, arch: Arch, guests: &Path, packages: &[&str], out: &Path) -> (Command, PathBuf) {
         self.flags.extend(flags(arch, self.target, guests));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ordering table (ORD-1, ORD-3) in the compiled images: what stands before a doorbell, and what kind of store it is.
+//! The ordering table (ORD-1, ORD-3) in the compiled images: what stands before a doorbell, and what kind of
+//! store it is.
 
 use object::{Object, ObjectSection, ObjectSymbol};
 use tenon_guest_images::{Arch, image};

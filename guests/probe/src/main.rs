@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every public function of the shim, linked with a panic handler that does not exist: an image that links has no way to a panic (GEN-8).
-//! It is never run.
+//! Every public function of the shim, linked with a panic handler that does not exist: an image that links
+//! has no way to a panic (GEN-8). It is never run.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "entry point, memory functions and a platform")]

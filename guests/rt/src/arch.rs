@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What differs between processors: a module for each, with the same items, chosen when the image is compiled.
+//! What differs between processors: a module for each, with the same items, chosen when the image is
+//! compiled.
 //!
 //! | item | what |
 //! | --- | --- |

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the entry point to the image's main function, and the way out. The entry itself is the architecture's.
+//! From the entry point to the image's main function, and the way out. The entry itself is the
+//! architecture's.
 
 use crate::{arch, cpu, interrupts};
 
@@ -24,7 +25,8 @@ pub(crate) extern "C" fn run(index: usize) -> ! {
     interrupts::halt_for_ever()
 }
 
-/// Ends the machine with `code`, where it has a way to say one; on a machine that cannot be ended, this CPU sleeps for ever.
+/// Ends the machine with `code`, where it has a way to say one; on a machine that cannot be ended, this CPU
+/// sleeps for ever.
 pub fn exit(code: u32) -> ! {
     arch::power_off(code);
     interrupts::halt_for_ever()

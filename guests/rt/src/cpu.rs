@@ -15,8 +15,8 @@ pub const STACK_SIZE: usize = 64 << 10;
 #[repr(C, align(4096))]
 pub(crate) struct Raw<T>(pub(crate) UnsafeCell<T>);
 
-// SAFETY: every `Raw` is stacks, tables or per-CPU blocks: each CPU touches its own part, shared parts are written only by
-// the boot CPU before it starts another.
+// SAFETY: every `Raw` is stacks, tables or per-CPU blocks: each CPU touches its own part, shared parts are
+// written only by the boot CPU before it starts another.
 unsafe impl<T> Sync for Raw<T> {}
 
 pub(crate) static STACKS: Raw<[[u8; STACK_SIZE]; MAX_CPUS]> =

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupts: a handler, a mask, and sleep.
 //!
-//! What masks is the architecture's. Everywhere the handler runs with interrupts masked, and interrupts begin masked on
-//! every CPU.
+//! What masks is the architecture's. Everywhere the handler runs with interrupts masked, and interrupts begin
+//! masked on every CPU.
 #![allow(unsafe_code, reason = "the handler is kept as a pointer")]
 
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -16,8 +16,8 @@ pub type Handler = fn(cpu: usize, vector: u8);
 
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Chooses who is called for vectors [`FIRST_VECTOR`] to [`LAST_VECTOR`], on all CPUs; their ends are signalled to the
-/// interrupt controller by the run time. Without a handler they are dropped.
+/// Chooses who is called for vectors [`FIRST_VECTOR`] to [`LAST_VECTOR`], on all CPUs; their ends are
+/// signalled to the interrupt controller by the run time. Without a handler they are dropped.
 pub fn set_upcall_handler(handler: Handler) {
     HANDLER.store(handler as *mut (), Ordering::Release);
 }
@@ -32,7 +32,8 @@ pub(crate) fn handle(vector: u8) {
     }
 }
 
-/// Makes the running CPU the one that takes interrupt `vector`, where the platform does not know that by itself.
+/// Makes the running CPU the one that takes interrupt `vector`, where the platform does not know that by
+/// itself.
 pub fn listen(vector: u8) {
     arch::listen(vector);
 }
@@ -64,10 +65,11 @@ pub fn irq_enable() {
     arch::irq_enable();
 }
 
-/// Sleeps until an interrupt was handled, even where interrupts are masked; the mask is as before when it returns.
+/// Sleeps until an interrupt was handled, even where interrupts are masked; the mask is as before when it
+/// returns.
 ///
-/// To lose none: mask, look whether there is something to do, and sleep only if not. Enabling and halting are one step.
-/// Not for handlers.
+/// To lose none: mask, look whether there is something to do, and sleep only if not. Enabling and halting are
+/// one step. Not for handlers.
 pub fn wait_for_interrupt() {
     let state = irq_save();
     arch::sleep();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a bootable guest image needs below its main function.
 //!
-//! On x86-64 an image boots by PVH, reaches long mode with the first 4 GiB mapped one to one, and then runs its main
-//! function at one of two privilege levels, chosen by the boot parameter `mode`:
+//! On x86-64 an image boots by PVH, reaches long mode with the first 4 GiB mapped one to one, and then runs
+//! its main function at one of two privilege levels, chosen by the boot parameter `mode`:
 //!
 //! * at CPL0 (the default), with the interrupt flag as its mask, like any kernel;
-//! * at CPL3 (`mode=native`), for hypervisors that run only user mode natively: CPL0 keeps nothing but short trap
-//!   stubs, and the mask is a word in memory ([`interrupts`]).
+//! * at CPL3 (`mode=native`), for hypervisors that run only user mode natively: CPL0 keeps nothing but short
+//!   trap stubs, and the mask is a word in memory ([`interrupts`]).
 //!
 //! Everything here behaves the same at both levels. The images hold no floating point and no SSE.
 #![no_std]
@@ -50,8 +50,8 @@ macro_rules! entry {
     };
 }
 
-/// Defines a panic handler that prints the message, its place, and ends the machine with [`boot::EXIT_PANIC`].
-/// It links `core::fmt` (about 4 KiB).
+/// Defines a panic handler that prints the message, its place, and ends the machine with
+/// [`boot::EXIT_PANIC`]. It links `core::fmt` (about 4 KiB).
 #[macro_export]
 macro_rules! panic_with_message {
     () => {

@@ -31,7 +31,8 @@ unsafe extern "C" {
     static tenon_image_end: u8;
 }
 
-/// Makes what lies behind the image available if this is the RAM that holds it; whether it is. Only the boot CPU calls.
+/// Makes what lies behind the image available if this is the RAM that holds it; whether it is. Only the boot
+/// CPU calls.
 pub(crate) fn take(address: u64, size: u64) -> bool {
     let image_end = (&raw const tenon_image_end).addr();
     let end = address.saturating_add(size).min(arch::MAPPED_END) as usize;
@@ -45,8 +46,8 @@ pub(crate) fn take(address: u64, size: u64) -> bool {
     holds
 }
 
-/// Where physical memory that is no RAM of the image's can be used; `None` where it cannot be mapped, or for a device where the image's RAM is.
-/// To be called by the boot CPU, before others run.
+/// Where physical memory that is no RAM of the image's can be used; `None` where it cannot be mapped, or for
+/// a device where the image's RAM is. To be called by the boot CPU, before others run.
 pub fn map(address: u64, len: u64, kind: MapAs) -> Option<*mut u8> {
     let is_ram = address < memory_end() && address.saturating_add(len) > START.load(Ordering::Relaxed) as u64;
     if is_ram && kind == MapAs::Device { None } else { arch::map(address, len, kind) }
@@ -57,7 +58,8 @@ pub fn memory_end() -> u64 {
     END.load(Ordering::Acquire) as u64
 }
 
-/// `pages` pages of zeros, aligned to `align` bytes (a power of two, at least a page); `None` where RAM is used up.
+/// `pages` pages of zeros, aligned to `align` bytes (a power of two, at least a page); `None` where RAM is
+/// used up.
 pub fn alloc_pages(pages: usize, align: usize) -> Option<*mut u8> {
     let align = align.max(PAGE_SIZE);
     let size = pages.checked_mul(PAGE_SIZE)?;

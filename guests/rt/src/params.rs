@@ -12,7 +12,8 @@ pub const MAX_COMMAND_LINE: usize = 1024;
 
 struct Line(UnsafeCell<[u8; MAX_COMMAND_LINE]>);
 
-// SAFETY: written by the boot CPU before it publishes a length in `LENGTH` and starts any other CPU, read-only later.
+// SAFETY: written by the boot CPU before it publishes a length in `LENGTH` and starts any other CPU,
+// read-only later.
 unsafe impl Sync for Line {}
 
 static LINE: Line = Line(UnsafeCell::new([0; MAX_COMMAND_LINE]));
@@ -54,7 +55,8 @@ impl Params {
     /// The whole command line, where none was passed that in the image's file; empty where it is not UTF-8.
     pub fn line() -> &'static str {
         let length = LENGTH.load(Ordering::Acquire);
-        // SAFETY: `LENGTH` is not zero only after `take` has written that many bytes, and nobody writes again.
+        // SAFETY: `LENGTH` is not zero only after `take` has written that many bytes, and nobody writes
+        // again.
         let bytes = unsafe { core::slice::from_raw_parts(LINE.0.get().cast::<u8>().cast_const(), length) };
         core::str::from_utf8(if length == 0 { written() } else { bytes }).unwrap_or("")
     }

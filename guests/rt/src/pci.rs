@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The least of PCI: finds one device on bus 0 by its memory-mapped configuration space, gives its BARs places where firmware has not, and routes
-//! its messages. Where the configuration space and free addresses lie, the boot parameters `ecam` and `mmio` say.
+//! The least of PCI: finds one device on bus 0 by its memory-mapped configuration space, gives its BARs
+//! places where firmware has not, and routes its messages. Where the configuration space and free addresses
+//! lie, the boot parameters `ecam` and `mmio` say.
 #![allow(unsafe_code, reason = "device registers")]
 
 use core::sync::atomic::{Ordering, fence};
@@ -26,11 +27,12 @@ pub struct Device {
 }
 
 impl Device {
-    /// Looks for a device on bus 0. BARs without a place below 4 GiB get one from `mmio` on, each aligned to its length.
+    /// Looks for a device on bus 0. BARs without a place below 4 GiB get one from `mmio` on, each aligned to
+    /// its length.
     ///
     /// # Safety
-    /// Both are mapped one to one: 1 MiB of configuration space at `ecam`, and free addresses of the bus from `mmio` on. Nobody uses the
-    /// device meanwhile.
+    /// Both are mapped one to one: 1 MiB of configuration space at `ecam`, and free addresses of the bus from
+    /// `mmio` on. Nobody uses the device meanwhile.
     pub unsafe fn find(id: u32, ecam: usize, mmio: u64) -> Option<Self> {
         let config =
             (0..32).map(|slot| ecam + (slot << 15)).find(|&config| registers_at(config).load(0) == id)?;
@@ -57,7 +59,8 @@ impl Device {
         if len == 0 { None } else { Some((address as usize, len as usize)) }
     }
 
-    /// Routes the device's messages, by MSI-X: `route` says address and data of each. Returns how many there are.
+    /// Routes the device's messages, by MSI-X: `route` says address and data of each. Returns how many there
+    /// are.
     pub fn route_messages(&self, mut route: impl FnMut(u32) -> Option<(u64, u32)>) -> u32 {
         let registers = registers_at(self.config);
         let mut at = registers.load(CAPABILITIES) as usize & 0xfc;
@@ -104,7 +107,8 @@ fn registers_at(address: usize) -> Registers {
 
 impl Registers {
     fn load(self, offset: usize) -> u32 {
-        // SAFETY: configuration space or a BAR of the device, both mapped by the contract of `Device::find`; loads there have no effect.
+        // SAFETY: configuration space or a BAR of the device, both mapped by the contract of `Device::find`;
+        // loads there have no effect.
         u32::from_le(unsafe { ((self.0 + offset) as *const u32).read_volatile() })
     }
 
@@ -143,13 +147,15 @@ impl Registers {
     }
 }
 
-/// Address and data of the message that raises an interrupt vector on the boot CPU; `None` where the platform has no such message.
+/// Address and data of the message that raises an interrupt vector on the boot CPU; `None` where the platform
+/// has no such message.
 #[cfg(target_arch = "x86_64")]
 pub fn message(vector: u8) -> Option<(u64, u32)> {
     Some((0xfee0_0000, u32::from(vector)))
 }
 
-/// Address and data of the message that raises an interrupt vector on the boot CPU; `None` where the platform has no such message.
+/// Address and data of the message that raises an interrupt vector on the boot CPU; `None` where the platform
+/// has no such message.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn message(_: u8) -> Option<(u64, u32)> {
     None

@@ -15,10 +15,12 @@ pub fn get() -> Platform<'static> {
     unsafe { (*PLATFORM.0.get()).unwrap_or_default() }
 }
 
-/// Reads the tree at `address`, or where it is by habit if that is zero, and copies what is needed of it: command line, RAM, devices.
+/// Reads the tree at `address`, or where it is by habit if that is zero, and copies what is needed of it:
+/// command line, RAM, devices.
 ///
 /// # Safety
-/// There is memory that is mapped one to one, for as long as a header there says; only the boot CPU calls, once, before others run.
+/// There is memory that is mapped one to one, for as long as a header there says; only the boot CPU calls,
+/// once, before others run.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) unsafe fn take(address: u64) {
     use crate::firmware::tree::{HEADER_LEN, length};

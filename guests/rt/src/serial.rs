@@ -7,7 +7,8 @@ pub use crate::arch::serial_write;
 
 /// The serial port as a sink for `write!`.
 ///
-/// Every fragment that the formatter produces becomes a write of its own; collect a line first where exits count.
+/// Every fragment that the formatter produces becomes a write of its own; collect a line first where exits
+/// count.
 #[derive(Clone, Copy, Debug)]
 pub struct Serial;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exercises the guest run time itself. The machine's side of it is `host-backend/tests/kvm_boot.rs`: a 32-bit write to
-//! [`ASK`] asks for one of the actions below.
+//! Exercises the guest run time itself. The machine's side of it is `host-backend/tests/kvm_boot.rs`: a
+//! 32-bit write to [`ASK`] asks for one of the actions below.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "port I/O, and stores that are meant to fault")]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tries what the run time has of an architecture: parameters, memory, the clock, faults, interrupts. Any machine that boots images will do; what
-//! it finds is a line each, and `smoke: passed` the last one.
+//! Tries what the run time has of an architecture: parameters, memory, the clock, faults, interrupts. Any
+//! machine that boots images will do; what it finds is a line each, and `smoke: passed` the last one.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "provokes faults and looks at fresh pages")]

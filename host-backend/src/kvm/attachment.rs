@@ -19,14 +19,16 @@ use tenon_abi::ConduitKind;
 pub const KICK_PORT: u16 = 0x0b00;
 /// Frame numbers are written here.
 pub const BIND_PORT: u16 = 0x0b04;
-/// On the conduit HYPERCALL, the function that kicks. Neither this nor the next means anything to KVM or to Xen.
+/// On the conduit HYPERCALL, the function that kicks. Neither this nor the next means anything to KVM or to
+/// Xen.
 pub const KICK_FUNCTION: u32 = 0x5445_4e00;
 /// On the conduit HYPERCALL, the function that binds.
 pub const BIND_FUNCTION: u32 = 0x5445_4e01;
 
 /// Submissions served for one kick before the rest is left to the worker (CALL-19).
 const BUDGET: u32 = 256;
-/// Doorbell values taken from one string instruction: a kick is a hint, and the rest would be more of the same.
+/// Doorbell values taken from one string instruction: a kick is a hint, and the rest would be more of the
+/// same.
 const BURST: usize = 16;
 
 /// Takes console output; what it returns is given to the guest as input.
@@ -147,7 +149,8 @@ impl Attachment {
         let _ = self.jobs.send(job);
     }
 
-    /// Does all that the core asks for. Under the lock, so that what one entry asked for is not mixed with another's.
+    /// Does all that the core asks for. Under the lock, so that what one entry asked for is not mixed with
+    /// another's.
     pub(super) fn act(&self, state: &mut State) {
         while let Some(action) = state.domain.next_action() {
             if let Err(why) = self.act_once(state, action) {

@@ -60,8 +60,8 @@ struct Kick {
     immediate_exit: *const AtomicU8,
 }
 
-// SAFETY: the thread's handle and the pointer are usable from any thread while the `Kick` is in its slot: the vCPU's
-// thread takes it out before either ends (`Control::unregister`).
+// SAFETY: the thread's handle and the pointer are usable from any thread while the `Kick` is in its slot: the
+// vCPU's thread takes it out before either ends (`Control::unregister`).
 unsafe impl Send for Kick {}
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -74,7 +74,8 @@ impl Control {
     pub(crate) fn new(cpus: usize) -> Self {
         static HANDLER: Once = Once::new();
         HANDLER.call_once(|| {
-            // A handler that does nothing makes the signal interrupt KVM_RUN. The number is valid, so this cannot fail.
+            // A handler that does nothing makes the signal interrupt KVM_RUN. The number is valid, so this
+            // cannot fail.
             let _ = register_signal_handler(SIGRTMIN(), on_kick);
         });
         Self(Arc::new(Shared {
@@ -217,8 +218,8 @@ impl Control {
 }
 
 impl Cpu {
-    /// Brings the thread out of KVM_RUN, or keeps it from entering: first the word that KVM_RUN looks at, then the signal
-    /// that ends one already running.
+    /// Brings the thread out of KVM_RUN, or keeps it from entering: first the word that KVM_RUN looks at,
+    /// then the signal that ends one already running.
     fn kick(&self) {
         if let Some(kick) = &*locked(&self.kick) {
             // SAFETY: the `Kick` is in its slot and the slot is locked, so thread and pointer are alive.

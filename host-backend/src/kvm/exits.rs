@@ -25,8 +25,8 @@ pub struct Hypercall {
     pub is_from_user: bool,
 }
 
-/// Who handles a guest's exits. Called on the vCPU's own thread, so that calls for different vCPUs run at once; it must
-/// not block for long.
+/// Who handles a guest's exits. Called on the vCPU's own thread, so that calls for different vCPUs run at
+/// once; it must not block for long.
 pub trait Exits: Send + Sync {
     /// The guest wrote `data` to `port`. The serial port and the exit port do not come here.
     fn pio_out(&self, vcpu: u32, port: u16, data: &[u8]) -> Flow;

@@ -138,7 +138,8 @@ impl Machine {
         self.control.clone()
     }
 
-    /// From now on hypercalls leave the guest ([`Exits::hypercall`]). The result is what the record says of them (DISC-12).
+    /// From now on hypercalls leave the guest ([`Exits::hypercall`]). The result is what the record says of
+    /// them (DISC-12).
     ///
     /// # Errors
     ///
@@ -162,7 +163,8 @@ impl Machine {
         self.vm.register_ioevent(event, at, value).map_err(Error::kvm("giving KVM an eventfd for a doorbell"))
     }
 
-    /// Loads `image` with `command_line`, and has the boot CPU start it. Once per machine: the image expects zeroed memory.
+    /// Loads `image` with `command_line`, and has the boot CPU start it. Once per machine: the image expects
+    /// zeroed memory.
     pub fn load(&self, image: &[u8], command_line: &str) -> Result<(), Error> {
         let reserved =
             self.window.as_ref().map(|(place, _)| (place.address, u64::try_from(place.size).unwrap_or(0)));
@@ -171,8 +173,8 @@ impl Machine {
         self.control.start(0, entry).map_err(|_| Error::BadConfig("an image was loaded already"))
     }
 
-    /// Runs the machine until it ends or `limit` has passed, each vCPU on a thread of its own. What the guest writes to
-    /// its serial port goes to `serial`.
+    /// Runs the machine until it ends or `limit` has passed, each vCPU on a thread of its own. What the guest
+    /// writes to its serial port goes to `serial`.
     pub fn run(
         self,
         exits: Arc<dyn Exits>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guest memory that KVM can back with huge pages: the first touch of a 4 KiB page costs a software KVM 26 us, that of
-//! memory mapped in 2 MiB pages 64 ns.
+//! Guest memory that KVM can back with huge pages: the first touch of a 4 KiB page costs a software KVM 26
+//! us, that of memory mapped in 2 MiB pages 64 ns.
 #![allow(unsafe_code, reason = "maps memory")]
 
 use std::io;
@@ -24,16 +24,16 @@ pub fn guest_memory(size: usize) -> Result<Arc<GuestMemoryMmap>, Error> {
 
 /// Zeroed private memory, a multiple of 2 MiB, marked for huge pages.
 ///
-/// KVM maps a huge page only where guest and host address agree in their low 21 bits: the kernel aligns mappings of this
-/// size so (since Linux 6.7); where it does not, there are small pages, and it is slower.
+/// KVM maps a huge page only where guest and host address agree in their low 21 bits: the kernel aligns
+/// mappings of this size so (since Linux 6.7); where it does not, there are small pages, and it is slower.
 pub fn mapping(size: usize) -> Result<MmapRegion, Error> {
     if size == 0 || !size.is_multiple_of(HUGE_PAGE) {
         return Err(Error::BadConfig("memory comes in multiples of 2 MiB"));
     }
     let region = MmapRegion::new(size)
         .map_err(|why| Error::System { what: "mapping the guest's memory", why: io::Error::other(why) })?;
-    // SAFETY: the range is the mapping just made, and the advice changes nothing but how it is backed. A kernel without huge
-    // pages refuses, which costs only time.
+    // SAFETY: the range is the mapping just made, and the advice changes nothing but how it is backed. A
+    // kernel without huge pages refuses, which costs only time.
     unsafe { libc::madvise(region.as_ptr().cast(), size, libc::MADV_HUGEPAGE) };
     Ok(region)
 }

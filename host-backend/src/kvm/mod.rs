@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A ready machine on Linux's KVM for x86-64 and AArch64: what an embedder without an exit loop of their own takes.
+//! A ready machine on Linux's KVM for x86-64 and AArch64: what an embedder without an exit loop of their own
+//! takes.
 //!
-//! It needs nothing but what every KVM has: an in-kernel interrupt controller, exits by port I/O or MMIO, interrupts by irqfd,
-//! read-only memory. No register of a vCPU is read or written while it runs, but on Arm for the conduit HVC. [`Machine`] owns the pieces; on x86-64
-//! `boot` and `cpuid` also serve embedders who keep their own machine.
+//! It needs nothing but what every KVM has: an in-kernel interrupt controller, exits by port I/O or MMIO,
+//! interrupts by irqfd, read-only memory. No register of a vCPU is read or written while it runs, but on Arm
+//! for the conduit HVC. [`Machine`] owns the pieces; on x86-64 `boot` and `cpuid` also serve embedders who
+//! keep their own machine.
 
 mod arch;
 mod attachment;

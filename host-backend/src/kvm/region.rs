@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A virtual machine's memory as region 0 and its window: where `vm-memory` ends and the core's [`Memory`] begins.
+//! A virtual machine's memory as region 0 and its window: where `vm-memory` ends and the core's [`Memory`]
+//! begins.
 #![allow(unsafe_code, reason = "turns mappings that vm-memory owns into words")]
 
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use vm_memory::{GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, MmapRegi
 use super::Error;
 use crate::memory::Memory;
 
-/// Guest memory in one piece, and a window. Region 0 begins at guest address 0, also where memory does not (REG-1).
+/// Guest memory in one piece, and a window. Region 0 begins at guest address 0, also where memory does not
+/// (REG-1).
 #[derive(Clone)]
 pub struct VmMemory {
     ram: Mapping,
@@ -33,8 +35,8 @@ impl VmMemory {
         let start = region.start_addr();
         let base = memory.get_host_address(start).map_err(|_| SHAPE)?;
         let len = usize::try_from(region.len()).map_err(|_| SHAPE)?;
-        // SAFETY: both mappings are readable and writable, and stay mapped while the `Arc`s beside them live; the guest and
-        // KVM access them too, which `Mapping` is made for.
+        // SAFETY: both mappings are readable and writable, and stay mapped while the `Arc`s beside them live;
+        // the guest and KVM access them too, which `Mapping` is made for.
         let (ram, window_words) =
             unsafe { (Mapping::new(base, len), Mapping::new(window.as_ptr(), window.size())) };
         let (Some(ram), Some(window_words)) = (ram, window_words) else { return Err(SHAPE) };

@@ -30,7 +30,8 @@ impl Serial {
         SERIAL.contains(&place)
     }
 
-    /// Takes what the guest wrote to `place`: the first register sends. A sink that fails loses the text, not the machine.
+    /// Takes what the guest wrote to `place`: the first register sends. A sink that fails loses the text, not
+    /// the machine.
     pub(crate) fn write(&self, place: Place, data: &[u8]) {
         if place == *SERIAL.start() {
             let data = match place {

@@ -37,8 +37,9 @@ impl Vcpu {
     /// The thread's whole life: parked, running, parked, …, until the machine ends.
     pub(crate) fn live(mut self) {
         let immediate_exit = (&raw mut self.fd.get_kvm_run().immediate_exit).cast::<AtomicU8>().cast_const();
-        // SAFETY: the byte lies in the mapping that `self.fd` owns, which lives until `Drop` below has called `unregister`; an
-        // `AtomicU8` has the layout of that byte, and all who write it while others may do so through one.
+        // SAFETY: the byte lies in the mapping that `self.fd` owns, which lives until `Drop` below has called
+        // `unregister`; an `AtomicU8` has the layout of that byte, and all who write it while others may do
+        // so through one.
         unsafe { self.control.register(self.index, immediate_exit) };
         while let Some(entry) = self.control.park(self.index) {
             let left = match self.fresh.start(&self.fd, entry) {
@@ -125,8 +126,8 @@ impl Vcpu {
         }
     }
 
-    /// Lets KVM finish the exit that was handled last: it would otherwise do so on the vCPU's next run, with registers
-    /// that are no longer its own.
+    /// Lets KVM finish the exit that was handled last: it would otherwise do so on the vCPU's next run, with
+    /// registers that are no longer its own.
     fn complete(&mut self) {
         self.fd.set_kvm_immediate_exit(1);
         let _ = self.fd.run();

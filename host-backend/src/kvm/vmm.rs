@@ -34,10 +34,11 @@ pub struct VmmConfig {
     pub console: Console,
     /// Takes what the guest writes to its serial port.
     pub serial: Box<dyn Write + Send>,
-    /// How the guest rings: PORT_IO, which every x86 KVM has, MMIO, which every KVM has, or HYPERCALL, where this KVM hands over VMCALL and VMMCALL, or HVC.
+    /// How the guest rings: PORT_IO, which every x86 KVM has, MMIO, which every KVM has, or HYPERCALL, where
+    /// this KVM hands over VMCALL and VMMCALL, or HVC.
     pub conduit: ConduitKind,
-    /// Queues whose doorbell does not leave the guest: KVM signals an eventfd and the worker serves them. With any, the conduit is not SYNCHRONOUS.
-    /// There are none on HYPERCALL.
+    /// Queues whose doorbell does not leave the guest: KVM signals an eventfd and the worker serves them.
+    /// With any, the conduit is not SYNCHRONOUS. There are none on HYPERCALL.
     pub hot_queues: Vec<u32>,
 }
 

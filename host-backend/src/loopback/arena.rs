@@ -11,7 +11,8 @@ use tenon_rings::{Mapping, Site, Words};
 
 /// A guest's memory (region 0) and its window, both zeroed and aligned to the largest granule.
 ///
-/// A handle: copies share the memory, which lives as long as any of them, or of the [`Piece`]s made from them.
+/// A handle: copies share the memory, which lives as long as any of them, or of the [`Piece`]s made from
+/// them.
 #[derive(Clone, Debug)]
 pub struct Arena {
     memory: Piece,
@@ -138,7 +139,8 @@ struct Block {
     layout: Layout,
 }
 
-// SAFETY: a block is only ever allocated and freed; its bytes are reached through `Mapping`, which may be shared.
+// SAFETY: a block is only ever allocated and freed; its bytes are reached through `Mapping`, which may be
+// shared.
 unsafe impl Send for Block {}
 // SAFETY: as above; no method takes `&self`.
 unsafe impl Sync for Block {}
@@ -150,8 +152,8 @@ impl Block {
         let layout = Layout::from_size_align(len, granule).ok()?;
         // SAFETY: the layout's size is at least one granule.
         let base = unsafe { alloc_zeroed(layout) };
-        // SAFETY: `len` bytes at `base` belong to the block that is returned beside the mapping: `Piece` keeps the two together, and hands
-        // the mapping out only where the piece lives for ever.
+        // SAFETY: `len` bytes at `base` belong to the block that is returned beside the mapping: `Piece`
+        // keeps the two together, and hands the mapping out only where the piece lives for ever.
         let mapping = unsafe { Mapping::new(base, len) }?;
         Some((mapping, Self { base, layout }))
     }
@@ -159,7 +161,8 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // SAFETY: `base` was allocated with `layout` by `new`, and the last piece that could reach it is gone.
+        // SAFETY: `base` was allocated with `layout` by `new`, and the last piece that could reach it is
+        // gone.
         unsafe { dealloc(self.base, self.layout) };
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Frames that wait, at most: a guest that hands over more waits itself.
 const FRAMES_MAX: usize = 64;
 
-/// Doorbells without a value: any number of kicks are one (DISC-7). Frames carry a value, so each is kept (DISC-8).
+/// Doorbells without a value: any number of kicks are one (DISC-7). Frames carry a value, so each is kept
+/// (DISC-8).
 #[derive(Default)]
 pub(super) struct Bell {
     rung: Mutex<Rung>,

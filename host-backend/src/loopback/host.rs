@@ -22,7 +22,8 @@ pub enum Timing {
     Asynchronous,
 }
 
-/// Does one action. It is called with the domain locked and in the order of actions: it must ring no doorbell of this host's.
+/// Does one action. It is called with the domain locked and in the order of actions: it must ring no doorbell
+/// of this host's.
 pub type Act<M> = Box<dyn FnMut(&mut Domain<M>, Action) + Send>;
 
 /// The host side of one guest in this process.
@@ -48,7 +49,8 @@ where
     M: Memory + Send + 'static,
     M::Words: Send,
 {
-    /// A host that waits for its guest. The conduit of `config` should say what `timing` does: see [`crate::Conduit::call`].
+    /// A host that waits for its guest. The conduit of `config` should say what `timing` does: see
+    /// [`crate::Conduit::call`].
     ///
     /// # Errors
     ///
@@ -86,7 +88,8 @@ where
         }
     }
 
-    /// Enters the domain for something that no doorbell announces (an event of a device, console input, a stopped vCPU), and does what that asks for.
+    /// Enters the domain for something that no doorbell announces (an event of a device, console input, a
+    /// stopped vCPU), and does what that asks for.
     pub fn with<R>(&self, enter: impl FnOnce(&mut Domain<M>) -> R) -> R {
         self.shared.with(enter)
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What holds in every domain, checked where one is made from a file: the rings' fast paths rely on it and look at nothing twice.
+//! What holds in every domain, checked where one is made from a file: the rings' fast paths rely on it and
+//! look at nothing twice.
 
 use crate::call::Lane;
 use crate::domain::Domain;
@@ -116,7 +117,8 @@ fn require(holds: bool, why: &'static str) -> Result<(), Error> {
     if holds { Ok(()) } else { Err(Error::BadState(why)) }
 }
 
-/// Whether as many ids are in flight as positions lie between fetching and completing, all of them below the depth (CALL-6, CALL-8).
+/// Whether as many ids are in flight as positions lie between fetching and completing, all of them below the
+/// depth (CALL-6, CALL-8).
 fn is_queue(state: &CompleterState, depth: u32) -> bool {
     let mut ids = 0u32;
     let mut left = depth;
@@ -133,7 +135,8 @@ fn is_queue(state: &CompleterState, depth: u32) -> bool {
     ids == state.fetched.wrapping_sub(state.completed)
 }
 
-/// Whether a ring holds what was written and not taken, and has an entry for each of its `bound` ports and for those that have gone (EVT-4).
+/// Whether a ring holds what was written and not taken, and has an entry for each of its `bound` ports and
+/// for those that have gone (EVT-4).
 fn is_ring(state: &RaiserState, size: u32, bound: u32) -> bool {
     let untaken = state.written.checked_sub(state.taken);
     state.written < FAR

@@ -49,7 +49,8 @@ fn a_flood_of_actions_stops_the_fetching_until_they_are_done() {
     assert_eq!(fetched, 64);
 }
 
-/// A stop looks at every port, even one that finds no room: 256 of them among 65,536 ports would keep others from the domain for long.
+/// A stop looks at every port, even one that finds no room: 256 of them among 65,536 ports would keep others
+/// from the domain for long.
 #[test]
 fn an_entry_does_one_stop_at_most() {
     let mut guest = Guest::open(config(2));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a guest does to its rings' control words, and what stands in their state words afterwards (CALL-15, EVT-8 to EVT-11, EVT-20).
+//! What a guest does to its rings' control words, and what stands in their state words afterwards (CALL-15,
+//! EVT-8 to EVT-11, EVT-20).
 
 use crate::tools::{Guest, config};
 use tenon_abi::status::{QueueState, StateWord};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A domain that is saved anywhere goes on elsewhere as if nothing had been, and a state that does not fit is refused.
+//! A domain that is saved anywhere goes on elsewhere as if nothing had been, and a state that does not fit is
+//! refused.
 
 use crate::tools::{Guest, PAYLOAD, config, lasting, patchy};
 use serde_json::Value;
@@ -103,7 +104,8 @@ fn a_state_that_does_not_fit_is_refused() {
     assert_eq!(restored(other, 8 << 20, 1 << 20), Some(Error::BadState("it is of another version")));
 }
 
-/// Some changes, of which each is a path and a value, that leave the numbers in range, and what has to be said of them.
+/// Some changes, of which each is a path and a value, that leave the numbers in range, and what has to be
+/// said of them.
 type Rule = (&'static [(&'static str, u64)], &'static str);
 
 const RULES: &[Rule] = &[
@@ -207,7 +209,8 @@ fn leaves(value: &Value, path: String, found: &mut Vec<String>) {
     }
 }
 
-/// A file that was tampered with is no more than a wrong state: each number is set to each boundary, and what can be restored is used.
+/// A file that was tampered with is no more than a wrong state: each number is set to each boundary, and what
+/// can be restored is used.
 #[test]
 fn a_state_with_any_number_changed_is_refused_or_harmless() {
     let mut guest = busy(Features::empty());

@@ -13,7 +13,8 @@ use tenon_rings::Mapping;
 /// A peer that cut the file short would end whoever touches what is gone.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::SEAL);
 
-/// Shared memory, cleared by whoever made it. It stays mapped until the process ends, so handles are never left without it.
+/// Shared memory, cleared by whoever made it. It stays mapped until the process ends, so handles are never
+/// left without it.
 pub(crate) struct Memory {
     file: OwnedFd,
     mapping: Mapping,
@@ -52,7 +53,8 @@ impl Memory {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping, where the system finds room.
         let base = unsafe { mmap(std::ptr::null_mut(), len, access, MapFlags::SHARED, &file, 0) }?;
-        // SAFETY: mapped for reading and writing for as long as the process lives, of a length that is sealed; no reference to it exists.
+        // SAFETY: mapped for reading and writing for as long as the process lives, of a length that is
+        // sealed; no reference to it exists.
         let mapping = unsafe { Mapping::new(base.cast(), len) };
         Ok(Self { file, mapping: mapping.ok_or(ErrorKind::InvalidInput)? })
     }

@@ -98,7 +98,8 @@ impl<W: Words> Completer<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`] if it is not, [`Error::Full`] while `depth` are in flight, [`Error::Corrupt`] once latched (CALL-6).
+    /// [`Error::Empty`] if it is not, [`Error::Full`] while `depth` are in flight, [`Error::Corrupt`] once
+    /// latched (CALL-6).
     #[inline]
     pub fn fetch(&mut self) -> Result<Fetched, Error> {
         self.check_ready()?;
@@ -110,8 +111,8 @@ impl<W: Words> Completer<W> {
         self.admit(Fetched::new(body.ok_or(Error::Empty)?, word))
     }
 
-    /// As [`Self::fetch`], but submissions of the operation `op` are completed on the spot with what `answer` says, at most `budget` of them. The first
-    /// of another operation is fetched.
+    /// As [`Self::fetch`], but submissions of the operation `op` are completed on the spot with what `answer`
+    /// says, at most `budget` of them. The first of another operation is fetched.
     ///
     /// What is answered so is never in flight, which saves it the books; nothing else differs.
     pub fn answer(
@@ -143,9 +144,11 @@ impl<W: Words> Completer<W> {
         self.admit(Fetched::new(body, word))
     }
 
-    /// The number answered, and the tail at which that ended, unless the budget did. The loop is alone in its function, because it needs all registers.
+    /// The number answered, and the tail at which that ended, unless the budget did. The loop is alone in its
+    /// function, because it needs all registers.
     ///
-    /// `IDLE`: nothing is in flight. Then submissions and completions stand at the same position, have the same turn, and no id is a duplicate.
+    /// `IDLE`: nothing is in flight. Then submissions and completions stand at the same position, have the
+    /// same turn, and no id is a duplicate.
     #[inline(never)]
     fn answer_from<const IDLE: bool>(
         &mut self,
@@ -249,7 +252,8 @@ impl<W: Words> Completer<W> {
         self.completions.publish(at, [value], tail.to_word(), COMPLETION_PUBLISH);
     }
 
-    /// To be asked after completions were written, once for all of them: whether the guest is owed an upcall (CALL-16).
+    /// To be asked after completions were written, once for all of them: whether the guest is owed an upcall
+    /// (CALL-16).
     ///
     /// # Errors
     ///
@@ -267,8 +271,9 @@ impl<W: Words> Completer<W> {
         Ok(self.state.arm.reached(armed, self.state.completed))
     }
 
-    /// Says that kicks are wanted from the next submission on, and looks for that once more. `true`: it is not there, and the host may stop
-    /// looking until it is kicked (CALL-26). The first such call ends the time in which every kick is wanted.
+    /// Says that kicks are wanted from the next submission on, and looks for that once more. `true`: it is
+    /// not there, and the host may stop looking until it is kicked (CALL-26). The first such call ends the
+    /// time in which every kick is wanted.
     #[must_use = "a submission that is there already may come without a kick"]
     #[inline]
     pub fn rest(&mut self) -> bool {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calls from submission to result with the queue in hand: no step looks at what only somebody else could have changed, and an id that
-//! comes back at once stays where it is.
+//! Calls from submission to result with the queue in hand: no step looks at what only somebody else could
+//! have changed, and an id that comes back at once stays where it is.
 
 use super::submitter::{State, store};
 use super::{COMPLETION_TAKE, Outcome, Submitter, Ticket, slot};
@@ -12,7 +12,8 @@ use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS, pack};
 use tenon_abi::{Status, Submission, Tail, turn};
 
 impl<W: Words, const D: usize> Submitter<W, D> {
-    /// Publishes a submission, calls `kick` if the host wants that, and takes the result if it is there; the ticket comes back while it is not.
+    /// Publishes a submission, calls `kick` if the host wants that, and takes the result if it is there; the
+    /// ticket comes back while it is not.
     ///
     /// # Errors
     ///
@@ -57,13 +58,15 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         self.poll(Ticket { id })
     }
 
-    /// Publishes a submission for each of `results`, made by `make` from its number, calls `kick` if the host wants that, and takes the results. While
-    /// one is not there it calls `relax`, until that returns `false`: what is not there then is given up (CALL-17).
+    /// Publishes a submission for each of `results`, made by `make` from its number, calls `kick` if the host
+    /// wants that, and takes the results. While one is not there it calls `relax`, until that returns
+    /// `false`: what is not there then is given up (CALL-17).
     ///
     /// # Errors
     ///
-    /// [`Error::Full`], and [`Error::Corrupt`] where that was known before: nothing is published, and `results` is left alone. [`Error::Empty`]
-    /// when `relax` ended it, and [`Error::Corrupt`] when it is found on the way: the results that were not taken are INDETERMINATE.
+    /// [`Error::Full`], and [`Error::Corrupt`] where that was known before: nothing is published, and
+    /// `results` is left alone. [`Error::Empty`] when `relax` ended it, and [`Error::Corrupt`] when it is
+    /// found on the way: the results that were not taken are INDETERMINATE.
     #[inline]
     pub fn exchange(
         &mut self,
@@ -77,7 +80,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         }
         let left = self.free_len.checked_sub(results.len()).ok_or(Error::Full)?;
         let (first, seed) = (self.next, self.seed);
-        // The ids stay on top of the stack: who is done in order finds them there, and nobody has to put them back.
+        // The ids stay on top of the stack: who is done in order finds them there, and nobody has to put them
+        // back.
         let lent = self.free.get(left..self.free_len).ok_or(Error::Full)?;
         let submissions = self.submissions.clone();
         for ((index, position), &id) in (0..).zip(Positions(first)).zip(lent.iter().rev()) {
@@ -111,7 +115,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         Ok(())
     }
 
-    /// Goes on where the results do not come at once and in order: `taken` were, and `word` is the tail that came next.
+    /// Goes on where the results do not come at once and in order: `taken` were, and `word` is the tail that
+    /// came next.
     #[cold]
     #[inline(never)]
     fn finish(

@@ -7,16 +7,19 @@ use crate::role::Claim;
 use crate::words::Words;
 use tenon_abi::call::{COMPLETION_WORDS, MAX_DEPTH, SUBMISSION_WORDS};
 
-/// Where a queue lies: the slots, and for each side the word by which it says when it wants to be told. A word that is not there has length zero.
+/// Where a queue lies: the slots, and for each side the word by which it says when it wants to be told. A
+/// word that is not there has length zero.
 #[derive(Clone, Debug)]
 pub struct Parts<W> {
     /// The submissions, written by the guest.
     pub submissions: W,
     /// The completions, written by the host.
     pub completions: W,
-    /// Position of the completion from which the guest wants an upcall, written by the guest (CALL-16). Without it no upcall is owed.
+    /// Position of the completion from which the guest wants an upcall, written by the guest (CALL-16).
+    /// Without it no upcall is owed.
     pub armed: W,
-    /// From which submission on the host wants kicks, written by the host (CALL-25). Without it every kick is wanted.
+    /// From which submission on the host wants kicks, written by the host (CALL-25). Without it every kick is
+    /// wanted.
     pub kick: W,
 }
 
@@ -34,8 +37,8 @@ impl<W: Words> Parts<W> {
     }
 }
 
-/// A queue over memory that is this queue's alone. Each of its ends is given out once: guest and host usually make a queue each and take
-/// one end of it, a test or a pair of threads takes both.
+/// A queue over memory that is this queue's alone. Each of its ends is given out once: guest and host usually
+/// make a queue each and take one end of it, a test or a pair of threads takes both.
 ///
 /// ```
 /// use core::sync::atomic::AtomicU64;

@@ -50,8 +50,9 @@ pub(super) enum State {
 
 /// Publishes submissions and takes completions. `D` is the depth.
 ///
-/// An id is handed out only when its last completion was taken, so at most `D` submissions are without one. Among the last `D`
-/// positions there is then always one that was completed, hence fetched, and the slot of the next position is free (CALL-8).
+/// An id is handed out only when its last completion was taken, so at most `D` submissions are without one.
+/// Among the last `D` positions there is then always one that was completed, hence fetched, and the slot of
+/// the next position is free (CALL-8).
 #[derive(Debug)]
 pub struct Submitter<W, const D: usize> {
     pub(super) submissions: W,
@@ -166,7 +167,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         Ok(Err(ticket))
     }
 
-    /// Takes a ticket's result if it was taken into the table before ([`Self::reap`]); the ticket comes back if it was not.
+    /// Takes a ticket's result if it was taken into the table before ([`Self::reap`]); the ticket comes back
+    /// if it was not.
     ///
     /// # Errors
     ///
@@ -242,7 +244,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         tail.turn == turn(self.seed, self.reaped)
     }
 
-    /// To be asked after submissions were published, once for all of them: whether the host is to be kicked (CALL-25, CALL-26).
+    /// To be asked after submissions were published, once for all of them: whether the host is to be kicked
+    /// (CALL-25, CALL-26).
     #[must_use = "a host that sleeps learns of submissions by its doorbell"]
     #[inline]
     pub fn wants_kick(&self) -> bool {
@@ -263,7 +266,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         true
     }
 
-    /// Arms at the next completion. `true`: it is not there, and who waits may sleep until the upcall (CALL-16).
+    /// Arms at the next completion. `true`: it is not there, and who waits may sleep until the upcall
+    /// (CALL-16).
     #[must_use]
     #[inline]
     pub fn arm(&mut self) -> bool {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One handler at a time (EVT-18): the only memory here that more than two may write, and none of it is shared with the host.
+//! One handler at a time (EVT-18): the only memory here that more than two may write, and none of it is
+//! shared with the host.
 
 use crate::order::Site;
 use core::sync::atomic::AtomicU32;
@@ -29,7 +30,8 @@ impl Count for AtomicU32 {
     }
 }
 
-/// Runs `handler` for an event that `count` counts. While it runs elsewhere this returns at once, `false`, and whoever runs it runs it again.
+/// Runs `handler` for an event that `count` counts. While it runs elsewhere this returns at once, `false`,
+/// and whoever runs it runs it again.
 pub fn run_alone(count: &impl Count, mut handler: impl FnMut()) -> bool {
     if count.add(Site::GateEnter) != 0 {
         return false;
@@ -64,8 +66,9 @@ impl<const N: usize> Gate<N> {
         Self { counts: [const { AtomicU32::new(0) }; N] }
     }
 
-    /// Runs `handler` for an event of `port`. While it runs elsewhere this returns at once, and whoever runs it runs it again: an event is never
-    /// lost, and the handler never runs twice at the same time. `false`: left to the other. Ports from `N` on are not handled: `false`.
+    /// Runs `handler` for an event of `port`. While it runs elsewhere this returns at once, and whoever runs
+    /// it runs it again: an event is never lost, and the handler never runs twice at the same time. `false`:
+    /// left to the other. Ports from `N` on are not handled: `false`.
     pub fn run(&self, port: u32, handler: impl FnMut()) -> bool {
         let count = usize::try_from(port).ok().and_then(|index| self.counts.get(index));
         count.is_some_and(|count| run_alone(count, handler))

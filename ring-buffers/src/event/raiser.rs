@@ -24,8 +24,8 @@ pub enum Raised {
     },
 }
 
-/// Where a raiser stands: everything private, as plain data. Positions are 64 bits wide here, so that a port that was
-/// idle for 2^32 entries is not mistaken for one with an entry in the ring.
+/// Where a raiser stands: everything private, as plain data. Positions are 64 bits wide here, so that a port
+/// that was idle for 2^32 entries is not mistaken for one with an entry in the ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RaiserState {
     /// Position of the next entry.
@@ -34,7 +34,8 @@ pub struct RaiserState {
     pub taken: u64,
     /// Ports that are bound to this ring.
     pub reserved: u32,
-    /// Entries in the ring whose ports have gone: an upper bound, exact again when the last of them was taken.
+    /// Entries in the ring whose ports have gone: an upper bound, exact again when the last of them was
+    /// taken.
     pub departed: u32,
     /// Position beyond the last of those.
     pub departed_until: u64,
@@ -83,11 +84,12 @@ impl<W: Words> Raiser<W> {
         Ok(())
     }
 
-    /// Gives a port's reservation back. `last` is the position of its last entry: while that is not taken it keeps its place (EVT-4).
-    /// The result says whether it is untaken.
+    /// Gives a port's reservation back. `last` is the position of its last entry: while that is not taken it
+    /// keeps its place (EVT-4). The result says whether it is untaken.
     pub fn release(&mut self, last: Option<u64>) -> bool {
         self.state.reserved = self.state.reserved.saturating_sub(1);
-        // A breach is latched inside; a port that leaves a corrupt ring counts as untaken, so that nothing is lost.
+        // A breach is latched inside; a port that leaves a corrupt ring counts as untaken, so that nothing is
+        // lost.
         let untaken = self.read_taken().is_err() || self.is_untaken(last);
         if let (true, Some(last)) = (untaken, last) {
             self.forget_departed();
@@ -97,7 +99,8 @@ impl<W: Words> Raiser<W> {
         untaken && last.is_some()
     }
 
-    /// Raises `port`, which is bound here and whose last entry lies at `last`. The caller has made the announced state visible before (EVT-9).
+    /// Raises `port`, which is bound here and whose last entry lies at `last`. The caller has made the
+    /// announced state visible before (EVT-9).
     ///
     /// # Errors
     ///
@@ -107,15 +110,16 @@ impl<W: Words> Raiser<W> {
         if let Some(corrupt) = self.state.corrupt {
             return Err(Error::Corrupt(corrupt));
         }
-        // To write an entry takes no fence: however old the look, what was taken by then is taken. Who writes none must be sure that the guest
-        // has yet to look at the state.
+        // To write an entry takes no fence: however old the look, what was taken by then is taken. Who writes
+        // none must be sure that the guest has yet to look at the state.
         if self.is_excused(port, *last)?.is_some() {
             self.guest.fence(Site::RaiseFence);
             if let Some(nothing) = self.is_excused(port, *last)? {
                 return Ok(nothing);
             }
         }
-        // Reservations make this impossible (EVT-4); the check keeps a mistake of ours from becoming a lost entry.
+        // Reservations make this impossible (EVT-4); the check keeps a mistake of ours from becoming a lost
+        // entry.
         if self.state.written.wrapping_sub(self.state.taken) >= u64::from(self.size) {
             return Err(Error::Full);
         }
@@ -160,8 +164,9 @@ impl<W: Words> Raiser<W> {
         Ok(())
     }
 
-    /// All entries of departed ports lie between `taken` and `departed_until`: there are never more than fit there. Without this
-    /// bound, ports that come and go faster than the guest catches up would use the ring up for good.
+    /// All entries of departed ports lie between `taken` and `departed_until`: there are never more than fit
+    /// there. Without this bound, ports that come and go faster than the guest catches up would use the ring
+    /// up for good.
     fn forget_departed(&mut self) {
         let places = self.state.departed_until.saturating_sub(self.state.taken);
         self.state.departed = self.state.departed.min(u32::try_from(places).unwrap_or(u32::MAX));

@@ -7,8 +7,8 @@ use crate::role::Claim;
 use crate::words::Words;
 use tenon_abi::event::MAX_ENTRIES;
 
-/// An event ring over memory that is this ring's alone, but for the guest-written area, whose words it shares with the rings of the same
-/// vCPU. Each of its ends is given out once.
+/// An event ring over memory that is this ring's alone, but for the guest-written area, whose words it shares
+/// with the rings of the same vCPU. Each of its ends is given out once.
 ///
 /// ```
 /// use core::sync::atomic::AtomicU64;

@@ -39,12 +39,13 @@ impl<W: Words> Taker<W> {
         Self { guest, entries, places, seed, size, max_ports, taken: position, corrupt: None, _role }
     }
 
-    /// Takes up to `out.len()` events. When this returns, the caller looks at the state that they announce: not before (EVT-8).
-    /// The result is the number taken.
+    /// Takes up to `out.len()` events. When this returns, the caller looks at the state that they announce:
+    /// not before (EVT-8). The result is the number taken.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when the host wrote a port at or above `max_ports` (EVT-7); what lies before that entry is given out first.
+    /// [`Error::Corrupt`] when the host wrote a port at or above `max_ports` (EVT-7); what lies before that
+    /// entry is given out first.
     #[inline]
     pub fn take(&mut self, out: &mut [u32]) -> Result<usize, Error> {
         if let Some(corrupt) = self.corrupt {
@@ -85,7 +86,8 @@ impl<W: Words> Taker<W> {
         self.guest.store(self.places.armed, u64::from(far), Site::ArmedPublish);
     }
 
-    /// Whether an entry is there. Never on a corrupt ring: the bad entry would keep its vCPU from halting for ever.
+    /// Whether an entry is there. Never on a corrupt ring: the bad entry would keep its vCPU from halting for
+    /// ever.
     #[must_use]
     #[inline]
     pub fn is_ready(&self) -> bool {
@@ -99,7 +101,8 @@ impl<W: Words> Taker<W> {
         }
     }
 
-    /// Tells the host that events of `port` are wanted. When this returns, the caller looks at the port's state once, as if it had been raised (EVT-15).
+    /// Tells the host that events of `port` are wanted. When this returns, the caller looks at the port's
+    /// state once, as if it had been raised (EVT-15).
     pub fn hint_unmasked(&mut self, port: u32, others: u64) {
         if let Some((word, bit)) = hint(port) {
             self.guest.store(word, others & !bit, Site::HintPublish);

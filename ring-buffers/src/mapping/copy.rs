@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The copy routine for payload: bytes that the other side may be writing, or reading, at the same time.
 //!
-//! The compiler sees volatile accesses to shared memory there, or opaque instructions, so it can neither repeat, merge nor invent one (GEN-6).
+//! The compiler sees volatile accesses to shared memory there, or opaque instructions, so it can neither
+//! repeat, merge nor invent one (GEN-6).
 
 use crate::order::Site;
 use crate::words;
@@ -11,7 +12,8 @@ use core::sync::atomic::AtomicU64;
 #[cfg(target_arch = "x86_64")]
 const STRING_COPY_FROM: usize = if cfg!(target_feature = "sse2") { 1280 } else { 512 };
 
-/// Copies bytes out of shared memory (`OUT`) or into it. Words in memory are little-endian, and so are those that are copied.
+/// Copies bytes out of shared memory (`OUT`) or into it. Words in memory are little-endian, and so are those
+/// that are copied.
 ///
 /// # Safety
 ///
@@ -51,7 +53,8 @@ pub(super) unsafe fn copy<const OUT: bool>(to: *mut u8, from: *const u8, len: us
     }
 }
 
-/// Copies one value, with a volatile access to the shared side. On every supported target that of a packed word compiles to plain loads or stores.
+/// Copies one value, with a volatile access to the shared side. On every supported target that of a packed
+/// word compiles to plain loads or stores.
 ///
 /// # Safety
 ///
@@ -73,8 +76,8 @@ unsafe fn shift<const OUT: bool, T>(to: *mut T, from: *const T) {
 #[repr(C, packed)]
 struct Unaligned<T>(#[allow(dead_code, reason = "moved as a whole, never looked into")] T);
 
-/// Stores words that may still be in registers, in as few stores as there can be: each is one of few that wait for a line which the other
-/// processor has.
+/// Stores words that may still be in registers, in as few stores as there can be: each is one of few that
+/// wait for a line which the other processor has.
 #[inline(always)]
 pub(super) fn store_run<const N: usize>(run: &[AtomicU64; N], words: &[u64; N], site: Site) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -137,8 +140,8 @@ pub(super) unsafe fn store_record(to: *mut u8, head: u64, bytes: &[u8]) {
     };
     let pair = [head.to_le(), u64::from_ne_bytes(first)];
     let at = size_of_val(words).wrapping_add(8);
-    // SAFETY: the caller's contract: where there is a first word, it lies behind the header, and `later` behind that; the last, unless it went
-    // with the header, behind those.
+    // SAFETY: the caller's contract: where there is a first word, it lies behind the header, and `later`
+    // behind that; the last, unless it went with the header, behind those.
     unsafe {
         if bytes.is_empty() {
             to.cast::<u64>().write_volatile(head.to_le());

@@ -13,8 +13,8 @@ use tenon_abi::stream::{RecordLength, max_record, record_units};
 
 /// Reads records. One for each ring; obtained from [`super::ConsumerSide::records`].
 ///
-/// The room of what was read is given back when it amounts to an eighth of the ring, when there is nothing left, when the consumer arms, and by
-/// [`Self::release`].
+/// The room of what was read is given back when it amounts to an eighth of the ring, when there is nothing
+/// left, when the consumer arms, and by [`Self::release`].
 #[derive(Debug)]
 pub struct Consumer<W, B = ()> {
     end: End<W, B, Consumes>,
@@ -52,12 +52,13 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         self.take(read)
     }
 
-    /// Takes up to `most` records, of those that are there without looking at the producer more than once. The result is their number, at least one unless
-    /// `most` is zero.
+    /// Takes up to `most` records, of those that are there without looking at the producer more than once.
+    /// The result is their number, at least one unless `most` is zero.
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`] when there is none, [`Error::Corrupt`] when the producer broke the protocol; records before the breach are given out first.
+    /// [`Error::Empty`] when there is none, [`Error::Corrupt`] when the producer broke the protocol; records
+    /// before the breach are given out first.
     #[inline]
     pub fn drain(&mut self, most: usize, mut read: impl FnMut(Span<'_, W>)) -> Result<usize, Error> {
         self.await_one()?;
@@ -73,8 +74,9 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         Ok(count)
     }
 
-    /// Takes up to `most` records of exactly `N` words, of those that are there without looking at the producer more than once: the fastest way for small
-    /// records. The result is their number; it is less than `most` where a record of another length is next, or none.
+    /// Takes up to `most` records of exactly `N` words, of those that are there without looking at the
+    /// producer more than once: the fastest way for small records. The result is their number; it is less
+    /// than `most` where a record of another length is next, or none.
     ///
     /// # Errors
     ///
@@ -130,7 +132,8 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         Ok(count)
     }
 
-    /// How many records of so many units can follow each other in what is there, without a skip or a release that is due before.
+    /// How many records of so many units can follow each other in what is there, without a skip or a release
+    /// that is due before.
     #[inline(always)]
     fn run(&self, units: u32) -> usize {
         let to_end = self.end.units().wrapping_sub(self.end.offset());
@@ -166,7 +169,8 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         let Found { units, len } = self.last;
         let to_end = self.end.units().wrapping_sub(self.end.offset());
         let same = word == pack(len, self.end.turn()) && units <= self.end.ahead() && units <= to_end;
-        // A guess, so that the processor need not wait for one header to find the next: mostly records are as long as those before.
+        // A guess, so that the processor need not wait for one header to find the next: mostly records are as
+        // long as those before.
         let Found { units, len } = if same { self.last } else { self.other_record(word)? };
         let start = self.first().wrapping_add(1).wrapping_mul(8);
         // Both are below the size of the data, which is in memory.
@@ -181,7 +185,8 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         self.data.load(self.first(), Site::RingBody)
     }
 
-    /// A record that is not as long as the one before: what its header says, checked, or what stands behind a skip.
+    /// A record that is not as long as the one before: what its header says, checked, or what stands behind a
+    /// skip.
     #[inline(never)]
     fn other_record(&mut self, word: u64) -> Result<Found, Error> {
         let found = match self.record(word) {
@@ -192,7 +197,8 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         Ok(found)
     }
 
-    /// What the header at the own position says, if that is a record which lies in what was published and before the ring's end (STR-9).
+    /// What the header at the own position says, if that is a record which lies in what was published and
+    /// before the ring's end (STR-9).
     #[inline(always)]
     fn record(&self, word: u64) -> Option<Found> {
         let (len, turn) = unpack(word);
@@ -229,8 +235,8 @@ impl<W: Words, B: Bell> Consumer<W, B> {
         Ok(())
     }
 
-    /// Gives all room back, and asks to be woken when `bytes` of the ring are filled, headers included: at least one, at most half the ring. `true`: they are not
-    /// yet, the caller may sleep (STR-11, STR-12).
+    /// Gives all room back, and asks to be woken when `bytes` of the ring are filled, headers included: at
+    /// least one, at most half the ring. `true`: they are not yet, the caller may sleep (STR-11, STR-12).
     ///
     /// # Errors
     ///

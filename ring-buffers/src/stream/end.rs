@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What both roles of both kinds of ring are made of: how far this side is, how far the other was when last looked at, and what
-//! was told to it.
+//! What both roles of both kinds of ring are made of: how far this side is, how far the other was when last
+//! looked at, and what was told to it.
 //!
-//! Invariants, all modulo 2^32 and kept whatever the peer writes. A producer: `seen <= shown <= at <= seen + units`. A consumer:
-//! `shown <= at <= seen <= shown + units`. Both: `settled <= shown`.
+//! Invariants, all modulo 2^32 and kept whatever the peer writes. A producer: `seen <= shown <= at <= seen +
+//! units`. A consumer: `shown <= at <= seen <= shown + units`. Both: `settled <= shown`.
 
 use super::Bell;
 use super::memory::SetupError;
@@ -178,7 +178,8 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
         self.at = self.at.wrapping_add(units);
         if self.at.wrapping_sub(self.shown) >= self.batch {
             self.show();
-            // Without a fence this may miss a side that is just arming: it makes the wake early, `publish` makes it certain.
+            // Without a fence this may miss a side that is just arming: it makes the wake early, `publish`
+            // makes it certain.
             self.wake();
         }
     }
@@ -207,8 +208,8 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
         }
     }
 
-    /// Shows the own position and wakes the other side if it waits for that: to be called before this side waits for anything, or does
-    /// something else (STR-6, STR-10, STR-11).
+    /// Shows the own position and wakes the other side if it waits for that: to be called before this side
+    /// waits for anything, or does something else (STR-6, STR-10, STR-11).
     #[inline]
     pub(super) fn publish(&mut self) {
         if self.at != self.shown {
@@ -259,7 +260,8 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
         Ok(true)
     }
 
-    /// Asks to be woken when the other side is at `wanted`. `true`: it was not when this returned, the caller may sleep (STR-11).
+    /// Asks to be woken when the other side is at `wanted`. `true`: it was not when this returned, the caller
+    /// may sleep (STR-11).
     pub(super) fn arm(&mut self, wanted: u32) -> Result<bool, Error> {
         self.check()?;
         self.publish();
@@ -291,7 +293,8 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
         Error::Corrupt(corrupt)
     }
 
-    /// What the other side says of itself; a side that has not come yet, or that has left, is `UNBOUND` (STR-13).
+    /// What the other side says of itself; a side that has not come yet, or that has left, is `UNBOUND`
+    /// (STR-13).
     pub(super) fn peer(&self) -> StateWord {
         let here = RingPosition::from_word(self.other.load(POSITION, R::TAKE)).seed == self.seed;
         let word = if here { self.other.load(STATE, Site::Status) } else { 0 };

@@ -65,7 +65,8 @@ pub struct RingMemory<W> {
 }
 
 impl<'a> RingMemory<&'a [AtomicU64]> {
-    /// Plain memory of this process, laid out in one piece with a granule of 2 to the power of `granule_shift` bytes.
+    /// Plain memory of this process, laid out in one piece with a granule of 2 to the power of
+    /// `granule_shift` bytes.
     ///
     /// # Errors
     ///
@@ -81,8 +82,9 @@ impl<W: Words> RingMemory<W> {
     ///
     /// # Safety
     ///
-    /// In this process nobody else accesses the memory, be it through another `RingMemory` or not, but for whoever has the *other* side of
-    /// the same ring, through another `RingMemory`. What other processes do with it is no matter.
+    /// In this process nobody else accesses the memory, be it through another `RingMemory` or not, but for
+    /// whoever has the *other* side of the same ring, through another `RingMemory`. What other processes do
+    /// with it is no matter.
     ///
     /// # Errors
     ///
@@ -117,8 +119,8 @@ impl<W: Words> RingMemory<W> {
         Ok(Self { producer, consumer, data })
     }
 
-    /// Clears both control lines, for the next session: the last one is over, and neither side of it uses the memory any more. Who donates
-    /// the memory does this, before the other side hears of it.
+    /// Clears both control lines, for the next session: the last one is over, and neither side of it uses the
+    /// memory any more. Who donates the memory does this, before the other side hears of it.
     pub fn clear(&mut self) {
         for index in 0..LINE_WORDS {
             self.producer.store(index, 0, Site::Status);
@@ -192,11 +194,13 @@ fn messages<M: Message>(slots: u32) -> Result<RingShape, SetupError> {
 pub struct ProducerSide<W>(Side<W>);
 
 impl<W: Words> ProducerSide<W> {
-    /// A producer of records over `size` bytes of data, a power of two from 64 to 2^33, in the session with this seed.
+    /// A producer of records over `size` bytes of data, a power of two from 64 to 2^33, in the session with
+    /// this seed.
     ///
     /// # Errors
     ///
-    /// What is wrong with the size or the memory; [`SetupError::Taken`] or [`SetupError::Alive`] when it is in use (STR-3).
+    /// What is wrong with the size or the memory; [`SetupError::Taken`] or [`SetupError::Alive`] when it is
+    /// in use (STR-3).
     pub fn records<B: Bell>(self, size: usize, seed: u32, bell: B) -> Result<Producer<W, B>, SetupError> {
         let (end, data) = self.0.attach(records(size)?, seed, bell)?;
         Ok(Producer::new(end, data))
@@ -233,7 +237,8 @@ impl<W: Words> ConsumerSide<W> {
         Ok(Consumer::new(end, data))
     }
 
-    /// A consumer of messages. Slots and message are the producer's, else whoever looks first finds the ring corrupt.
+    /// A consumer of messages. Slots and message are the producer's, else whoever looks first finds the ring
+    /// corrupt.
     ///
     /// # Errors
     ///

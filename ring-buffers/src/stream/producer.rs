@@ -18,7 +18,8 @@ fn words(units: u32) -> usize {
 
 /// Writes records. One for each ring; obtained from [`super::ProducerSide::records`].
 ///
-/// What is written is published when it amounts to an eighth of the ring, when there is no room, when the producer arms, and by [`Self::flush`].
+/// What is written is published when it amounts to an eighth of the ring, when there is no room, when the
+/// producer arms, and by [`Self::flush`].
 #[derive(Debug)]
 pub struct Producer<W, B = ()> {
     end: End<W, B, Produces>,
@@ -40,7 +41,8 @@ impl<W: Words, B: Bell> Producer<W, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all that was written before is published.
+    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all
+    /// that was written before is published.
     #[inline]
     pub fn write(&mut self, record: &[u8]) -> Result<(), Error> {
         self.put(record.len(), |data, first, head| data.store_bytes(first, head, &[record], Site::RingBody))
@@ -50,7 +52,8 @@ impl<W: Words, B: Bell> Producer<W, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all that was written before is published.
+    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all
+    /// that was written before is published.
     #[inline]
     pub fn write_vectored(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
         let len = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
@@ -61,25 +64,29 @@ impl<W: Words, B: Bell> Producer<W, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all that was written before is published.
+    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written. When it is full, all
+    /// that was written before is published.
     #[inline]
     pub fn write_words<const N: usize>(&mut self, record: &[u64; N]) -> Result<(), Error> {
         let len = N.saturating_mul(8);
         self.put(len, |data, first, head| data.store_headed(first, head, record, Site::RingBody))
     }
 
-    /// Writes a record of `N` words for each of a slice, as far as there is room, from its start on, looking at the consumer at most once: the fastest
-    /// way for small records. The result is their number, at least one unless there are none.
+    /// Writes a record of `N` words for each of a slice, as far as there is room, from its start on, looking
+    /// at the consumer at most once: the fastest way for small records. The result is their number, at least
+    /// one unless there are none.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`], [`Error::Full`] when there is no room at all, or [`Error::Corrupt`]: nothing was written.
+    /// [`Error::TooLong`], [`Error::Full`] when there is no room at all, or [`Error::Corrupt`]: nothing was
+    /// written.
     #[inline]
     pub fn write_all<const N: usize>(&mut self, records: &[[u64; N]]) -> Result<usize, Error> {
         let len = u32::try_from(N.saturating_mul(8)).map_err(|_| Error::TooLong)?;
         let units = record_units(len).ok_or(Error::TooLong)?;
         let mut rest = records;
-        // The first one finds out whether there is room, and each that does not fit before the end begins at the start.
+        // The first one finds out whether there is room, and each that does not fit before the end begins at
+        // the start.
         while let [record, later @ ..] = rest {
             match self.write_words(record) {
                 Ok(()) => rest = later,
@@ -105,7 +112,8 @@ impl<W: Words, B: Bell> Producer<W, B> {
         Ok(records.len().wrapping_sub(rest.len()))
     }
 
-    /// How many records of so many units follow each other without a skip, a look at the consumer, or a publication that is due before.
+    /// How many records of so many units follow each other without a skip, a look at the consumer, or a
+    /// publication that is due before.
     #[inline(always)]
     fn run(&self, units: u32) -> usize {
         let to_end = self.end.units().wrapping_sub(self.end.offset());
@@ -136,7 +144,8 @@ impl<W: Words, B: Bell> Producer<W, B> {
         Ok(())
     }
 
-    /// Asks for the lines that come after a record of `units` at `first`. Long records find their lines by themselves, and short ones share theirs.
+    /// Asks for the lines that come after a record of `units` at `first`. Long records find their lines by
+    /// themselves, and short ones share theirs.
     #[inline(always)]
     fn look_ahead(&self, first: usize, units: u32) {
         let units = words(units);
@@ -180,8 +189,8 @@ impl<W: Words, B: Bell> Producer<W, B> {
         Ok(())
     }
 
-    /// Publishes, and asks to be woken when there is room for a record of `len` bytes, at most [`Self::max_record`]. `true`: there is none yet, the caller may
-    /// sleep (STR-11).
+    /// Publishes, and asks to be woken when there is room for a record of `len` bytes, at most
+    /// [`Self::max_record`]. `true`: there is none yet, the caller may sleep (STR-11).
     ///
     /// # Errors
     ///

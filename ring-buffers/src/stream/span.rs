@@ -4,9 +4,11 @@
 use crate::order::Site;
 use crate::words::Words;
 
-/// A record in shared memory, which its producer may still be writing: there are copies to be had of it, and no reference.
+/// A record in shared memory, which its producer may still be writing: there are copies to be had of it, and
+/// no reference.
 ///
-/// Each method looks at the memory anew; what is asked for twice may be different the second time. Decide on a copy.
+/// Each method looks at the memory anew; what is asked for twice may be different the second time. Decide on
+/// a copy.
 #[derive(Debug)]
 pub struct Span<'a, W> {
     data: &'a W,
@@ -34,7 +36,8 @@ impl<'a, W: Words> Span<'a, W> {
         self.len == 0
     }
 
-    /// Copies the `out.len()` bytes from `offset` on; `false`, with nothing copied, when they are not all in the record.
+    /// Copies the `out.len()` bytes from `offset` on; `false`, with nothing copied, when they are not all in
+    /// the record.
     #[inline]
     #[must_use]
     pub fn copy_to(&self, offset: usize, out: &mut [u8]) -> bool {

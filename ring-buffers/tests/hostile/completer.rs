@@ -278,8 +278,9 @@ fn tell<const D: usize>(history: &[u8], strikes: &[Strike]) -> Told {
     told
 }
 
-/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence follows, every wait ends, and a fresh
-/// session works over the memory that is left, as it is. `None`: it lived longer.
+/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence
+/// follows, every wait ends, and a fresh session works over the memory that is left, as it is. `None`: it
+/// lived longer.
 fn outlive<const D: usize>(history: &[u8], life: usize) -> Option<()> {
     let ground = Ground::new(10 * D + 2, &[]);
     let mut story = Story::<D>::begin(&ground, seed(D as u32), START);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory of both ends. What the tested end does with it is held to its rights and counted access by access; between any two of its loads the
-//! peer can strike.
+//! Memory of both ends. What the tested end does with it is held to its rights and counted access by access;
+//! between any two of its loads the peer can strike.
 
 use std::cell::{Cell, RefCell};
 use tenon_rings::{Site, Words};
@@ -12,7 +12,8 @@ pub(crate) enum Access {
     Store { index: usize, value: u64, site: Site },
 }
 
-/// A word that the peer writes before the tested end's load number `before`, counted from the start of the story.
+/// A word that the peer writes before the tested end's load number `before`, counted from the start of the
+/// story.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strike {
     pub(crate) before: usize,

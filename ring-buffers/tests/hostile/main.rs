@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Peers that lie at every word, at every moment, or die: `cargo xtask hostile` runs this optimised and under the sanitizers.
+//! Peers that lie at every word, at every moment, or die: `cargo xtask hostile` runs this optimised and under
+//! the sanitizers.
 //!
 //! | module | what |
 //! | --- | --- |

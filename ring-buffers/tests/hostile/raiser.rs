@@ -11,7 +11,8 @@ use tenon_abi::call::unpack;
 use tenon_abi::{Entry, Reason, turn};
 use tenon_rings::{Corrupt, Error, Raised, Raiser, Site, Taker};
 
-/// What a raiser has to make of the words that it was seen to load. Positions are as wide as the raiser's own.
+/// What a raiser has to make of the words that it was seen to load. Positions are as wide as the raiser's
+/// own.
 struct Truth {
     size: u32,
     seed: u32,
@@ -236,8 +237,9 @@ fn tell(class: u32, size: u32, history: &[u8], strikes: &[Strike]) -> Told {
     told
 }
 
-/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence follows, every wait ends, and a fresh
-/// session works over the memory that is left, as it is. `None`: it lived longer.
+/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence
+/// follows, every wait ends, and a fresh session works over the memory that is left, as it is. `None`: it
+/// lived longer.
 fn outlive(class: u32, size: u32, history: &[u8], life: usize) -> Option<()> {
     let ground = Ground::new(AREA + size as usize, &[]);
     let mut story = Story::begin(&ground, class, size, seed(size), START);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GEN-7, GEN-8, STR-3 to STR-13: each side of a data ring against the other. Layout: the producer's line, the consumer's, the data.
+//! GEN-7, GEN-8, STR-3 to STR-13: each side of a data ring against the other. Layout: the producer's line,
+//! the consumer's, the data.
 #![allow(unsafe_code, reason = "the memory of a ring is said to be nobody else's")]
 
 mod consumer;
@@ -25,8 +26,9 @@ const DATA: usize = 2 * LINE_WORDS;
 /// What a message of the tested channels is.
 type Message = [u64; 2];
 
-/// Accesses of a call that it makes whatever it moves: the other side is looked at (its position, and when it is met its shape and its reserved words),
-/// the own position is published and the other's wish looked at, a breach is shown.
+/// Accesses of a call that it makes whatever it moves: the other side is looked at (its position, and when it
+/// is met its shape and its reserved words), the own position is published and the other's wish looked at, a
+/// breach is shown.
 const LOOK: usize = 1 + 1 + 4;
 const PUBLISH: usize = 2;
 const LATCH: usize = 1;
@@ -101,7 +103,8 @@ const LARGE: [Shape; 4] = [
     Shape { units: 1 << 12, message: 2, seed: u32::MAX - 500 },
 ];
 
-/// One side's hold on the memory. The tested side writes its line, and the data if it produces; the rest it may only load.
+/// One side's hold on the memory. The tested side writes its line, and the data if it produces; the rest it
+/// may only load.
 fn memory<'a>(ground: &'a Ground, shape: Shape, produces: Option<bool>) -> RingMemory<View<'a>> {
     let part = |first, len, ours: Option<bool>| match ours {
         None => ground.peer(first, len),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A second thread that writes over all that is the peer's, as fast as it can, while an honest end works on mapped memory.
+//! A second thread that writes over all that is the peer's, as fast as it can, while an honest end works on
+//! mapped memory.
 #![allow(unsafe_code, reason = "mapped memory is made from a pointer")]
 
 mod event;
@@ -50,7 +51,8 @@ impl Shared {
 
     fn mapping(&self, words: Range<usize>) -> Mapping {
         let words = &self.words()[words];
-        // SAFETY: the words live as long as `self`, which every race outlives, and are only referenced as atomics.
+        // SAFETY: the words live as long as `self`, which every race outlives, and are only referenced as
+        // atomics.
         unsafe { Mapping::new(words.as_ptr().cast_mut().cast(), size_of_val(words)) }.unwrap()
     }
 
@@ -91,7 +93,8 @@ fn meet(struck: &AtomicU64, seen: u64) -> u64 {
     seen
 }
 
-/// Races an end against a scribbler that knows everything: where the end stands, and what it would like to see there.
+/// Races an end against a scribbler that knows everything: where the end stands, and what it would like to
+/// see there.
 fn race<E: End>(
     name: &str,
     shared: &Shared,

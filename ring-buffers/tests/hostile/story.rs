@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A short honest history, told again and again: each time the peer strikes elsewhere, at another moment, with another value.
+//! A short honest history, told again and again: each time the peer strikes elsewhere, at another moment,
+//! with another value.
 
 use crate::ground::Strike;
 use crate::noise::Noise;
@@ -100,7 +101,8 @@ pub(crate) fn near(depth: u32, slot: u32, stood: u32) -> impl Iterator<Item = u3
         .map(move |by| next.wrapping_add(by))
 }
 
-/// All that a tail in `slot` can say: about now, a lap ago or ahead; an id that is free, in flight or impossible; each sort of code.
+/// All that a tail in `slot` can say: about now, a lap ago or ahead; an id that is free, in flight or
+/// impossible; each sort of code.
 pub(crate) fn tails(depth: u32, seed: u32, slot: u32, stood: u32) -> Vec<u64> {
     let mut ids: Vec<u16> = (0..depth.min(4)).map(|id| id as u16).collect();
     ids.extend([depth as u16, 63, 64, 4095, 4096, u16::MAX]);
@@ -116,7 +118,8 @@ pub(crate) fn tails(depth: u32, seed: u32, slot: u32, stood: u32) -> Vec<u64> {
     values
 }
 
-/// A few strikes into a history of which it is known where the tested end stands at each load. `aim` picks a word, given where that is.
+/// A few strikes into a history of which it is known where the tested end stands at each load. `aim` picks a
+/// word, given where that is.
 pub(crate) fn strikes(
     stood: &[u32],
     noise: &mut Noise,

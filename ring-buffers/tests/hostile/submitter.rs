@@ -10,7 +10,8 @@ use tenon_abi::{Op, Reason, Status, Submission, Tail, turn};
 use tenon_rings::call::{Outcome, Parts, Queue};
 use tenon_rings::{Completer, Corrupt, Error, Site, Submitter, Ticket};
 
-/// Accesses of a call. A submission is 8 stores, a completion 2 loads; at most `depth` completions can be owed, and one look more finds nothing.
+/// Accesses of a call. A submission is 8 stores, a completion 2 loads; at most `depth` completions can be
+/// owed, and one look more finds nothing.
 const SUBMIT: usize = 8;
 /// Looks at the host's wish for kicks: one without a fence, one behind it.
 const KICK: usize = 2;
@@ -273,7 +274,8 @@ impl<'a, const D: usize> Story<'a, D> {
         let mut results = [Ok(0); D];
         let (stood, before) = (self.truth.reaped, self.truth.used());
         let wanted = &mut results[before..];
-        // What arrives is loaded once; each result is asked for once, and once more each time that the waiter was patient.
+        // What arrives is loaded once; each result is asked for once, and once more each time that the waiter
+        // was patient.
         let most = (SUBMIT + 1) * wanted.len() + KICK + poll(D) + PATIENCE + 3;
         let mut patience = 0..PATIENCE;
         let (result, log) = ground.call(most, || {
@@ -307,7 +309,8 @@ impl<'a, const D: usize> Story<'a, D> {
                 continue;
             };
             if gave_up && *found == Err(Status::INDETERMINATE) && outcome.status != Status::INDETERMINATE {
-                // It was given up, and came while others were asked for: too late, but its id is free (CALL-17).
+                // It was given up, and came while others were asked for: too late, but its id is free
+                // (CALL-17).
                 missing += 1;
                 *id = Id::Free;
                 continue;
@@ -339,8 +342,9 @@ pub(crate) fn tell<const D: usize>(history: &[u8], strikes: &[Strike]) -> Told {
     told
 }
 
-/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence follows, every wait ends, and a fresh
-/// session works over the memory that is left, as it is. `None`: it lived longer.
+/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence
+/// follows, every wait ends, and a fresh session works over the memory that is left, as it is. `None`: it
+/// lived longer.
 fn outlive<const D: usize>(history: &[u8], life: usize) -> Option<()> {
     let ground = Ground::new(10 * D + 1, &[]);
     let mut story = Story::<D>::begin(&ground, seed(D as u32), START);

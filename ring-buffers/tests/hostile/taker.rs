@@ -177,8 +177,9 @@ fn tell(class: u32, size: u32, history: &[u8], strikes: &[Strike]) -> Told {
     told
 }
 
-/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence follows, every wait ends, and a fresh
-/// session works over the memory that is left, as it is. `None`: it lived longer.
+/// The peer dies before its store number `life`, in the middle of whatever it does: nothing but silence
+/// follows, every wait ends, and a fresh session works over the memory that is left, as it is. `None`: it
+/// lived longer.
 fn outlive(class: u32, size: u32, history: &[u8], life: usize) -> Option<()> {
     let ground = Ground::new(AREA + size as usize, &[]);
     let mut story = Story::begin(&ground, class, size, seed(size), START);

@@ -50,7 +50,8 @@ fn bell(of: &Arc<Notify>) -> impl Bell + use<> {
     move || of.notify()
 }
 
-/// STR-4, STR-5, STR-6, STR-10, STR-14: `messages` messages through `slots` slots, each side trying `tries` times while the other is at it.
+/// STR-4, STR-5, STR-6, STR-10, STR-14: `messages` messages through `slots` slots, each side trying `tries`
+/// times while the other is at it.
 pub(crate) fn exchange(weak: Option<Site>, slots: u32, messages: u64, tries: u64) {
     let ring = Ring::settled(usize::try_from(slots).unwrap(), weak);
     let mut producer = ring.producer().messages::<[u64; 1], _>(slots, SEED, ()).unwrap();
@@ -79,7 +80,8 @@ pub(crate) fn exchange(weak: Option<Site>, slots: u32, messages: u64, tries: u64
     assert_eq!((sent, done), (messages, messages), "a message was lost");
 }
 
-/// STR-11: a consumer that arms, looks and sleeps is woken by the producer; one that is not sleeps for ever, which loom sees.
+/// STR-11: a consumer that arms, looks and sleeps is woken by the producer; one that is not sleeps for ever,
+/// which loom sees.
 pub(crate) fn wait_for_messages(weak: Option<Site>, messages: u64) {
     let slots = u32::try_from(messages.next_power_of_two()).unwrap();
     let ring = Ring::settled(usize::try_from(slots).unwrap(), weak);
@@ -126,7 +128,8 @@ pub(crate) fn wait_for_room(weak: Option<Site>, slots: u32, wanted: u32) {
     other.join().unwrap();
 }
 
-/// STR-11, STR-12: both sides sleep when they cannot go on; never both for ever. One message more than there are slots, of which all are full when it begins.
+/// STR-11, STR-12: both sides sleep when they cannot go on; never both for ever. One message more than there
+/// are slots, of which all are full when it begins.
 pub(crate) fn wait_for_each_other(weak: Option<Site>, slots: u32) {
     let ring = Ring::settled(usize::try_from(slots).unwrap(), weak);
     let (wake_consumer, wake_producer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -152,7 +155,8 @@ pub(crate) fn wait_for_each_other(weak: Option<Site>, slots: u32) {
     other.join().unwrap();
 }
 
-/// STR-3, STR-4: the sides attach at any moment, over what a session before has left; whoever meets the other finds it whole.
+/// STR-3, STR-4: the sides attach at any moment, over what a session before has left; whoever meets the other
+/// finds it whole.
 pub(crate) fn attach(weak: Option<Site>, tries: u64) {
     let ring = Ring::left(1, weak);
     let (near, far) = (ring.producer(), ring.consumer());

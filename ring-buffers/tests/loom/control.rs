@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A model of what the record's words need. The protocol itself lives in the host core and the shim; its orderings are named here.
+//! A model of what the record's words need. The protocol itself lives in the host core and the shim; its
+//! orderings are named here.
 
 use crate::memory::{Area, Side};
 use loom::thread;
 use tenon_rings::{Site, Words};
 
-/// SES-4: the host writes the value, then the result with the ticket; a guest that sees its ticket sees the value.
+/// SES-4: the host writes the value, then the result with the ticket; a guest that sees its ticket sees the
+/// value.
 pub(crate) fn answer(weak: Option<Site>) {
     let record = Area::zeroed(Side::Host, 2, weak);
     let host = record.of(Side::Host);

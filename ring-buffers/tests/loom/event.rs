@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Models of the event ring. In each of them a port announces one word, the state: the host stores 1, 2, … there and raises the
-//! port. Nothing is lost if, once all is quiet, the guest has looked at the last value.
+//! Models of the event ring. In each of them a port announces one word, the state: the host stores 1, 2, …
+//! there and raises the port. Nothing is lost if, once all is quiet, the guest has looked at the last value.
 
 use crate::memory::{Area, LoomWords, Side};
 use loom::sync::Notify;
@@ -100,7 +100,8 @@ pub(crate) fn announce(weak: Option<Site>) {
     host.join().unwrap();
 }
 
-/// EVT-8, EVT-9: the host changes the state and raises the port `raises` times, while the guest takes `tries` times.
+/// EVT-8, EVT-9: the host changes the state and raises the port `raises` times, while the guest takes `tries`
+/// times.
 pub(crate) fn acknowledge(weak: Option<Site>, raises: u64, tries: u64) {
     let (mut port, mut taker) = ring(weak, 0);
     let state = State::new();
@@ -120,7 +121,8 @@ pub(crate) fn acknowledge(weak: Option<Site>, raises: u64, tries: u64) {
     assert_eq!(seen, raises, "an event was lost");
 }
 
-/// EVT-11, EVT-12: the same with a guest that arms, looks and halts. An upcall that is not sent leaves it asleep for ever, which loom sees.
+/// EVT-11, EVT-12: the same with a guest that arms, looks and halts. An upcall that is not sent leaves it
+/// asleep for ever, which loom sees.
 pub(crate) fn halt(weak: Option<Site>, raises: u64) {
     let (mut port, mut taker) = ring(weak, 0);
     let state = State::new();
@@ -144,7 +146,8 @@ pub(crate) fn halt(weak: Option<Site>, raises: u64) {
     host.join().unwrap();
 }
 
-/// EVT-15: the guest masks, unmasks and looks once, while the host raises twice. `masked`: whether the hint is set from the start.
+/// EVT-15: the guest masks, unmasks and looks once, while the host raises twice. `masked`: whether the hint
+/// is set from the start.
 pub(crate) fn mask(weak: Option<Site>, masked: bool) {
     let (mut port, mut taker) = ring(weak, u64::from(masked) << PORT);
     let state = State::new();
@@ -166,7 +169,8 @@ pub(crate) fn mask(weak: Option<Site>, masked: bool) {
     assert_eq!(seen, 2, "an event was lost");
 }
 
-/// EVT-17 and VCPU-6 as far as the ring is concerned: the host raises, moves the port to another ring, whose guest alone goes on, and raises again.
+/// EVT-17 and VCPU-6 as far as the ring is concerned: the host raises, moves the port to another ring, whose
+/// guest alone goes on, and raises again.
 pub(crate) fn migrate(weak: Option<Site>) {
     let (mut old, mut old_taker) = ring(weak, 0);
     let (mut new, mut new_taker) = ring(weak, 0);

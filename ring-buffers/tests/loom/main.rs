@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, CALL-25, CALL-26, EVT-8, EVT-9, EVT-11, EVT-12,
-//! EVT-15, EVT-18, STR-3, STR-4, STR-6, STR-8, STR-10, STR-11 and STR-14, and each is needed. GEN-2 is held by the memory under all models.
+//! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, CALL-25, CALL-26,
+//! EVT-8, EVT-9, EVT-11, EVT-12, EVT-15, EVT-18, STR-3, STR-4, STR-6, STR-8, STR-10, STR-11 and STR-14, and
+//! each is needed. GEN-2 is held by the memory under all models.
 //!
-//! A model runs the rings' own code under loom, which tries every interleaving and every value that a load may see. `holds`
-//! runs it as it is. The other tests of a model weaken one site, an access to Relaxed or a fence to nothing, and demand that loom finds
-//! the failure. All positions start one before the wrap of 32 bits.
+//! A model runs the rings' own code under loom, which tries every interleaving and every value that a load
+//! may see. `holds` runs it as it is. The other tests of a model weaken one site, an access to Relaxed or a
+//! fence to nothing, and demand that loom finds the failure. All positions start one before the wrap of 32
+//! bits.
 //!
 //! Every run is exhaustive. Where a call gives two sizes, the second is that of `--release`.
 #![allow(missing_docs, reason = "a test")]

@@ -17,8 +17,9 @@ pub(crate) enum Side {
 
 /// A word, and loom's watch over who may touch it when.
 ///
-/// What lies in a body belongs to one side at a time. loom runs a thread's loads in order, so a load that is delayed beyond the store that gives a slot
-/// back is never seen as a wrong value; but if no ordering forbids it, loom sees that the next owner's store does not happen after it.
+/// What lies in a body belongs to one side at a time. loom runs a thread's loads in order, so a load that is
+/// delayed beyond the store that gives a slot back is never seen as a wrong value; but if no ordering forbids
+/// it, loom sees that the next owner's store does not happen after it.
 struct Word {
     value: AtomicU64,
     owner: UnsafeCell<()>,
@@ -35,7 +36,8 @@ const fn is_body(site: Site) -> bool {
     matches!(site.operation(), Operation::Access) && !matches!(site, Site::Status)
 }
 
-/// An area that one side writes. Only the words that a model names exist: loom's price of a fence grows with their number.
+/// An area that one side writes. Only the words that a model names exist: loom's price of a fence grows with
+/// their number.
 #[derive(Clone)]
 pub(crate) struct Area {
     words: Arc<[Option<Word>]>,
@@ -46,8 +48,8 @@ pub(crate) struct Area {
 }
 
 impl Area {
-    /// loom by itself switches no threads between an access and the fence behind it. That a fence counts makes it, for a price that only small
-    /// models can pay.
+    /// loom by itself switches no threads between an access and the fence behind it. That a fence counts
+    /// makes it, for a price that only small models can pay.
     pub(crate) fn with_fences_apart(self) -> Self {
         Self { fences: Some(Arc::new(AtomicU64::new(0))), ..self }
     }
@@ -71,7 +73,8 @@ impl Area {
     }
 }
 
-/// One side's view of an area. It holds both sides to GEN-2: who writes a word never reads it, who reads it never writes it.
+/// One side's view of an area. It holds both sides to GEN-2: who writes a word never reads it, who reads it
+/// never writes it.
 #[derive(Clone)]
 pub(crate) struct LoomWords {
     area: Area,

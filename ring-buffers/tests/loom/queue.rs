@@ -16,7 +16,8 @@ const SEED: u32 = 7;
 /// The second position lies beyond the wrap.
 const START: u32 = u32::MAX;
 
-/// The guest's words, and the host's, by which each says when it wants to be told. `None`: the host wants every kick, and no upcall is owed.
+/// The guest's words, and the host's, by which each says when it wants to be told. `None`: the host wants
+/// every kick, and no upcall is owed.
 #[derive(Default)]
 struct Wishes {
     armed: Option<Area>,
@@ -137,8 +138,8 @@ impl<const D: usize> Client<D> {
     }
 }
 
-/// CALL-2, CALL-3, CALL-8: `messages` calls through a queue of depth `D`, each side trying `tries` times while the other is at it.
-/// What is seen is never stale, nothing is lost, nothing comes twice.
+/// CALL-2, CALL-3, CALL-8: `messages` calls through a queue of depth `D`, each side trying `tries` times
+/// while the other is at it. What is seen is never stale, nothing is lost, nothing comes twice.
 pub(crate) fn exchange<const D: usize>(weak: Option<Site>, messages: u64, tries: u64) {
     exchange_by::<D>(weak, messages, tries, serve);
 }
@@ -177,7 +178,8 @@ fn exchange_by<const D: usize>(
     assert_eq!((completer.in_flight(), client.submitter.in_flight()), (0, 0));
 }
 
-/// CALL-16: a guest that arms, looks and halts while the host completes is told; one that is not sleeps for ever, which loom sees.
+/// CALL-16: a guest that arms, looks and halts while the host completes is told; one that is not sleeps for
+/// ever, which loom sees.
 pub(crate) fn halt<const D: usize>(weak: Option<Site>) {
     let (mut submitter, mut completer) = queue::<D>(weak, &Wishes { armed: disarmed(weak), kick: None });
     let tickets: Vec<_> = (0..).take(D).map(|n| submitter.submit(message(n)).unwrap()).collect();
@@ -208,7 +210,8 @@ fn wait<const D: usize>(submitter: &mut Submitter<LoomWords, D>, ticket: Ticket,
     assert!(told.is_some(), "a completion was lost");
 }
 
-/// CALL-26: a host that rests while the guest submits is kicked for each message that it did not see; one that is not sleeps for ever.
+/// CALL-26: a host that rests while the guest submits is kicked for each message that it did not see; one
+/// that is not sleeps for ever.
 pub(crate) fn rest<const D: usize>(weak: Option<Site>, messages: u64) {
     let (mut submitter, completer) = queue::<D>(weak, &Wishes { armed: None, kick: looking(weak) });
     let doorbell = Arc::new(Notify::new());
@@ -222,7 +225,8 @@ pub(crate) fn rest<const D: usize>(weak: Option<Site>, messages: u64) {
     host.join().unwrap();
 }
 
-/// CALL-16 and CALL-26 at once: a call after the other, the host resting while it waits for a submission, the guest halting while it waits for a completion.
+/// CALL-16 and CALL-26 at once: a call after the other, the host resting while it waits for a submission, the
+/// guest halting while it waits for a completion.
 pub(crate) fn rest_and_halt(weak: Option<Site>, messages: u64) {
     let wishes = Wishes { armed: disarmed(weak), kick: looking(weak) };
     let (mut submitter, completer) = queue::<1>(weak, &wishes);
@@ -238,7 +242,8 @@ pub(crate) fn rest_and_halt(weak: Option<Site>, messages: u64) {
     host.join().unwrap();
 }
 
-/// A host that serves so many messages, rests and sleeps while there is none, and tells the guest if it wants that.
+/// A host that serves so many messages, rests and sleeps while there is none, and tells the guest if it wants
+/// that.
 fn resting(
     mut completer: Completer<LoomWords>,
     messages: u64,
@@ -266,8 +271,9 @@ fn resting(
     })
 }
 
-/// SES-6 and SES-7: a guest resets with a call in flight, and calls in the next session over the same memory, as it is. The host lets go of the old
-/// session before it publishes the next: nothing of the one is seen in the other.
+/// SES-6 and SES-7: a guest resets with a call in flight, and calls in the next session over the same memory,
+/// as it is. The host lets go of the old session before it publishes the next: nothing of the one is seen in
+/// the other.
 pub(crate) fn reset(weak: Option<Site>) {
     const NEXT: u32 = SEED + 1;
     const LOOKS: usize = 2;

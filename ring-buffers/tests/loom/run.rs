@@ -8,7 +8,8 @@ use std::sync::{Arc, Once};
 use tenon_rings::Site;
 
 thread_local! {
-    /// Whether this thread's panics are expected: loom runs all threads of a model on the one that started it.
+    /// Whether this thread's panics are expected: loom runs all threads of a model on the one that started
+    /// it.
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
     /// What the weakened site is weakened to.
     static WEAKER: Cell<Ordering> = const { Cell::new(Ordering::Relaxed) };
@@ -56,8 +57,8 @@ fn fails_once(model: impl Fn() + Send + Sync + UnwindSafe + 'static) -> u64 {
     let Err(payload) = result else { panic!("no run failed: the site is not witnessed here") };
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or_default();
-    // What the models say of a breach, and loom of a thread that sleeps for ever and of two that use one body at once; anything else
-    // is a mistake of the model.
+    // What the models say of a breach, and loom of a thread that sleeps for ever and of two that use one body
+    // at once; anything else is a mistake of the model.
     let breach =
         ["stale", "was lost", "deadlock", "Causality violation"].iter().any(|word| text.contains(word));
     assert!(breach, "it failed for another reason: {text}");

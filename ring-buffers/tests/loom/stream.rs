@@ -20,7 +20,8 @@ type Settled = Arc<[AtomicU64]>;
 /// The first such word: before it lie the position and the armed position.
 const SETTLED: usize = 2;
 
-/// One side's view of one part. Whether a side is free is read in its own line, before it is taken (STR-3): that is not against GEN-2.
+/// One side's view of one part. Whether a side is free is read in its own line, before it is taken (STR-3):
+/// that is not against GEN-2.
 #[derive(Clone)]
 pub(crate) struct View {
     words: LoomWords,
@@ -126,8 +127,9 @@ fn read<B: Bell>(consumer: &mut Consumer<View, B>, n: &mut u64) {
     }
 }
 
-/// STR-6, STR-7, STR-8, STR-10: `messages` records through the smallest ring, of which the first does not fit before the end; `ahead` of them are written
-/// before the consumer starts, and then each side tries `tries` times.
+/// STR-6, STR-7, STR-8, STR-10: `messages` records through the smallest ring, of which the first does not fit
+/// before the end; `ahead` of them are written before the consumer starts, and then each side tries `tries`
+/// times.
 pub(crate) fn records(weak: Option<Site>, messages: u64, ahead: u64, tries: u64) {
     let ring = Ring::settled(UNITS, weak);
     let mut producer = ring.producer().records(8 * UNITS, SEED, ()).unwrap();

@@ -28,7 +28,8 @@ fn each_site_stands_there_once_with_its_ordering() {
             (Operation::Load, Ordering::Acquire | Ordering::Relaxed) => "load",
             (Operation::Access, Ordering::Relaxed) => "load, store",
             (Operation::Update, Ordering::AcqRel | Ordering::Release | Ordering::Acquire) => "update",
-            // An access is never SeqCst: loom would weaken it without a word. Other pairs are less than they say, or mean nothing.
+            // An access is never SeqCst: loom would weaken it without a word. Other pairs are less than they
+            // say, or mean nothing.
             pair => panic!("{site:?}: {pair:?}"),
         };
         let [does, ordering, _] = row(site);

@@ -14,7 +14,8 @@ fn upcalls(arm: &mut Arm, armed: u32, first: u32, steps: u32, step: u32) -> Vec<
     (0..steps).map(written).filter(|at| arm.reached(armed, *at)).collect()
 }
 
-/// A guest that armed once and polls ever since is told once a lap of the circle: a new arm looks the same as the old one then.
+/// A guest that armed once and polls ever since is told once a lap of the circle: a new arm looks the same as
+/// the old one then.
 #[test]
 fn an_old_arm_is_not_a_storm() {
     let step = 1 << 16;
@@ -33,7 +34,8 @@ fn far_ahead_is_quiet() {
     }
 }
 
-/// CALL-16: an armed completion whose high half is not zero latches the queue; what was latched first stands (CALL-15).
+/// CALL-16: an armed completion whose high half is not zero latches the queue; what was latched first stands
+/// (CALL-15).
 #[test]
 fn a_high_half_is_a_breach() {
     let (submissions, completions, armed) = (memory(8), memory(2), memory(1));
@@ -53,7 +55,8 @@ fn a_high_half_is_a_breach() {
 }
 
 proptest! {
-    /// Ascending arms, written positions that jump past them or not: each value is answered once, when it was reached.
+    /// Ascending arms, written positions that jump past them or not: each value is answered once, when it was
+    /// reached.
     #[test]
     fn each_value_is_answered_once(start in any::<u32>(), jumps in prop::collection::vec((0u32..4, 1u32..4), 1..60)) {
         let mut arm = Arm::default();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CALL-16, CALL-25, CALL-26: who is told of what, at each boundary, with one thread. What two do to each other is a model's affair.
+//! CALL-16, CALL-25, CALL-26: who is told of what, at each boundary, with one thread. What two do to each
+//! other is a model's affair.
 
 use crate::{memory, scribble};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +38,8 @@ fn word(words: &[AtomicU64], index: usize) -> u64 {
     words[index].load(Ordering::Relaxed)
 }
 
-/// A kick is wanted if, and only if, the position that the host waits for is among those that were published since the last question.
+/// A kick is wanted if, and only if, the position that the host waits for is among those that were published
+/// since the last question.
 #[test]
 fn a_kick_is_wanted_for_what_the_host_waits_for() {
     for published in 0..=3u32 {

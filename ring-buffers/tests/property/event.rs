@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! EVT-4 to EVT-17: arbitrary histories of ports on two rings. No event is lost, no ring overflows, entries stay in order.
+//! EVT-4 to EVT-17: arbitrary histories of ports on two rings. No event is lost, no ring overflows, entries
+//! stay in order.
 
 use crate::{memory, seed_for};
 use proptest::prelude::*;
@@ -50,7 +51,8 @@ struct Ring<'a> {
     hints: [bool; PORTS.len()],
     /// Number of entries taken.
     taken: usize,
-    /// Where the guest armed, as such a number, while an upcall is owed for it; and where, when the last one was sent.
+    /// Where the guest armed, as such a number, while an upcall is owed for it; and where, when the last one
+    /// was sent.
     armed: Option<usize>,
     answered: Option<usize>,
 }
@@ -74,7 +76,8 @@ impl Ring<'_> {
             }
             Err(error) => {
                 assert_eq!(error, Error::Full);
-                // Exact but for departed entries with others between them: those count until the last is taken.
+                // Exact but for departed entries with others between them: those count until the last is
+                // taken.
                 let between = self.entries.iter().rposition(|(_, live)| !live).map_or(0, |at| at + 1);
                 assert!(self.bound + between >= self.size, "refused though there was room");
                 false
@@ -190,7 +193,8 @@ fn perform(rings: &mut [Ring<'_>; 2], ports: &mut [Port], step: &Step) {
         Step::Arm(ring) => {
             let ring = &mut rings[ring];
             assert_eq!(ring.taker.arm(), ring.entries.is_empty());
-            // The same position again, after an upcall for it: its entry is there, and the guest has just seen that.
+            // The same position again, after an upcall for it: its entry is there, and the guest has just
+            // seen that.
             ring.armed = Some(ring.taken).filter(|_| ring.answered != Some(ring.taken));
         }
         Step::Disarm(ring) => {
@@ -267,7 +271,8 @@ proptest! {
     }
 }
 
-/// EVT-4: a port that comes and goes with an entry in the ring, while the guest stays one entry behind, does not use it up.
+/// EVT-4: a port that comes and goes with an entry in the ring, while the guest stays one entry behind, does
+/// not use it up.
 #[test]
 fn departed_entries_are_forgotten_while_the_guest_lags() {
     let mut steps = vec![];
@@ -290,7 +295,8 @@ fn disarming_arms_far_ahead() {
     }
 }
 
-/// EVT-8: what is stored is a position behind entries that were taken. Nothing taken, nothing stored, and no fence paid for.
+/// EVT-8: what is stored is a position behind entries that were taken. Nothing taken, nothing stored, and no
+/// fence paid for.
 #[test]
 fn taking_nothing_stores_nothing() {
     let (area, entries) = (memory(EVENT_WORDS), memory(2));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who writes into a large ring says where it will write soon, 16 cache lines ahead; in a small one, where the peer may still be reading there, nobody does.
+//! Who writes into a large ring says where it will write soon, 16 cache lines ahead; in a small one, where
+//! the peer may still be reading there, nobody does.
 #![allow(unsafe_code, reason = "a ring's memory is promised to it")]
 
 use crate::memory;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! GEN-7, GEN-8, CALL-6, CALL-7: at each step of a short history, each shared word of a queue is set to each boundary value. Both ends go
-//! on without a panic, hand out no id that is out of range or in flight, and stay corrupt once they are.
+//! GEN-7, GEN-8, CALL-6, CALL-7: at each step of a short history, each shared word of a queue is set to each
+//! boundary value. Both ends go on without a panic, hand out no id that is out of range or in flight, and
+//! stay corrupt once they are.
 
 use crate::{memory, scribble, seed_for};
 use std::collections::VecDeque;

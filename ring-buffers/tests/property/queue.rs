@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CALL-1 to CALL-8: arbitrary histories of one queue. No result is lost, none comes twice, nothing overflows.
+//! CALL-1 to CALL-8: arbitrary histories of one queue. No result is lost, none comes twice, nothing
+//! overflows.
 
 use crate::mapping::mapping;
 use crate::{memory, seed_for};
@@ -21,7 +22,8 @@ enum Step {
     Answer(u32),
     /// Submits one and has the host answer at most so many at once.
     Call([u64; 6], u32),
-    /// Submits so many, has the host answer at most so many at once, and waits for it to serve so many more, with this status.
+    /// Submits so many, has the host answer at most so many at once, and waits for it to serve so many more,
+    /// with this status.
     Exchange(usize, u32, usize, u16),
     Complete(usize, u16, u64),
 }

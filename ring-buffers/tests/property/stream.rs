@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! STR-4 to STR-12: arbitrary histories of records, against a list of them; and the memory under the tests of both kinds of ring.
+//! STR-4 to STR-12: arbitrary histories of records, against a list of them; and the memory under the tests of
+//! both kinds of ring.
 #![allow(unsafe_code, reason = "a test says who has which side")]
 
 use crate::mapping::mapping;
@@ -56,7 +57,8 @@ pub(crate) struct Sleeper {
     pub(crate) bell: Rc<Cell<u32>>,
     /// How often it has armed.
     arms: u32,
-    /// The count of units done by the other side from which it is to be woken, and its bell's count when it armed.
+    /// The count of units done by the other side from which it is to be woken, and its bell's count when it
+    /// armed.
     waits: Option<(u64, u32)>,
 }
 
@@ -373,7 +375,8 @@ proptest! {
     }
 }
 
-/// STR-7, STR-8: each length, from each place of the ring, comes out as it went in, over plain memory and over mapped memory alike.
+/// STR-7, STR-8: each length, from each place of the ring, comes out as it went in, over plain memory and
+/// over mapped memory alike.
 #[test]
 fn each_length_from_each_place() {
     for seed in u32::MAX - 63..=u32::MAX {

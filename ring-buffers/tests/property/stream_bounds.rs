@@ -72,7 +72,8 @@ fn records_before_a_breach_are_counted() {
     assert!(matches!(consumer.drain_words::<1>(9, |_| ()), Err(Error::Corrupt(_))));
 }
 
-/// The other side's line is looked at when what is known of it is used up, and not before: that is what it costs.
+/// The other side's line is looked at when what is known of it is used up, and not before: that is what it
+/// costs.
 #[test]
 fn nobody_looks_sooner_than_needed() {
     let no_position = 0x1234_5678;

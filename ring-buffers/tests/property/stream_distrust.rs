@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! STR-5, STR-9, STR-13, GEN-6: what a peer's words can do to a data ring, each at its boundary; and how often each is looked at.
+//! STR-5, STR-9, STR-13, GEN-6: what a peer's words can do to a data ring, each at its boundary; and how
+//! often each is looked at.
 #![allow(unsafe_code, reason = "a test says who has which side")]
 
 use crate::scribble;
@@ -72,7 +73,8 @@ fn a_producers_position_has_its_bounds() {
     }
 }
 
-/// STR-5: a producer's view of the consumer's position: it may have taken what is published, and nothing else.
+/// STR-5: a producer's view of the consumer's position: it may have taken what is published, and nothing
+/// else.
 #[test]
 fn a_consumers_position_has_its_bounds() {
     for (ahead, seed, breach) in [

@@ -124,7 +124,8 @@ fn a_side_comes_once_a_session() {
     }
 }
 
-/// STR-4: what a session before left is no position of this one, and nothing is read or waited for because of it.
+/// STR-4: what a session before left is no position of this one, and nothing is read or waited for because of
+/// it.
 #[test]
 fn what_a_session_left_is_not_there() {
     let memory = Memory::new(2 * LINE + 8);

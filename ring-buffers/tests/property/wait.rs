@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use std::cell::Cell;
 use tenon_rings::Waiter;
 
-/// What a wait did while its answer came at look number `comes`, counted from 1, each sleep counting as `asleep` looks.
+/// What a wait did while its answer came at look number `comes`, counted from 1, each sleep counting as
+/// `asleep` looks.
 #[derive(Debug, PartialEq, Eq)]
 struct Did {
     found: bool,

@@ -12,7 +12,8 @@ const ROUNDS: u64 = 2000;
 /// A cache line in words.
 const LINE: usize = 8;
 
-/// Stores `own`, fences and loads `other`, in each round at about the same time as the other thread: what it saw in each.
+/// Stores `own`, fences and loads `other`, in each round at about the same time as the other thread: what it
+/// saw in each.
 fn side<W: Words>(words: &W, own: usize, other: usize, arrived: &AtomicU64, site: Site) -> Vec<u64> {
     (1..=ROUNDS)
         .map(|round| {
@@ -44,7 +45,8 @@ fn one_of_two_sees_the_other<W: Words + Send + Sync>(words: &W, site: Site) {
     }
 }
 
-/// EVT-8, EVT-9, EVT-12, CALL-16: without the fence a processor's store may wait in its buffer while it looks.
+/// EVT-8, EVT-9, EVT-12, CALL-16: without the fence a processor's store may wait in its buffer while it
+/// looks.
 #[test]
 fn a_fence_is_one() {
     let fences = Site::ALL.iter().filter(|site| site.operation() == Operation::Fence);

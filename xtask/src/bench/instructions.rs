@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Instructions of a call, counted by callgrind on a guest and a host in one thread.
 //!
-//! Callgrind counts between the entry and the exit of the functions that `--toggle-collect` names, and again not inside those that are named within
-//! them: a guest without its host, or a host alone. Two runs of different length, subtracted, leave what each call costs.
+//! Callgrind counts between the entry and the exit of the functions that `--toggle-collect` names, and again
+//! not inside those that are named within them: a guest without its host, or a host alone. Two runs of
+//! different length, subtracted, leave what each call costs.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask bench rings`: Tenon's rings beside other crates and beside the floors, as a table, as JSON, as a chart.
+//! `cargo xtask bench rings`: Tenon's rings beside other crates and beside the floors, as a table, as JSON,
+//! as a chart.
 
 mod chart;
 mod line;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Compilers that have a sanitizer. Stable has none; each that is missing is named together with what would bring it.
+//! Compilers that have a sanitizer. Stable has none; each that is missing is named together with what would
+//! bring it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,7 +27,8 @@ pub(crate) fn address() -> Result<Sanitizer, String> {
     })
 }
 
-/// The thread sanitizer has to see into the standard library, or it reports what that synchronises: the library is built too, from its sources.
+/// The thread sanitizer has to see into the standard library, or it reports what that synchronises: the
+/// library is built too, from its sources.
 pub(crate) fn thread() -> Result<Sanitizer, String> {
     let flag = || "-Zsanitizer=thread".to_owned();
     if let Some(cargo) = nightly()

@@ -14,7 +14,8 @@ const MECHANISM: &[&str] = &["host-backend/src/kvm/", "host-backend/src/loopback
 /// Who asks a site for its ordering, which no access to an atomic is without.
 const ACCESSES: &[&str] =
     &["ring-buffers/src/words.rs", "ring-buffers/src/event/gate.rs", "ring-buffers/src/order.rs"];
-/// Who names orderings: the table, what tells the compiler, and a count of one side's own that no peer ever sees.
+/// Who names orderings: the table, what tells the compiler, and a count of one side's own that no peer ever
+/// sees.
 const ORDERINGS: &[&str] =
     &["ring-buffers/src/order.rs", "ring-buffers/src/words.rs", "guest-shim/src/shared.rs"];
 /// Who copies payload, which no ordering hangs on.

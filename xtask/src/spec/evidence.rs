@@ -76,7 +76,8 @@ pub(crate) fn check(clauses: &[Clause], sources: &[Source]) -> Evidence {
     Evidence { tallies, problems }
 }
 
-/// Why a clause of class S has no evidence: the file that it names has to exist and to say where it keeps the clause.
+/// Why a clause of class S has no evidence: the file that it names has to exist and to say where it keeps the
+/// clause.
 fn static_gap(clause: &Clause, sources: &[Source]) -> Option<String> {
     let Some(path) = STATIC.captures(&clause.text).map(|found| found[1].to_owned()) else {
         return Some("names no file: [static: path/to/file]".to_owned());

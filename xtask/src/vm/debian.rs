@@ -12,7 +12,8 @@ use crate::project::find_program;
 /// Where packages of one architecture come from and go to.
 pub(crate) struct Debian {
     arch: Arch,
-    /// Unpacked packages, each in a folder of its name; with those of another architecture, apt's lists of them.
+    /// Unpacked packages, each in a folder of its name; with those of another architecture, apt's lists of
+    /// them.
     dir: PathBuf,
 }
 
@@ -32,7 +33,8 @@ impl Debian {
         trees.into_iter().filter(|tree| pick(file_name(tree))).collect()
     }
 
-    /// The unpacked package `name`, downloaded first if it is not there yet. `version` holds the download to one version.
+    /// The unpacked package `name`, downloaded first if it is not there yet. `version` holds the download to
+    /// one version.
     pub(crate) fn package(&self, name: &str, version: Option<&str>) -> Result<PathBuf, Failure> {
         let tree = self.dir.join(match version {
             // What a folder cannot be called, a version does not hold.

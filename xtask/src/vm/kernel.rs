@@ -104,7 +104,8 @@ fn newest<'n>(names: impl Iterator<Item = &'n str>, arch: Arch) -> Option<&'n st
     names.filter_map(|name| Some((version(name, arch)?, name))).max().map(|(_, name)| name)
 }
 
-/// The numbers in a kernel package's version; `None` for a package that is another or always stands for the current one.
+/// The numbers in a kernel package's version; `None` for a package that is another or always stands for the
+/// current one.
 fn version(package: &str, arch: Arch) -> Option<Vec<u32>> {
     let version = package.strip_prefix(PREFIX)?.strip_suffix(&*suffix(arch))?;
     let numbers = version.split(|sign: char| !sign.is_ascii_digit()).filter(|digits| !digits.is_empty());

@@ -28,7 +28,8 @@ pub(crate) struct Model {
     pub(crate) console: Console,
     /// The module that makes `/dev/kvm`, where it is not built in.
     pub(crate) module: Option<&'static str>,
-    /// Where the kernel says what KVM uses, and what it has to say there: a row must not claim another machine.
+    /// Where the kernel says what KVM uses, and what it has to say there: a row must not claim another
+    /// machine.
     pub(crate) proof: Option<(&'static str, &'static str)>,
     /// What its programs are compiled for.
     pub(crate) arch: Arch,

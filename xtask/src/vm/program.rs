@@ -80,7 +80,8 @@ pub(crate) fn suite(arch: Arch, debian: &Debian, dir: &Path) -> Result<PathBuf, 
     Ok(dir.join(target).join("release").join(SUITE))
 }
 
-/// A folder in which the distribution's compiler finds the library of another architecture: of its own version.
+/// A folder in which the distribution's compiler finds the library of another architecture: of its own
+/// version.
 fn sysroot(debian: &Debian, dir: &Path) -> Result<PathBuf, Failure> {
     let asked = Command::new("dpkg-query").args(["--show", "--showformat=${Version}", "rustc-web"]).output();
     let version = asked.context("cannot start dpkg-query")?.stdout;

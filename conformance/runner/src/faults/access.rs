@@ -151,8 +151,8 @@ impl Access<'_> {
         session(&self.words.window) as u32
     }
 
-    /// What the raise before saw here, in place of `value`: a load that did not wait for its fence. A raise that looks again behind its fence
-    /// (EVT-9) sees no more than at first.
+    /// What the raise before saw here, in place of `value`: a load that did not wait for its fence. A raise
+    /// that looks again behind its fence (EVT-9) sees no more than at first.
     #[must_use]
     pub fn stale(&self, value: u64) -> u64 {
         let fences = self.words.past.fences.load(Ordering::Relaxed);
@@ -215,7 +215,8 @@ impl Access<'_> {
         lock(&self.words.past.written).get(&self.ring()).copied().unwrap_or(0)
     }
 
-    /// Where `taken` is read: `value`, but from the moment that `forget` is true, all that was written until then passes for taken.
+    /// Where `taken` is read: `value`, but from the moment that `forget` is true, all that was written until
+    /// then passes for taken.
     #[must_use]
     pub fn taken(&self, value: u64, forget: bool) -> u64 {
         let mut taken = lock(&self.words.past.taken);

@@ -7,7 +7,8 @@ use crate::guest::memory::GuestMemory;
 use tenon_host::Memory;
 use tenon_rings::{Mapping, Site, Words};
 
-/// Bytes of a control request: no payload of the cases has this length in one piece at the start of a granule.
+/// Bytes of a control request: no payload of the cases has this length in one piece at the start of a
+/// granule.
 const REQUEST: usize = 128;
 
 /// A loopback guest's memory behind a fault.

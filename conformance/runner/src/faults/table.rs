@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The faults, in the order of the spec. `tests/faults.rs` plays each of them against the cases that cite its clause.
+//! The faults, in the order of the spec. `tests/faults.rs` plays each of them against the cases that cite its
+//! clause.
 
 mod call;
 mod console;

@@ -48,7 +48,8 @@ pub fn busy() {
     WAITING.set(None);
 }
 
-/// This CPU looked at memory in vain. The result is how long it has been waiting, and how often it has looked.
+/// This CPU looked at memory in vain. The result is how long it has been waiting, and how often it has
+/// looked.
 pub fn waiting() -> (Duration, u32) {
     let now = Instant::now();
     let (since, looks) = WAITING.get().unwrap_or((now, 0));
@@ -139,7 +140,8 @@ impl Cpus {
         }
     }
 
-    /// Starts the thread of a CPU, if entry and argument are what `Cpus::entry` gave out: anything else executes nothing.
+    /// Starts the thread of a CPU, if entry and argument are what `Cpus::entry` gave out: anything else
+    /// executes nothing.
     pub fn start(&'static self, vcpu: u32, entry: u64, argument: u64) {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let found = usize::try_from(argument).ok().and_then(|index| entries.get(index).copied());
@@ -252,7 +254,8 @@ impl Cpus {
         MASKED.set(masked);
     }
 
-    /// The thread of a stopped CPU executes nothing more of the guest. It never ends: unwinding would run guest code.
+    /// The thread of a stopped CPU executes nothing more of the guest. It never ends: unwinding would run
+    /// guest code.
     fn park(&self, cpu: &Cpu) -> ! {
         cpu.lock().threaded = false;
         if let Some(host) = self.host.get() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guest code one instruction at a time, by the processor's trap flag.
 //!
-//! The host's code runs on the same threads, but it is not the guest's: [`HostCode`] marks it, and no hook is called there.
+//! The host's code runs on the same threads, but it is not the guest's: [`HostCode`] marks it, and no hook is
+//! called there.
 #![allow(unsafe_code, reason = "handles the signal of the trap flag")]
 
 use super::cpu::{self, Cpus};
@@ -40,7 +41,8 @@ impl Drop for HostCode {
     }
 }
 
-/// Calls the hook as an interrupt would come: masked, and not between its own instructions. What it made pending comes at this step too.
+/// Calls the hook as an interrupt would come: masked, and not between its own instructions. What it made
+/// pending comes at this step too.
 fn call(stepping: Stepping) {
     let _host = HostCode::enter();
     STEPPING.set(Some(Stepping { calls: stepping.calls.saturating_add(1), owed: false, ..stepping }));
@@ -112,8 +114,9 @@ mod trap {
             let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
             action.sa_sigaction = handler as *const () as libc::sighandler_t;
             action.sa_flags = libc::SA_RESTART;
-            // SAFETY: the handler touches thread-local cells without destructors and calls the hook. The kernel clears the flag for the
-            // handler, and the trap comes only between instructions of guest code: host code, with its locks, is marked and skipped.
+            // SAFETY: the handler touches thread-local cells without destructors and calls the hook. The
+            // kernel clears the flag for the handler, and the trap comes only between instructions of guest
+            // code: host code, with its locks, is marked and skipped.
             unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()) == 0 }
         })
     }
@@ -121,7 +124,8 @@ mod trap {
     /// Traps after every instruction from now on, on this thread.
     #[inline(always)]
     pub(super) fn set_flag() {
-        // SAFETY: the handler is installed; the stack is used as the assembler's own, flags are declared as changed.
+        // SAFETY: the handler is installed; the stack is used as the assembler's own, flags are declared as
+        // changed.
         unsafe { asm!("pushfq", "or dword ptr [rsp], 0x100", "popfq") };
     }
 

@@ -36,12 +36,14 @@ mod system {
             })
         }
 
-        /// Asks the kernel to store where the guest would: it answers with an error where the processor would fault.
+        /// Asks the kernel to store where the guest would: it answers with an error where the processor would
+        /// fault.
         pub(in super::super) fn try_store(&self, offset: usize, value: u64) -> Option<bool> {
             let target = self.guest.slice(offset / 8, 1)?;
             let (reader, mut writer) = io::pipe().ok()?;
             writer.write_all(&value.to_le_bytes()).ok()?;
-            // SAFETY: the mapping lives for ever and is only reached by atomics; where it is not writable the kernel refuses.
+            // SAFETY: the mapping lives for ever and is only reached by atomics; where it is not writable the
+            // kernel refuses.
             let got = unsafe { libc::read(reader.as_raw_fd(), target.base().cast(), 8) };
             match got {
                 8 => Some(false),
@@ -58,7 +60,8 @@ mod system {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: `len` bytes are mapped at `base` and are never unmapped. Nobody stores through the read-only view.
+        // SAFETY: `len` bytes are mapped at `base` and are never unmapped. Nobody stores through the
+        // read-only view.
         unsafe { Mapping::new(base.cast(), len) }.ok_or_else(|| io::Error::other("the window is not aligned"))
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `c-host` and `c-host-native`: a host that is not ours, the C program that was written from the norm and the C header alone. It is
-//! compiled here by the system's compiler.
+//! The rows `c-host` and `c-host-native`: a host that is not ours, the C program that was written from the
+//! norm and the C header alone. It is compiled here by the system's compiler.
 
 use super::folder::Folder;
 use super::kvm::Level;

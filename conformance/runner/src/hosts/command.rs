@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Any other hypervisor, by its command line (`--command`): its standard output is the serial port of the machine (REP-8).
+//! Any other hypervisor, by its command line (`--command`): its standard output is the serial port of the
+//! machine (REP-8).
 
 mod template;
 
@@ -26,8 +27,9 @@ pub struct Command {
 }
 
 impl Command {
-    /// A hypervisor by its command line: words as a shell splits them, but without a shell. `{image}` becomes the path of the image's file, `{params}` the
-    /// boot command line, `{seed}` the seed in hexadecimal, `{arch}` the image's architecture; a doubled brace is a brace. Where there is no `{params}`, the boot
+    /// A hypervisor by its command line: words as a shell splits them, but without a shell. `{image}` becomes
+    /// the path of the image's file, `{params}` the boot command line, `{seed}` the seed in hexadecimal,
+    /// `{arch}` the image's architecture; a doubled brace is a brace. Where there is no `{params}`, the boot
     /// command line is written into the image's file (REP-9).
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that no other run uses, beside this program: in the build's own folder, where things are built. It goes when this is dropped.
+/// A folder that no other run uses, beside this program: in the build's own folder, where things are built.
+/// It goes when this is dropped.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` and on Arm `kvm-hvc`: the bootable image on the KVM machine.
+//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` and on Arm `kvm-hvc`: the bootable image on the KVM
+//! machine.
 
 use super::{Host, Image};
 use tenon_abi::ConduitKind;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The loopback rows: a child process of the same executable is the machine, so that hangs and crashes are survived.
+//! The loopback rows: a child process of the same executable is the machine, so that hangs and crashes are
+//! survived.
 
 use super::process::{self, Whose};
 use super::{Host, Machine};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A process as a machine: its standard output is the serial port, and on standard error its host says last how it ended ([`END`]), before that
-//! which crash record it holds ([`CRASH`]): REP-8. It ends when its standard input does. It leads a process group, and whatever is in it ends with it.
+//! A process as a machine: its standard output is the serial port, and on standard error its host says last
+//! how it ended ([`END`]), before that which crash record it holds ([`CRASH`]): REP-8. It ends when its
+//! standard input does. It leads a process group, and whatever is in it ends with it.
 
 use super::{Crash, End, Event, Machine};
 use crate::child::{CRASH, END, unhex};
@@ -17,7 +18,8 @@ const KEPT: usize = 8192;
 /// Pieces of output that wait for the judge: a machine that talks faster waits itself.
 const BACKLOG: usize = 64;
 
-/// What is stopped lets go of its pipes within this time. Who does not has left the group, and keeps a thread of ours until it ends.
+/// What is stopped lets go of its pipes within this time. Who does not has left the group, and keeps a thread
+/// of ours until it ends.
 const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// How long a look takes at a process that has closed its pipes and goes on.
@@ -26,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Whose process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// One that was written for this runner: exit code 0 and how the machine ended, or 2 and why there is none.
+    /// One that was written for this runner: exit code 0 and how the machine ended, or 2 and why there is
+    /// none.
     Ours,
     /// Any other: what its exit code means is not known.
     Other,
@@ -118,7 +121,8 @@ impl Machine for Process {
             // Where the host is the same process, it has no pipe of its own.
             Ok(Chunk::Host(_) | Chunk::Console(_)) => None,
             Err(RecvTimeoutError::Timeout) => {
-                // Its pipes stay open where it has left somebody behind: these end now, and then the pipes do.
+                // Its pipes stay open where it has left somebody behind: these end now, and then the pipes
+                // do.
                 self.has_ended();
                 None
             }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `qemu-…`: the bootable image on an unmodified QEMU, without KVM. The host is another process behind QEMU's ivshmem device.
+//! The rows `qemu-…`: the bootable image on an unmodified QEMU, without KVM. The host is another process
+//! behind QEMU's ivshmem device.
 //!
-//! A machine is two processes, QEMU and the broker, in a folder of their own. Both end with the machine, by their ids.
+//! A machine is two processes, QEMU and the broker, in a folder of their own. Both end with the machine, by
+//! their ids.
 
 use super::{Host, Image};
 
@@ -21,7 +23,8 @@ pub struct Kind {
     /// The Debian package that has it.
     package: &'static str,
     machine: &'static [&'static str],
-    /// Boot parameters: where the configuration space of PCI lies, and addresses that are free for devices. Elsewhere the device tree says it.
+    /// Boot parameters: where the configuration space of PCI lies, and addresses that are free for devices.
+    /// Elsewhere the device tree says it.
     places: &'static str,
     /// Messages that the guest can take as interrupts.
     pub(crate) messages: u8,

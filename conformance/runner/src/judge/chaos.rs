@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Machines whose reports are damaged at random (REP-10, REP-12, REP-13): each history has a number, from which it comes again.
+//! Machines whose reports are damaged at random (REP-10, REP-12, REP-13): each history has a number, from
+//! which it comes again.
 
 use super::{Judge, Limits, STRAYS_MAX};
 use crate::hosts::End;
@@ -48,7 +49,8 @@ impl Random {
 enum Damage {
     /// Other output between the lines, and in front of them.
     Noise,
-    /// That, and bytes lost, flipped and doubled, lines lost, doubled and swapped, kernel output in the middle of lines.
+    /// That, and bytes lost, flipped and doubled, lines lost, doubled and swapped, kernel output in the
+    /// middle of lines.
     Everything,
 }
 

@@ -42,7 +42,8 @@ impl Display for Human<'_> {
             attention(f, row)?;
         }
         writeln!(f, "\nseed {:x}", report.seed)?;
-        // A warning is a pass with a remark, and an error of a test is no pass: the table above tells them apart.
+        // A warning is a pass with a remark, and an error of a test is no pass: the table above tells them
+        // apart.
         writeln!(
             f,
             "{} passed, {} failed, {} skipped",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What raw cases of several chapters share: the spec's numbers, calls with an expected status, waiting, counted upcalls.
+//! What raw cases of several chapters share: the spec's numbers, calls with an expected status, waiting,
+//! counted upcalls.
 //!
-//! A host may serve a kick late, so what must come is waited for, and what must not come is looked for only after a later call has
-//! been completed and some time has passed.
+//! A host may serve a kick late, so what must come is waited for, and what must not come is looked for only
+//! after a later call has been completed and some time has passed.
 
 pub(super) mod second;
 

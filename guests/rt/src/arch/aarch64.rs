@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! AArch64: ELF or Image, EL1 (entered there or at EL2) with MMU and caches on, GICv3 where there is one, PSCI.
+//! AArch64: ELF or Image, EL1 (entered there or at EL2) with MMU and caches on, GICv3 where there is one,
+//! PSCI.
 
 mod boot;
 mod gic;
@@ -20,7 +21,8 @@ use crate::firmware::{Uart, UartKind};
 
 /// The name that reports give it.
 pub const NAME: &str = "aarch64";
-/// The first interrupt that leads to the handler: vectors are GIC interrupt numbers, those of shared peripherals.
+/// The first interrupt that leads to the handler: vectors are GIC interrupt numbers, those of shared
+/// peripherals.
 pub const FIRST_VECTOR: u8 = 0x30;
 /// The last such interrupt.
 pub const LAST_VECTOR: u8 = 0x3f;

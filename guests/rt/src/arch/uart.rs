@@ -12,8 +12,8 @@ const TRIES: u32 = 100_000;
 
 /// Writes `bytes` to the serial port.
 ///
-/// As a rule each byte waits until the transmitter has room, as a real one needs. A monitor whose port takes any amount says so by the boot
-/// parameter `serial=burst`: then no status is read.
+/// As a rule each byte waits until the transmitter has room, as a real one needs. A monitor whose port takes
+/// any amount says so by the boot parameter `serial=burst`: then no status is read.
 pub fn serial_write(bytes: &[u8]) {
     let uart = platform::get().uart.unwrap_or(UART);
     let (status, busy, ready) = match uart.kind {

@@ -27,7 +27,8 @@ use crate::memory::MapAs;
 pub const NAME: &str = "x86_64";
 /// What is mapped one to one ends here.
 pub(crate) const MAPPED_END: u64 = 1 << 32;
-/// A processor of the last decade makes at least this many ticks in a microsecond; more only means shorter waits.
+/// A processor of the last decade makes at least this many ticks in a microsecond; more only means shorter
+/// waits.
 const TICKS_PER_MICROSECOND: u64 = 2500;
 
 /// How many [`ticks`] a microsecond has, or a few more.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! AArch64: a device tree, GICv3, SPIs, doorbells in memory. Devices lie where QEMU's `virt` has them, so that one image serves both.
+//! AArch64: a device tree, GICv3, SPIs, doorbells in memory. Devices lie where QEMU's `virt` has them, so
+//! that one image serves both.
 
 mod boot;
 mod gic;

@@ -12,8 +12,8 @@ use tenon_abi::status::StateWord;
 
 /// Receives messages. One for each ring; obtained from [`crate::stream::ConsumerSide::messages`].
 ///
-/// The room of what was received is given back when it amounts to an eighth of the ring, when there is nothing left, when the consumer arms, and by
-/// [`Self::release`].
+/// The room of what was received is given back when it amounts to an eighth of the ring, when there is
+/// nothing left, when the consumer arms, and by [`Self::release`].
 #[derive(Debug)]
 pub struct Consumer<W, M, B = ()> {
     end: End<W, B, Consumes>,
@@ -39,8 +39,8 @@ impl<W: Words, M: Message, B: Bell> Consumer<W, M, B> {
         Ok(message)
     }
 
-    /// Receives up to `most` messages, of those that are there without looking at the producer more than once. The result is their number, at least one
-    /// unless `most` is zero.
+    /// Receives up to `most` messages, of those that are there without looking at the producer more than
+    /// once. The result is their number, at least one unless `most` is zero.
     ///
     /// # Errors
     ///
@@ -92,7 +92,8 @@ impl<W: Words, M: Message, B: Bell> Consumer<W, M, B> {
         self.end.ahead()
     }
 
-    /// Gives back the room of what was received. To be called before the consumer does something else for long.
+    /// Gives back the room of what was received. To be called before the consumer does something else for
+    /// long.
     ///
     /// # Errors
     ///
@@ -104,8 +105,8 @@ impl<W: Words, M: Message, B: Bell> Consumer<W, M, B> {
         Ok(())
     }
 
-    /// Gives all room back, and asks to be woken when `messages` are there: at least one, at most half the ring. `true`: they are not yet, the caller may sleep
-    /// (STR-11, STR-12).
+    /// Gives all room back, and asks to be woken when `messages` are there: at least one, at most half the
+    /// ring. `true`: they are not yet, the caller may sleep (STR-11, STR-12).
     ///
     /// # Errors
     ///
@@ -134,8 +135,8 @@ impl<W: Words, M: Message, B: Bell> Consumer<W, M, B> {
 }
 
 impl<W: Words, const N: usize, B: Bell> Consumer<W, [u64; N], B> {
-    /// Receives as many messages as are there, or as `out` has room for, at its start, without looking at the producer more than once. The result is their
-    /// number, at least one unless `out` is empty.
+    /// Receives as many messages as are there, or as `out` has room for, at its start, without looking at the
+    /// producer more than once. The result is their number, at least one unless `out` is empty.
     ///
     /// # Errors
     ///

@@ -6,7 +6,8 @@ use crate::words::Words;
 
 /// A value that travels as words of 64 bits. Every bit pattern is one: a peer may send any.
 ///
-/// `[u64; N]` is a message; a type with named fields becomes one by saying how it is turned into such an array and back.
+/// `[u64; N]` is a message; a type with named fields becomes one by saying how it is turned into such an
+/// array and back.
 pub trait Message: Copy {
     /// `[u64; N]`, with N from 1 to 512.
     type Words: Run;

@@ -12,7 +12,8 @@ use tenon_abi::status::StateWord;
 
 /// Sends messages. One for each ring; obtained from [`crate::stream::ProducerSide::messages`].
 ///
-/// What is sent is published when it amounts to an eighth of the ring, when there is no room, when the producer arms, and by [`Self::flush`].
+/// What is sent is published when it amounts to an eighth of the ring, when there is no room, when the
+/// producer arms, and by [`Self::flush`].
 #[derive(Debug)]
 pub struct Producer<W, M, B = ()> {
     end: End<W, B, Produces>,
@@ -29,7 +30,8 @@ impl<W: Words, M: Message, B: Bell> Producer<W, M, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Full`] when there is no room, [`Error::Corrupt`] when the consumer broke the protocol: nothing was sent.
+    /// [`Error::Full`] when there is no room, [`Error::Corrupt`] when the consumer broke the protocol:
+    /// nothing was sent.
     #[inline]
     pub fn push(&mut self, message: M) -> Result<(), Error> {
         self.make_room()?;
@@ -38,12 +40,14 @@ impl<W: Words, M: Message, B: Bell> Producer<W, M, B> {
         Ok(())
     }
 
-    /// Sends messages while there are some and there is room for them, without looking at the consumer more than once. The result is their number: where it is
-    /// less than there were, the rest is still to come from `messages`.
+    /// Sends messages while there are some and there is room for them, without looking at the consumer more
+    /// than once. The result is their number: where it is less than there were, the rest is still to come
+    /// from `messages`.
     ///
     /// # Errors
     ///
-    /// [`Error::Full`] when there is no room at all, [`Error::Corrupt`] when the consumer broke the protocol: `messages` was not touched.
+    /// [`Error::Full`] when there is no room at all, [`Error::Corrupt`] when the consumer broke the protocol:
+    /// `messages` was not touched.
     #[inline]
     pub fn push_all(&mut self, messages: &mut impl Iterator<Item = M>) -> Result<usize, Error> {
         self.make_room()?;
@@ -111,8 +115,8 @@ impl<W: Words, M: Message, B: Bell> Producer<W, M, B> {
         Ok(())
     }
 
-    /// Publishes, and asks to be woken when there is room for `messages`: at least one, at most half the ring. `true`: there is not yet, the caller may sleep
-    /// (STR-11, STR-12).
+    /// Publishes, and asks to be woken when there is room for `messages`: at least one, at most half the
+    /// ring. `true`: there is not yet, the caller may sleep (STR-11, STR-12).
     ///
     /// # Errors
     ///
@@ -141,12 +145,14 @@ impl<W: Words, M: Message, B: Bell> Producer<W, M, B> {
 }
 
 impl<W: Words, const N: usize, B: Bell> Producer<W, [u64; N], B> {
-    /// Sends as many messages of a slice as there is room for, from its start on, without looking at the consumer more than once: the fastest way for
-    /// messages that lie in memory already. The result is their number, at least one unless there are none.
+    /// Sends as many messages of a slice as there is room for, from its start on, without looking at the
+    /// consumer more than once: the fastest way for messages that lie in memory already. The result is their
+    /// number, at least one unless there are none.
     ///
     /// # Errors
     ///
-    /// [`Error::Full`] when there is no room at all, [`Error::Corrupt`] when the consumer broke the protocol: nothing was sent.
+    /// [`Error::Full`] when there is no room at all, [`Error::Corrupt`] when the consumer broke the protocol:
+    /// nothing was sent.
     #[inline]
     pub fn push_slice(&mut self, messages: &[[u64; N]]) -> Result<usize, Error> {
         self.make_room()?;

@@ -85,7 +85,8 @@ impl<'a> Story<'a> {
         done
     }
 
-    /// Compares what was done with what should have been: words, and how far each position that was shown had come with so many of them.
+    /// Compares what was done with what should have been: words, and how far each position that was shown had
+    /// come with so many of them.
     fn compare(
         &mut self,
         done: &Done,

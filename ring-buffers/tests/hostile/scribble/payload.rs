@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Copies of payload: they race with whoever writes there, so a thread sanitizer has nothing to say about them.
+//! Copies of payload: they race with whoever writes there, so a thread sanitizer has nothing to say about
+//! them.
 
 use super::{End, Shared, race};
 use crate::noise::Noise;

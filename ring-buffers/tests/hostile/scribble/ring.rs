@@ -22,7 +22,8 @@ type Message = [u64; M];
 const MESSAGES: RingShape = RingShape { units: U, message: M as u32 };
 const RECORDS: RingShape = RingShape { units: U, message: 0 };
 
-/// The memory, as the side at `own` finds it when it comes: cleared, and the other side, at `other`, has come already.
+/// The memory, as the side at `own` finds it when it comes: cleared, and the other side, at `other`, has come
+/// already.
 fn memory(shared: &Shared, shape: RingShape, other: usize, seed: u32) -> RingMemory<Mapping> {
     let words = shared.words();
     words[..DATA].iter().for_each(|word| word.store(0, Ordering::Relaxed));
@@ -32,7 +33,8 @@ fn memory(shared: &Shared, shape: RingShape, other: usize, seed: u32) -> RingMem
     }
     let part = |first: usize, len: usize| shared.mapping(first..first + len);
     let data = part(DATA, words.len() - DATA);
-    // SAFETY: every access is atomic or a copy that says that it races; nothing here depends on who else writes.
+    // SAFETY: every access is atomic or a copy that says that it races; nothing here depends on who else
+    // writes.
     unsafe { RingMemory::from_parts(part(0, LINE_WORDS), part(LINE_WORDS, LINE_WORDS), data) }.unwrap()
 }
 

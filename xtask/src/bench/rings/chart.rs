@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All variants as bars, a panel for each group: the bar ends at the median, the line across its end goes from quarter to quarter.
+//! All variants as bars, a panel for each group: the bar ends at the median, the line across its end goes
+//! from quarter to quarter.
 
 use std::fmt::Write;
 

@@ -16,8 +16,9 @@ pub const CASES: &[Case] = &[
     case("call.unknown-operations", &["CALL-12", "CALL-13"], Needs::NONE, unknown),
 ];
 
-/// Operations with the feature bits that they need, the arguments that they take, and arguments with which the host gets as far as looking at the
-/// others. EXIT and RESTART end the machine, so theirs are looked at elsewhere, where they cannot.
+/// Operations with the feature bits that they need, the arguments that they take, and arguments with which
+/// the host gets as far as looking at the others. EXIT and RESTART end the machine, so theirs are looked at
+/// elsewhere, where they cannot.
 const OPS: [(u16, u64, usize, [u64; 3]); 13] = [
     (op::NOP, 0, 1, [7, 0, 0]),
     (op::PROBE, 0, 1, [0x0100, 0, 0]),

@@ -16,7 +16,8 @@ pub const CASES: &[Case] = &[
     case("call.emergency-bad-id", &["CALL-23", "CALL-6", "CALL-15"], Needs::NONE, bad_id),
 ];
 
-/// A vCPU's emergency lane: slot at 0x180 of the guest-written area, completion at 0x40 of the host-written one.
+/// A vCPU's emergency lane: slot at 0x180 of the guest-written area, completion at 0x40 of the host-written
+/// one.
 pub(crate) struct Lane {
     next: u32,
 }

@@ -5,7 +5,8 @@ use crate::case::{Fail, Outcome};
 use crate::cases::tools::{op, status};
 use crate::raw::Bound;
 
-/// Leaves a CONSOLE_READ in flight with this id, on a queue of at least two. Input that was there is taken first.
+/// Leaves a CONSOLE_READ in flight with this id, on a queue of at least two. Input that was there is taken
+/// first.
 pub(crate) fn hold_read(bound: &mut Bound, id: u16, buffer: u64, len: u64) -> Outcome {
     let other = if id == 0 { 1 } else { 0 };
     for _ in 0..4096 {
@@ -25,7 +26,8 @@ pub(crate) fn hold_read(bound: &mut Bound, id: u16, buffer: u64, len: u64) -> Ou
     Err(Fail::Error("the console's input has no end"))
 }
 
-/// Cancels the read with this id and takes both completions, which may come in either order (CALL-22). `id` is not 1.
+/// Cancels the read with this id and takes both completions, which may come in either order (CALL-22). `id`
+/// is not 1.
 pub(crate) fn cancel_read(bound: &mut Bound, id: u16) -> Outcome {
     bound.submit(op::CANCEL, 1, [0, u64::from(id), 0, 0, 0, 0, 0]);
     bound.kick();

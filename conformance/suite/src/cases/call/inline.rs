@@ -96,7 +96,8 @@ fn wire_address(ctx: &Ctx) -> Outcome {
     for (address, count) in [(top, 1), (top, 2), (top - 7, 16), (top, 4096)] {
         ask(address, count, status::BAD_RANGE, "a range that wraps at 48 bits")?;
     }
-    // A read's range is only looked at when it is fetched: nothing but that check stands between the host and the memory beyond.
+    // A read's range is only looked at when it is fetched: nothing but that check stands between the host and
+    // the memory beyond.
     for (address, count) in [(len - 7, 8), (len, 1), (len + 1, 1), (top, 2), (at | (1 << 48), 8)] {
         let done = bound.call(op::CONSOLE_READ, [address, count, 0, 0, 0, 0])?;
         let expected = if address >> 48 == 0 { status::BAD_RANGE } else { status::BAD_REGION };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Upcalls in the midst of calls: at every access to shared memory that a call makes, and wherever the shim lets one in (CALL-2, CALL-7, EVT-13).
+//! Upcalls in the midst of calls: at every access to shared memory that a call makes, and wherever the shim
+//! lets one in (CALL-2, CALL-7, EVT-13).
 #![allow(
     unsafe_code,
     reason = "a platform is an unsafe trait: this one has an interrupt at each of its steps"
@@ -31,8 +32,8 @@ pub const CASES: &[Case] = &[
 
 const UPCALL_FROM_TWO: Needs = Needs { features: Needs::UPCALL.features, ..TWO_VCPUS };
 
-/// No call of one submission makes as many accesses where the host answers within the kick; where it does not, the looks of its waiter are
-/// enough of them.
+/// No call of one submission makes as many accesses where the host answers within the kick; where it does
+/// not, the looks of its waiter are enough of them.
 const ACCESSES_MAX: u32 = 48;
 
 /// Memory in which something happens before one access.
@@ -77,8 +78,9 @@ impl Words for Watched<'_> {
 
 const PORT: u32 = 5;
 
-/// A call through the rings, with an event and its upcall before each of its accesses in turn. The event is raised by the other vCPU's queue, so
-/// that the host looks at a submission of which only a part is there, if it looks at other queues than the one that was kicked.
+/// A call through the rings, with an event and its upcall before each of its accesses in turn. The event is
+/// raised by the other vCPU's queue, so that the host looks at a submission of which only a part is there, if
+/// it looks at other queues than the one that was kicked.
 fn every_access(ctx: &Ctx) -> Outcome {
     let (scratch, shift) = raw::open(ctx.env)?;
     let bound = raw::bind(ctx.env, scratch, shift, 0, 4, [8, 8])?;
@@ -172,7 +174,8 @@ impl Conduit for Stepped<'_> {
     }
 }
 
-// SAFETY: all duties are passed on to the suite's own platform; what interrupts does so only where that one masks nothing, on the same CPU.
+// SAFETY: all duties are passed on to the suite's own platform; what interrupts does so only where that one
+// masks nothing, on the same CPU.
 unsafe impl Platform for Stepped<'_> {
     type Conduit = Self;
 
@@ -232,7 +235,8 @@ fn every_step(ctx: &Ctx) -> Outcome {
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
 static WRONG: AtomicBool = AtomicBool::new(false);
 
-/// The same between all instructions, where the environment can do that: finer, but not more than the text asks for.
+/// The same between all instructions, where the environment can do that: finer, but not more than the text
+/// asks for.
 fn every_instruction(ctx: &Ctx) -> Outcome {
     fn interrupt() {
         with_vcpu(|vcpu| {

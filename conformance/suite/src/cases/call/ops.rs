@@ -27,7 +27,8 @@ fn nop(ctx: &Ctx) -> Outcome {
     nop(0)
 }
 
-/// Operation, feature bits that it needs, and whether it can be done twice without anybody noticing: `None` where the text leaves it to the host.
+/// Operation, feature bits that it needs, and whether it can be done twice without anybody noticing: `None`
+/// where the text leaves it to the host.
 const OPS: [(u16, u64, Option<bool>); 17] = [
     (op::NOP, 0, Some(true)),
     (op::PROBE, 0, Some(true)),

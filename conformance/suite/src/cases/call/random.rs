@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arbitrary submissions, tails and kicks, by hand. Whatever comes of them, they come of them once, and the next session works.
+//! Arbitrary submissions, tails and kicks, by hand. Whatever comes of them, they come of them once, and the
+//! next session works.
 
 use crate::case::{Case, Ctx, Needs, Outcome, check, equal};
 use crate::cases::session::desk::{Desk, Random, settle, wait_corrupt};
@@ -13,7 +14,8 @@ pub const CASES: &[Case] = &[
     case("call.random-areas", &["GEN-7", "DISC-7"], Needs::NONE, areas),
 ];
 
-/// WINDOW, EVENTS and CONSOLE: nothing of these ends the machine, starts a CPU at a random place or injects a random vector.
+/// WINDOW, EVENTS and CONSOLE: nothing of these ends the machine, starts a CPU at a random place or injects a
+/// random vector.
 const HARMLESS: u64 = 1 | (1 << 1) | (1 << 5);
 
 /// The session after all of this is like any other.

@@ -78,7 +78,8 @@ fn completed_twice(ctx: &Ctx) -> Outcome {
         fake.complete(0, id, 5);
     });
     check(vcpu.call(Op::NOP, [0]) == Ok(5), "the first of two completions")?;
-    // The second is found when somebody looks: its id is free, or belongs to a request that the host has not seen.
+    // The second is found when somebody looks: its id is free, or belongs to a request that the host has not
+    // seen.
     fake.script.set(|_, _| {});
     match vcpu.quarantined() {
         Err(error) => is_latched(&fake, &vcpu, 1, error),

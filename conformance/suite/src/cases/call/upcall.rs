@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Upcalls for completions, by hand. A spurious upcall is legal at any time, so what is looked for is that none is missing.
+//! Upcalls for completions, by hand. A spurious upcall is legal at any time, so what is looked for is that
+//! none is missing.
 
 use crate::case::{Case, Ctx, Needs, Outcome, equal};
 use crate::cases::tools::{Upcalls, case, op, status};
@@ -74,8 +75,8 @@ fn wraps(ctx: &Ctx) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
     disarm(&bound);
     let upcalls = Upcalls::of(&mut bound, 0, 2)?;
-    // Behind position 0, on the other side of the wrap: the next completion is beyond each of them. No value comes twice, for one that is
-    // stored again is no other value to a host that did not look in between.
+    // Behind position 0, on the other side of the wrap: the next completion is beyond each of them. No value
+    // comes twice, for one that is stored again is no other value to a host that did not look in between.
     for behind in [1, 3, 0x100, 0x7000_0000] {
         upcalls.forget();
         let next = bound.reaped;

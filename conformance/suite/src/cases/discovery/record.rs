@@ -108,7 +108,8 @@ fn frozen(ctx: &Ctx) -> Outcome {
     same("a fixed word changed with RESET")?;
     desk.negotiate(0, desk.largest())?;
     same("a fixed word changed in the next session")?;
-    // Reserved words too, which have to be zero: what an earlier case changed once and for all would not show above.
+    // Reserved words too, which have to be zero: what an earlier case changed once and for all would not show
+    // above.
     layout(ctx)
 }
 

@@ -15,8 +15,8 @@ pub const CASES: &[Case] = &[
     case("discovery.window-is-no-memory", &["DISC-5", "REG-1"], Needs::NONE, window_is_no_memory),
 ];
 
-/// Address and length of the window. It has none that CPUID could name where the conduit is a function call, or another device's memory; and
-/// there is no CPUID but on x86.
+/// Address and length of the window. It has none that CPUID could name where the conduit is a function call,
+/// or another device's memory; and there is no CPUID but on x86.
 pub(in crate::cases) fn by_cpuid(ctx: &Ctx) -> Result<(u64, u64), Fail> {
     let kind = ConduitKind(raw::record(ctx.env).conduit.get());
     if [ConduitKind::CALL, ConduitKind::SHARED].contains(&kind) || !cfg!(target_arch = "x86_64") {
@@ -119,7 +119,8 @@ fn window_store(ctx: &Ctx) -> Outcome {
         }
     }
     equal(bound.call(op::NOP, [2, 0, 0, 0, 0, 0])?.value, 2, "NOP after stores to the window")?;
-    // Of a device's memory no part is read-only to the guest: there the rule binds the guest alone, and breaking it has harmed nobody (SHM-4).
+    // Of a device's memory no part is read-only to the guest: there the rule binds the guest alone, and
+    // breaking it has harmed nobody (SHM-4).
     let by_contract = raw::record(ctx.env).conduit.get() == ConduitKind::SHARED.0;
     if writable && !by_contract { Err(Fail::Warn("the guest can write to the window")) } else { Ok(()) }
 }

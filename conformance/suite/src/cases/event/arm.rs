@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Arming and upcalls, by hand (EVT-11 to EVT-13).
 //!
-//! A spurious upcall is legal (EVT-13), so a single one that is not owed proves nothing. A host that sends one for every entry, or
-//! before every armed position, has not read the armed word: that is a breach of EVT-11.
+//! A spurious upcall is legal (EVT-13), so a single one that is not owed proves nothing. A host that sends
+//! one for every entry, or before every armed position, has not read the armed word: that is a breach of
+//! EVT-11.
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check};
 use crate::cases::tools::{

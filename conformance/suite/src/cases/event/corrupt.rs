@@ -24,7 +24,8 @@ const BAD_ARMED: u16 = 4;
 /// Ring sizes of all cases here.
 const SIZE: u32 = 8;
 
-/// Breaks the ring of each class, in a session each, by storing `bad` where `taken` is 1 and 2 entries are written.
+/// Breaks the ring of each class, in a session each, by storing `bad` where `taken` is 1 and 2 entries are
+/// written.
 fn taken(ctx: &Ctx, bad: u64) -> Outcome {
     for class in 0..2 {
         let mut bound = prepare(ctx, class)?;
@@ -42,7 +43,8 @@ fn taken(ctx: &Ctx, bad: u64) -> Outcome {
     Ok(())
 }
 
-/// A session with a port of that number in each class. In the ring of `class` the first of two entries is taken, and the host has seen that.
+/// A session with a port of that number in each class. In the ring of `class` the first of two entries is
+/// taken, and the host has seen that.
 fn prepare(ctx: &Ctx, class: usize) -> Result<Bound, Fail> {
     if !raw::reset(ctx.env) {
         return Err(Fail::Failed("RESET", 0, 0));
@@ -61,7 +63,8 @@ fn prepare(ctx: &Ctx, class: usize) -> Result<Bound, Fail> {
     Ok(bound)
 }
 
-/// Raises the port of `class` again; what the call answers by which the host finds the breach is its own affair.
+/// Raises the port of `class` again; what the call answers by which the host finds the breach is its own
+/// affair.
 fn poke(bound: &mut Bound, class: usize) -> Outcome {
     bound.call(op::EVENT_SIGNAL, [class as u64, 0, 0, 0, 0, 0]).map(|_| ())
 }

@@ -104,7 +104,8 @@ fn largest(ctx: &Ctx) -> Outcome {
     // Rings that the guest donates cost the environment pages.
     let in_window = record.active_features.get() & 1 != 0;
     let max_events = record.max_events.get().min(if in_window { u32::MAX } else { 4096 });
-    // The window may lack the room for two at the limit, or for one of them (VCPU-4): the largest for which it has.
+    // The window may lack the room for two at the limit, or for one of them (VCPU-4): the largest for which
+    // it has.
     let sizes = (0..=max_events.ilog2()).flat_map(|less| [[max_events >> less; 2], [1, max_events >> less]]);
     let mut bound = None;
     for events in sizes {

@@ -134,8 +134,8 @@ pub(in crate::cases) fn lend<T>(vcpu: &Vcpu<'_, SuitePlatform>, body: impl FnOnc
 /// In a handler on CPU 0: the vCPU that was lent.
 pub(in crate::cases) fn with_vcpu(run: impl FnOnce(&Vcpu<'_, SuitePlatform>)) {
     let vcpu = VCPU.load(Ordering::Acquire).cast::<Vcpu<'_, SuitePlatform>>().cast_const();
-    // SAFETY: null, or stored by `lend`, whose reference outlives the time that it stands there; handlers run on the CPU of
-    // the case, so `lend` does not return meanwhile.
+    // SAFETY: null, or stored by `lend`, whose reference outlives the time that it stands there; handlers run
+    // on the CPU of the case, so `lend` does not return meanwhile.
     if let Some(vcpu) = unsafe { vcpu.as_ref() } {
         run(vcpu);
     }

@@ -146,7 +146,8 @@ fn queue_corrupt(ctx: &Ctx) -> Outcome {
     equal(u64::from(bound.state(8).0), 1, "the state word of the emergency lane")
 }
 
-/// The suite's platform, with something that happens in the midst of a call: behind the submission, before the doorbell.
+/// The suite's platform, with something that happens in the midst of a call: behind the submission, before
+/// the doorbell.
 struct Interrupted<'h> {
     inner: SuitePlatform,
     env: &'static dyn Env,
@@ -167,7 +168,8 @@ impl Conduit for Interrupted<'_> {
     }
 }
 
-// SAFETY: all duties are passed on to the suite's own platform; the hook runs on the same CPU, as a non-maskable interrupt would.
+// SAFETY: all duties are passed on to the suite's own platform; the hook runs on the same CPU, as a
+// non-maskable interrupt would.
 unsafe impl Platform for Interrupted<'_> {
     type Conduit = Self;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the host holds of a crash: whoever boots the machine compares its record with the one that these cases leave (LIFE-4).
+//! What the host holds of a crash: whoever boots the machine compares its record with the one that these
+//! cases leave (LIFE-4).
 
 use super::ends::{corrupt_queue, ends, goes_on};
 use crate::case::{Case, Crash, Ctx, Ends, Outcome, check, equal};

@@ -36,7 +36,8 @@ pub const CASES: &[Case] = &[
     ),
 ];
 
-/// Length of the host-written area by the table: completions, then the entries of both rings, each on a cache line.
+/// Length of the host-written area by the table: completions, then the entries of both rings, each on a cache
+/// line.
 fn host_len(depth: u64, events: u64) -> u64 {
     0x80 + (depth * 16).next_multiple_of(64) + 2 * (events * 8).next_multiple_of(64)
 }
@@ -179,7 +180,8 @@ fn area_inside(ctx: &Ctx) -> Outcome {
     let across = (top - granule).max(len.saturating_sub(0x1000) & !(granule - 1));
     let last = ((1 << 48) - 1) & !(granule - 1);
     for outside in [top.max(len.next_multiple_of(granule)), across, 1 << 47, last] {
-        // 64 slots and what is before them are longer than a page; the rest of the list is outside for any length.
+        // 64 slots and what is before them are longer than a page; the rest of the list is outside for any
+        // length.
         if outside + 0x1200 > len {
             ask(outside, host, status::BAD_RANGE, "a guest area outside region 0")?;
         }

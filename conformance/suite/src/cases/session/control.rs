@@ -17,9 +17,10 @@ pub const CASES: &[Case] = &[
     case("session.control-random", &["GEN-7"], Needs::NONE, random),
 ];
 
-/// Bits of each word of a request that an operation may set: NEGOTIATE, BIND, RESET. The words are those of the table: word 1 holds op, reserved0
-/// and ticket, word 2 session and vCPU, word 3 version and granule, word 4 features, word 5 depth and events0, word 6 events1 and reserved1,
-/// words 7 and 8 the areas, the rest reserved2.
+/// Bits of each word of a request that an operation may set: NEGOTIATE, BIND, RESET. The words are those of
+/// the table: word 1 holds op, reserved0 and ticket, word 2 session and vCPU, word 3 version and granule,
+/// word 4 features, word 5 depth and events0, word 6 events1 and reserved1, words 7 and 8 the areas, the rest
+/// reserved2.
 const USED: [[u64; 16]; 3] = {
     let (all, low, high) = (u64::MAX, 0xffff_ffff, 0xffff_ffff_0000_0000);
     let head = high | 0xffff;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What cases by hand share: control requests with their expected answers, looking for what must not happen, random words.
+//! What cases by hand share: control requests with their expected answers, looking for what must not happen,
+//! random words.
 
 use crate::case::{Fail, Outcome, equal};
 use crate::env::Env;
@@ -95,8 +96,8 @@ impl Desk {
     }
 }
 
-/// Time for a host that serves in another thread to do what it must not do. What stays undone here may only be late: a
-/// case follows up with something that has to work.
+/// Time for a host that serves in another thread to do what it must not do. What stays undone here may only
+/// be late: a case follows up with something that has to work.
 pub(crate) fn settle(env: &dyn Env) {
     for _ in 0..100 {
         env.relax();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A host that a case plays itself, to lie to the shim: a window in the case's own pages, and doorbells that run the case's code.
+//! A host that a case plays itself, to lie to the shim: a window in the case's own pages, and doorbells that
+//! run the case's code.
 #![allow(unsafe_code, reason = "a platform is an unsafe trait")]
 
 use crate::case::Fail;
@@ -184,8 +185,8 @@ impl Conduit for Fake {
     }
 }
 
-// SAFETY: no interrupt handler of a case uses Tenon while a fake host is attached; the doorbells are those of the host
-// that wrote the record, which is this one; its pages are the environment's.
+// SAFETY: no interrupt handler of a case uses Tenon while a fake host is attached; the doorbells are those of
+// the host that wrote the record, which is this one; its pages are the environment's.
 unsafe impl Platform for Fake {
     type Conduit = Self;
 

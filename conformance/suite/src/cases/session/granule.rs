@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A whole session at a granule that is not 4 KiB: areas in the window and donated, calls, payload, events, reset.
+//! A whole session at a granule that is not 4 KiB: areas in the window and donated, calls, payload, events,
+//! reset.
 
 use super::desk::Desk;
 use crate::case::{Case, Ctx, Needs, Outcome, check, equal};

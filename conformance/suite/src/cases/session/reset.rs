@@ -209,7 +209,8 @@ fn stale_pages(ctx: &Ctx) -> Outcome {
 }
 
 fn kexec(ctx: &Ctx) -> Outcome {
-    // The old kernel: the largest granule, everything bound, calls published, a queue corrupt. It is gone without a word.
+    // The old kernel: the largest granule, everything bound, calls published, a queue corrupt. It is gone
+    // without a word.
     let before = {
         let desk = Desk::new(ctx.env)?;
         desk.negotiate(desk.features(), desk.largest())?;

@@ -93,7 +93,8 @@ fn consumer_position(ctx: &Ctx) -> Outcome {
 type Head = fn(&Ring) -> u64;
 
 fn header(ctx: &Ctx) -> Outcome {
-    // The header at unit 2, that at the start of the data (unit 33) where it matters, and how much is published.
+    // The header at unit 2, that at the start of the data (unit 33) where it matters, and how much is
+    // published.
     let none: Head = |_| 0;
     let cases: [(Head, Head, u32); 11] = [
         // Another turn: one more, the slot's next one, the neighbour's, none.

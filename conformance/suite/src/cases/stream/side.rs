@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One side of a ring by hand, and the roles of `tenon-rings` on the other. Numbers stand here as the spec prints them.
+//! One side of a ring by hand, and the roles of `tenon-rings` on the other. Numbers stand here as the spec
+//! prints them.
 #![allow(unsafe_code, reason = "a case says who has which side of a ring")]
 
 use crate::case::{Ctx, Fail, Outcome, equal};
@@ -92,7 +93,8 @@ impl Ring {
         equal(self.word(line, 0x00), self.at(units), what)
     }
 
-    /// Byte offset of the word of the data that lies so many units after the start, in a ring of so many units.
+    /// Byte offset of the word of the data that lies so many units after the start, in a ring of so many
+    /// units.
     fn place(&self, units: u32, of: u32) -> usize {
         2 * self.granule + (self.seed.wrapping_add(units) & (of - 1)) as usize * 8
     }

@@ -14,7 +14,8 @@ struct Stage {
     bound: UnsafeCell<Option<Bound>>,
 }
 
-// SAFETY: `bound` is only accessed by whoever has set `busy`, and what it holds is shared memory and a shared environment.
+// SAFETY: `bound` is only accessed by whoever has set `busy`, and what it holds is shared memory and a shared
+// environment.
 unsafe impl Sync for Stage {}
 
 impl Stage {

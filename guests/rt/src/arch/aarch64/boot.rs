@@ -70,7 +70,8 @@ pub fn ticks_per_microsecond() -> u64 {
     hertz.div_ceil(1_000_000).max(1)
 }
 
-/// Switches the machine off by PSCI, which takes no code: it is said on the serial port. Comes back where there is no PSCI.
+/// Switches the machine off by PSCI, which takes no code: it is said on the serial port. Comes back where
+/// there is no PSCI.
 pub(crate) fn power_off(code: u32) {
     if code != 0 {
         serial::serial_write(b"exit code ");

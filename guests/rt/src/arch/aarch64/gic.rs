@@ -60,7 +60,8 @@ pub(crate) fn enable(index: usize) {
     let wanted = (here & 0xff_ffff) | here >> 32 << 24;
     let frames = gic.redistributors.len / REDISTRIBUTOR;
     let mut at = (0..frames).map(|frame| gic.redistributors.address + frame * REDISTRIBUTOR);
-    // SAFETY: registers of the redistributors that the device tree names; TYPER's upper half is the CPU's affinity.
+    // SAFETY: registers of the redistributors that the device tree names; TYPER's upper half is the CPU's
+    // affinity.
     if let Some(mine) = at.find(|at| unsafe { u64::from(read(at + GICR_TYPER + 4)) == wanted }) {
         let mut tries = TRIES;
         // SAFETY: this CPU's own redistributor: clearing ProcessorSleep wakes it.
@@ -71,7 +72,8 @@ pub(crate) fn enable(index: usize) {
             }
         }
     }
-    // SAFETY: the system-register interface of GICv3, which the device tree promised: on, all priorities, group 1 on.
+    // SAFETY: the system-register interface of GICv3, which the device tree promised: on, all priorities,
+    // group 1 on.
     unsafe {
         asm!(
             "msr ICC_SRE_EL1, {on}",
@@ -91,14 +93,15 @@ pub(crate) fn enable(index: usize) {
     }
 }
 
-/// Makes CPU `cpu` the one that takes interrupt `vector`: redistributors lie in the order of their CPUs. Without such a CPU nothing changes.
+/// Makes CPU `cpu` the one that takes interrupt `vector`: redistributors lie in the order of their CPUs.
+/// Without such a CPU nothing changes.
 pub fn lead(cpu: usize, vector: u8) {
     let (Some(gic), 32..) = (gic(), vector) else { return };
     if cpu as u64 >= gic.redistributors.len / REDISTRIBUTOR {
         return;
     }
-    // SAFETY: registers of a redistributor that the device tree names, and of the distributor for this shared interrupt; TYPER's upper half is the
-    // CPU's affinity, in IROUTER's places but for the top byte.
+    // SAFETY: registers of a redistributor that the device tree names, and of the distributor for this shared
+    // interrupt; TYPER's upper half is the CPU's affinity, in IROUTER's places but for the top byte.
     unsafe {
         let at = gic.redistributors.address + cpu as u64 * REDISTRIBUTOR;
         let affinity = u64::from(read(at + GICR_TYPER + 4));
@@ -113,7 +116,8 @@ pub(crate) fn listen(vector: u8) {
     let (Some(gic), 32..) = (gic(), vector) else { return };
     let (number, at) = (u64::from(vector), gic.distributor.address);
     let (word, bit) = (number / 32 * 4, 1 << (number % 32));
-    // SAFETY: registers of the distributor for this shared interrupt, which belongs to Tenon. The boot CPU writes what others share.
+    // SAFETY: registers of the distributor for this shared interrupt, which belongs to Tenon. The boot CPU
+    // writes what others share.
     unsafe {
         write(at + GICD_IGROUPR + word, read(at + GICD_IGROUPR + word) | bit);
         let edge = 2 << (number % 16 * 2);
@@ -128,7 +132,8 @@ pub(crate) fn listen(vector: u8) {
 pub fn raise(vector: u8) -> bool {
     let (Some(gic), 32..) = (gic(), vector) else { return false };
     let number = u64::from(vector);
-    // SAFETY: a register of the distributor, in which a one sets that interrupt pending and zeroes do nothing.
+    // SAFETY: a register of the distributor, in which a one sets that interrupt pending and zeroes do
+    // nothing.
     unsafe { write(gic.distributor.address + GICD_ISPENDR + number / 32 * 4, 1 << (number % 32)) };
     true
 }

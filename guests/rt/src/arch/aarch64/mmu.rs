@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Page tables: one to one. The first GiB is devices, the next three are memory; more is mapped when it is asked for.
+//! Page tables: one to one. The first GiB is devices, the next three are memory; more is mapped when it is
+//! asked for.
 #![allow(unsafe_code, reason = "tables that the processor reads")]
 
 use core::arch::asm;
@@ -10,7 +11,8 @@ use crate::memory::MapAs;
 
 /// MAIR: attribute 0 is normal write-back memory, attribute 1 device memory (nGnRE).
 pub(crate) const ATTRIBUTES: u64 = 0x04ff;
-/// TCR: 39 bits of addresses through TTBR0 in 4 KiB granules, walks through the caches; nothing through TTBR1.
+/// TCR: 39 bits of addresses through TTBR0 in 4 KiB granules, walks through the caches; nothing through
+/// TTBR1.
 pub(crate) const CONTROL: u64 = 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23;
 
 /// A block that was accessed, inner shareable, normal memory.
@@ -42,8 +44,9 @@ pub(crate) static LEVEL2: Raw<[u64; 512]> = Raw(UnsafeCell::new({
     table
 }));
 
-/// Maps physical memory one to one: in blocks of 2 MiB in the first GiB, of 1 GiB elsewhere, so that what shares a block gets the
-/// same kind. `None` for what cannot be mapped. To be called by the boot CPU, before others run.
+/// Maps physical memory one to one: in blocks of 2 MiB in the first GiB, of 1 GiB elsewhere, so that what
+/// shares a block gets the same kind. `None` for what cannot be mapped. To be called by the boot CPU, before
+/// others run.
 pub(crate) fn map(address: u64, len: u64, kind: MapAs) -> Option<*mut u8> {
     let last = address.checked_add(len.checked_sub(1)?)?;
     if last >> BLOCK_1G >= 512 {
@@ -64,8 +67,8 @@ pub(crate) fn map(address: u64, len: u64, kind: MapAs) -> Option<*mut u8> {
             continue;
         }
         let entry = table.0.get().cast::<u64>().wrapping_add(block as usize);
-        // SAFETY: the index is below 512; the boot CPU alone writes; a valid entry is broken, and forgotten, before it is made anew, as
-        // the architecture wants it; nothing of the image lies in that block.
+        // SAFETY: the index is below 512; the boot CPU alone writes; a valid entry is broken, and forgotten,
+        // before it is made anew, as the architecture wants it; nothing of the image lies in that block.
         unsafe {
             entry.write_volatile(0);
             asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack, preserves_flags));

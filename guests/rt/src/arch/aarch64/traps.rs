@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the vectors lead to: interrupts to the handler, expected faults to whoever expects them, others to the end. The interrupt mask, sleep.
+//! What the vectors lead to: interrupts to the handler, expected faults to whoever expects them, others to
+//! the end. The interrupt mask, sleep.
 #![allow(unsafe_code, reason = "provokes and handles processor exceptions")]
 
 use core::arch::{asm, global_asm};
@@ -95,8 +96,8 @@ pub unsafe fn try_store_u32(address: u64, value: u32) -> Result<(), Fault> {
     let Some(recover) = RECOVER.get(cpu_index()) else { return Err(fault()) };
     let faulted: u64;
     let state = interrupts::irq_save();
-    // SAFETY: the caller owns the target. A fault goes on at label 2 with all registers as they were; interrupts are masked, so that
-    // no handler can use the word between.
+    // SAFETY: the caller owns the target. A fault goes on at label 2 with all registers as they were;
+    // interrupts are masked, so that no handler can use the word between.
     unsafe {
         asm!(
             "adr {scratch}, 2f",
@@ -136,7 +137,8 @@ pub fn user_mode_store(address: u64, value: u32) -> Result<(), Fault> {
     in_user_mode(Instruction::Store, address, value)
 }
 
-/// Executes `hvc #0` at EL0 with a function in W0 and its value in W1. The architecture has it undefined there.
+/// Executes `hvc #0` at EL0 with a function in W0 and its value in W1. The architecture has it undefined
+/// there.
 pub fn user_mode_hypercall(function: u32, value: u32) -> Result<(), Fault> {
     in_user_mode(Instruction::Hypercall, function.into(), value)
 }
@@ -144,10 +146,11 @@ pub fn user_mode_hypercall(function: u32, value: u32) -> Result<(), Fault> {
 fn in_user_mode(instruction: Instruction, place: u64, value: u32) -> Result<(), Fault> {
     let Some(recover) = RECOVER.get(cpu_index()) else { return Err(fault()) };
     let state = interrupts::irq_save();
-    // SAFETY: `eret` goes to label 3 at EL0, where this code may be executed though not read; the chosen instruction faults, or else the supervisor
-    // call behind it leaves EL0. Either goes on at label 2 at EL1, on the stack of before, with everything masked, as interrupts are
-    // already; a hypercall that does go through changes what the function-call rules give up. A store that does not fault hits what
-    // the caller named.
+    // SAFETY: `eret` goes to label 3 at EL0, where this code may be executed though not read; the chosen
+    // instruction faults, or else the supervisor call behind it leaves EL0. Either goes on at label 2 at EL1,
+    // on the stack of before, with everything masked, as interrupts are already; a hypercall that does go
+    // through changes what the function-call rules give up. A store that does not fault hits what the caller
+    // named.
     unsafe {
         asm!(
             "adr x9, 2f",
@@ -195,11 +198,13 @@ pub(crate) fn irq_disable() {
 
 /// Unmasks interrupts. What arrived meanwhile is handled before this returns.
 pub(crate) fn irq_enable() {
-    // SAFETY: EL1 may; the vectors are in place since before any code of the image ran. Behind the barrier what is pending was taken.
+    // SAFETY: EL1 may; the vectors are in place since before any code of the image ran. Behind the barrier
+    // what is pending was taken.
     unsafe { asm!("msr daifclr, #2", "isb", options(nostack, preserves_flags)) };
 }
 
-/// Sleeps until an interrupt was handled. Interrupts are masked, before and after: one that is pending ends the sleep all the same.
+/// Sleeps until an interrupt was handled. Interrupts are masked, before and after: one that is pending ends
+/// the sleep all the same.
 pub(crate) fn sleep() {
     // SAFETY: EL1 may do so.
     unsafe {

@@ -71,7 +71,8 @@ pub(crate) fn map(address: u64, len: u64, _kind: MapAs) -> Option<*mut u8> {
     (last < super::MAPPED_END).then(|| core::ptr::with_exposed_provenance_mut(address as usize))
 }
 
-/// Switches the machine off by SBI, which takes no code: it is said on the serial port. Comes back where there is no such extension.
+/// Switches the machine off by SBI, which takes no code: it is said on the serial port. Comes back where
+/// there is no such extension.
 pub(crate) fn power_off(code: u32) {
     if code != 0 {
         crate::serial::serial_write(b"exit code ");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the trap vector leads to: software interrupts to the handler, expected faults to whoever expects them, others to the end. The
-//! interrupt mask, sleep.
+//! What the trap vector leads to: software interrupts to the handler, expected faults to whoever expects
+//! them, others to the end. The interrupt mask, sleep.
 #![allow(unsafe_code, reason = "provokes and handles processor exceptions")]
 
 use core::arch::asm;
@@ -64,7 +64,8 @@ pub(crate) fn enable() {
 /// Makes this CPU the one that takes interrupt `vector`: a software interrupt is taken where it is sent.
 pub(crate) fn listen(_vector: u8) {}
 
-/// Makes this CPU's software interrupt pending, whatever the vector; the handler hears of it as the first one.
+/// Makes this CPU's software interrupt pending, whatever the vector; the handler hears of it as the first
+/// one.
 pub fn raise(_vector: u8) -> bool {
     // SAFETY: S-mode may set the bit for itself.
     unsafe { asm!("csrs sip, {}", in(reg) SOFTWARE, options(nostack, preserves_flags)) };
@@ -102,8 +103,8 @@ pub unsafe fn try_store_u32(address: u64, value: u32) -> Result<(), Fault> {
     let Some(recover) = RECOVER.get(cpu_index()) else { return Err(fault()) };
     let faulted: u64;
     let state = interrupts::irq_save();
-    // SAFETY: the caller owns the target. A fault goes on at label 2 with all registers as they were; interrupts are masked, so that
-    // no handler can use the word between.
+    // SAFETY: the caller owns the target. A fault goes on at label 2 with all registers as they were;
+    // interrupts are masked, so that no handler can use the word between.
     unsafe {
         asm!(
             "lla {scratch}, 2f",
@@ -144,7 +145,8 @@ pub(crate) fn irq_enable() {
     unsafe { asm!("csrsi sstatus, 2", options(nostack, preserves_flags)) };
 }
 
-/// Sleeps until an interrupt was handled. Interrupts are masked, before and after: one that is pending ends the sleep all the same.
+/// Sleeps until an interrupt was handled. Interrupts are masked, before and after: one that is pending ends
+/// the sleep all the same.
 pub(crate) fn sleep() {
     // SAFETY: S-mode may do so.
     unsafe {

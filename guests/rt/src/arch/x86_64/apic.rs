@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The local APIC, by its memory-mapped registers: every monitor has them, and the end of an interrupt is then one store
-//! that needs no register, which keeps the trap stubs short.
+//! The local APIC, by its memory-mapped registers: every monitor has them, and the end of an interrupt is
+//! then one store that needs no register, which keeps the trap stubs short.
 #![allow(unsafe_code, reason = "device registers")]
 
 use super::interrupts::{FIRST_VECTOR, LAST_VECTOR};

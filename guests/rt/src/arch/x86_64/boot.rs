@@ -63,14 +63,15 @@ extern "C" fn start(index: usize, start_info: u64) -> ! {
         }
         tables::fill_idt();
     }
-    // SAFETY: this CPU is at CPL0 with interrupts off, and `index` is its own: the entry code checked its range.
+    // SAFETY: this CPU is at CPL0 with interrupts off, and `index` is its own: the entry code checked its
+    // range.
     unsafe {
         tables::load(index);
         apic::enable();
     }
     if is_native() {
-        // SAFETY: GDT and TSS are loaded and all memory is mapped for user mode, so `run` can go on at CPL3, on the same
-        // stack. Dropping 128 bytes keeps what this function holds there.
+        // SAFETY: GDT and TSS are loaded and all memory is mapped for user mode, so `run` can go on at CPL3,
+        // on the same stack. Dropping 128 bytes keeps what this function holds there.
         unsafe {
             asm!(
                 "sub rsp, 128",
@@ -104,7 +105,8 @@ unsafe fn take_start_info(address: u64) {
     }
     if info.command_line_at != 0 {
         let text = info.command_line_at as *const u8;
-        // SAFETY: the structure is valid, so this is a terminated string, and no byte is read behind its terminator.
+        // SAFETY: the structure is valid, so this is a terminated string, and no byte is read behind its
+        // terminator.
         params::take((0..).map(|at| unsafe { text.add(at).read() }).take_while(|byte| *byte != 0));
     }
     // SAFETY: the structure is valid, so its address is: that many entries.

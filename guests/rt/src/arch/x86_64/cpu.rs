@@ -8,7 +8,8 @@ use core::cell::UnsafeCell;
 use super::boot;
 use crate::cpu::{MAX_CPUS, Raw};
 
-/// Bytes of the stack on which CPL0 takes interrupts (and runs the upcall handler, where the image stays there).
+/// Bytes of the stack on which CPL0 takes interrupts (and runs the upcall handler, where the image stays
+/// there).
 pub(crate) const INTERRUPT_STACK_SIZE: usize = 16 << 10;
 /// Bytes of the stack on which CPL0 takes exceptions.
 pub(crate) const FAULT_STACK_SIZE: usize = 8 << 10;
@@ -24,7 +25,8 @@ pub(crate) struct PerCpu {
     pub(crate) index: u64,
     /// Native mode: not zero while upcalls wait.
     pub(crate) masked: u32,
-    /// Native mode: vectors that arrived and were not handled yet, from bit 0 = [`super::interrupts::FIRST_VECTOR`].
+    /// Native mode: vectors that arrived and were not handled yet, from bit 0 =
+    /// [`super::interrupts::FIRST_VECTOR`].
     pub(crate) pending: u32,
     /// Native mode: where the upcall that is being entered goes back to.
     pub(crate) upcall_return: u64,
@@ -50,8 +52,8 @@ const NO_CPU: PerCpu = PerCpu {
 
 pub(crate) static PER_CPU: Raw<[PerCpu; MAX_CPUS]> = Raw(UnsafeCell::new([NO_CPU; MAX_CPUS]));
 
-/// Reads one field of the running CPU's block with a single instruction: no interrupt can come between finding the block
-/// and reading it.
+/// Reads one field of the running CPU's block with a single instruction: no interrupt can come between
+/// finding the block and reading it.
 macro_rules! per_cpu {
     (u32 $field:ident) => {{
         let value: u32;
@@ -112,12 +114,13 @@ unsafe extern "C" {
     fn tenon_cpuid(leaf: u32, registers: *mut [u32; 4]);
 }
 
-/// EAX, EBX, ECX, EDX of a CPUID leaf as the kernel level sees them. In native mode a trap stub asks: a hypervisor may let user
-/// mode see the processor's own leaves instead of the guest's.
+/// EAX, EBX, ECX, EDX of a CPUID leaf as the kernel level sees them. In native mode a trap stub asks: a
+/// hypervisor may let user mode see the processor's own leaves instead of the guest's.
 pub fn cpuid(leaf: u32) -> [u32; 4] {
     if boot::is_native() {
         let mut registers = [0; 4];
-        // SAFETY: the stub writes four registers there and keeps all others that the calling convention keeps.
+        // SAFETY: the stub writes four registers there and keeps all others that the calling convention
+        // keeps.
         unsafe { tenon_cpuid(leaf, &raw mut registers) };
         return registers;
     }

@@ -97,8 +97,9 @@ fn last() -> Fault {
 pub unsafe fn try_store_u32(address: u64, value: u32) -> Result<(), Fault> {
     let faulted: u32;
     let state = interrupts::irq_save();
-    // SAFETY: the caller owns the target. A fault goes on at label 2 with the stack as it was, and the asm changes no other
-    // register; interrupts are masked, so that no handler can use the recovery block between.
+    // SAFETY: the caller owns the target. A fault goes on at label 2 with the stack as it was, and the asm
+    // changes no other register; interrupts are masked, so that no handler can use the recovery block
+    // between.
     unsafe {
         asm!(
             "lea {scratch:r}, [rip + 2f]",
@@ -120,19 +121,20 @@ pub unsafe fn try_store_u32(address: u64, value: u32) -> Result<(), Fault> {
     result
 }
 
-/// Executes `out port, value` at CPL3 with all ports closed to user mode: `Err` with a general protection fault is what
-/// a sound machine answers. Runs from either level and comes back to it.
+/// Executes `out port, value` at CPL3 with all ports closed to user mode: `Err` with a general protection
+/// fault is what a sound machine answers. Runs from either level and comes back to it.
 pub fn user_mode_out(port: u16, value: u32) -> Result<(), Fault> {
     tables::with_closed_ports(|| in_user_mode(Instruction::Out, port.into(), value))
 }
 
-/// Stores `value` at `address` at CPL3, with its page closed to user mode: `Err` with a page fault is what a sound machine answers. Not in
-/// native mode, which cannot close pages.
+/// Stores `value` at `address` at CPL3, with its page closed to user mode: `Err` with a page fault is what a
+/// sound machine answers. Not in native mode, which cannot close pages.
 pub fn user_mode_store(address: u32, value: u32) -> Result<(), Fault> {
     tables::with_closed_page(address, || in_user_mode(Instruction::Store, address, value))
 }
 
-/// Executes VMCALL, or VMMCALL, at CPL3 with a function in EAX and its value in EBX and EDI. Whoever receives it has to refuse it.
+/// Executes VMCALL, or VMMCALL, at CPL3 with a function in EAX and its value in EBX and EDI. Whoever receives
+/// it has to refuse it.
 pub fn user_mode_hypercall(is_vmmcall: bool, function: u32, value: u32) -> Result<(), Fault> {
     in_user_mode(if is_vmmcall { Instruction::Vmmcall } else { Instruction::Vmcall }, function, value)
 }
@@ -146,16 +148,18 @@ enum Instruction {
     Vmmcall = 3,
 }
 
-/// Executes one instruction at CPL3: with its port, address or function in EDX and in EAX as it takes it, its value in the other or in EBX and EDI.
+/// Executes one instruction at CPL3: with its port, address or function in EDX and in EAX as it takes it, its
+/// value in the other or in EBX and EDI.
 fn in_user_mode(instruction: Instruction, place: u32, value: u32) -> Result<(), Fault> {
     let state = interrupts::irq_save();
     let (eax, edx) = match instruction {
         Instruction::Out | Instruction::Store => (value, place),
         Instruction::Vmcall | Instruction::Vmmcall => (place, 0),
     };
-    // SAFETY: `iretq` goes to label 3 at CPL3, on the same stack; the chosen instruction faults, or else the invalid opcode behind
-    // it does, and either goes on at label 2 at the level of before, with the stack as it was, where RBX is put back. A store
-    // that does not fault hits what the caller named. Interrupts are masked throughout. RBP is left alone.
+    // SAFETY: `iretq` goes to label 3 at CPL3, on the same stack; the chosen instruction faults, or else the
+    // invalid opcode behind it does, and either goes on at label 2 at the level of before, with the stack as
+    // it was, where RBX is put back. A store that does not fault hits what the caller named. Interrupts are
+    // masked throughout. RBP is left alone.
     unsafe {
         asm!(
             "push rbx",

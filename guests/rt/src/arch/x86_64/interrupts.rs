@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The interrupt mask, sleep, and what the gates lead to.
 //!
-//! At CPL0 the mask is the interrupt flag. At CPL3 (native mode) the flag stays set and the mask is a word of the CPU's own:
-//! a trap stub remembers what arrives while it is set, and whoever clears it runs the handler for what was remembered.
+//! At CPL0 the mask is the interrupt flag. At CPL3 (native mode) the flag stays set and the mask is a word of
+//! the CPU's own: a trap stub remembers what arrives while it is set, and whoever clears it runs the handler
+//! for what was remembered.
 #![allow(unsafe_code, reason = "the interrupt flag and trap entries lie below the language")]
 
 use core::arch::{asm, global_asm};
@@ -74,8 +75,8 @@ fn handle_pending() {
     }
 }
 
-/// Native: runs the handler for what is pending, and unmasks. What arrives before the mask is clear is found by the look
-/// after it; what arrives later goes through the stub.
+/// Native: runs the handler for what is pending, and unmasks. What arrives before the mask is clear is found
+/// by the look after it; what arrives later goes through the stub.
 extern "C" fn handle_and_unmask() {
     loop {
         handle_pending();
@@ -113,8 +114,8 @@ pub(crate) fn irq_enable() {
     if boot::is_native() {
         handle_and_unmask();
     } else {
-        // SAFETY: CPL0 may set the flag; the tables are loaded since before any code of the image ran. The `nop` takes the
-        // instruction during which the flag has no effect yet.
+        // SAFETY: CPL0 may set the flag; the tables are loaded since before any code of the image ran. The
+        // `nop` takes the instruction during which the flag has no effect yet.
         unsafe { asm!("sti", "nop", options(nostack)) };
     }
 }

@@ -15,16 +15,17 @@ const BURST: usize = 1024;
 
 static BURSTS: AtomicBool = AtomicBool::new(false);
 
-/// Allows [`serial_write`] to write without asking the port whether it is ready (boot parameter `serial=burst`).
+/// Allows [`serial_write`] to write without asking the port whether it is ready (boot parameter
+/// `serial=burst`).
 pub(crate) fn allow_bursts() {
     BURSTS.store(true, Ordering::Relaxed);
 }
 
 /// Writes `bytes` to the serial port.
 ///
-/// As a rule each byte waits until the transmitter is empty, as a real UART needs. A monitor whose port takes any
-/// amount says so by the boot parameter `serial=burst`: then up to 1024 bytes go out by one string instruction, which
-/// KVM reports in a single exit, and no status is read.
+/// As a rule each byte waits until the transmitter is empty, as a real UART needs. A monitor whose port takes
+/// any amount says so by the boot parameter `serial=burst`: then up to 1024 bytes go out by one string
+/// instruction, which KVM reports in a single exit, and no status is read.
 pub fn serial_write(bytes: &[u8]) {
     if BURSTS.load(Ordering::Relaxed) {
         for chunk in bytes.chunks(BURST) {

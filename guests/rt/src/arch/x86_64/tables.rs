@@ -57,7 +57,8 @@ const TASK_LIMIT: usize = size_of::<Task>() - 1;
 /// A bitmap beyond the segment: no port is allowed below CPL0.
 const NO_BITMAP: u16 = 0xffff;
 const WHOLE_BITMAP: u16 = offset_of!(Task, bitmap) as u16;
-/// Gates name stacks from 1; 0 would leave interrupts on the interrupted stack, whose red zone compiled code may use.
+/// Gates name stacks from 1; 0 would leave interrupts on the interrupted stack, whose red zone compiled code
+/// may use.
 const INTERRUPTS: u64 = 1;
 const FAULTS: u64 = 2;
 
@@ -121,8 +122,8 @@ pub(crate) unsafe fn load(index: usize) {
     let slot = GDT.0.get().cast::<u64>().wrapping_add((FIRST_TASK + 16 * index) / 8);
     let idt =
         TablePointer { limit: (size_of::<[[u64; 2]; 256]>() - 1) as u16, base: IDT.0.get().addr() as u64 };
-    // SAFETY: task, block and descriptor are this CPU's own, inside their statics, and not in use yet; the selector and the
-    // table are the ones just described; the block outlives everything that reads GS.
+    // SAFETY: task, block and descriptor are this CPU's own, inside their statics, and not in use yet; the
+    // selector and the table are the ones just described; the block outlives everything that reads GS.
     unsafe {
         (&raw mut (*task).stacks).write_unaligned([fault_stack as u64; 3]);
         (&raw mut (*task).interrupt_stacks).write_unaligned([
@@ -163,7 +164,8 @@ pub(crate) unsafe fn load(index: usize) {
 /// Runs `body` while no port is open to the running CPU's user mode.
 pub(crate) fn with_closed_ports<R>(body: impl FnOnce() -> R) -> R {
     let task = TASKS.0.get().cast::<Task>().wrapping_add(cpu_index());
-    // SAFETY: the task state is this CPU's own; the processor reads the field at each port access, nobody else does.
+    // SAFETY: the task state is this CPU's own; the processor reads the field at each port access, nobody
+    // else does.
     unsafe { (&raw mut (*task).bitmap_at).write_unaligned(NO_BITMAP) };
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
     let result = body();
@@ -180,8 +182,8 @@ pub(crate) fn with_closed_page<R>(address: u32, body: impl FnOnce() -> R) -> R {
     const USER: u64 = 1 << 2;
     let entry = DIRECTORIES.0.get().cast::<u64>().wrapping_add(address as usize >> 21);
     let toggle = || {
-        // SAFETY: the entry is one of the 2048 that map the first 4 GiB; other CPUs run at CPL0, to which the bit means nothing. The processor
-        // forgets what it had read of it.
+        // SAFETY: the entry is one of the 2048 that map the first 4 GiB; other CPUs run at CPL0, to which the
+        // bit means nothing. The processor forgets what it had read of it.
         unsafe {
             entry.write_volatile(entry.read_volatile() ^ USER);
             asm!("invlpg [{}]", in(reg) u64::from(address), options(nostack, preserves_flags));

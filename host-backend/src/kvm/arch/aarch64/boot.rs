@@ -18,7 +18,8 @@ use crate::kvm::{Entry, Error};
 /// The device tree lies where memory begins; images leave so much to it.
 const TREE_ROOM: u64 = 512 << 10;
 
-/// Loads `image` and what it boots with. `memory` is zeroed. `window` is no RAM and belongs to the machine, as (address, size).
+/// Loads `image` and what it boots with. `memory` is zeroed. `window` is no RAM and belongs to the machine,
+/// as (address, size).
 pub(crate) fn load(
     memory: &Arc<GuestMemoryMmap>,
     image: &[u8],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! HVC out of the guest: KVM's filter of SMCCC functions hands those of ours over. They come without their arguments: X1 is read, which the other
-//! conduits never ask of a vCPU.
+//! HVC out of the guest: KVM's filter of SMCCC functions hands those of ours over. They come without their
+//! arguments: X1 is read, which the other conduits never ask of a vCPU.
 #![allow(unsafe_code, reason = "an attribute is handed to KVM by address; a member of kvm_run")]
 
 use kvm_bindings::{

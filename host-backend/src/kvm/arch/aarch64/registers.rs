@@ -58,7 +58,8 @@ fn read(vcpu: &VcpuFd, offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes))
 }
 
-/// KVM's number for a register of 64 bits at this byte of `user_pt_regs`: core registers are counted in words of 32 bits.
+/// KVM's number for a register of 64 bits at this byte of `user_pt_regs`: core registers are counted in words
+/// of 32 bits.
 fn core_register(offset: usize) -> u64 {
     let word = offset_of!(kvm_regs, regs).saturating_add(offset) / 4;
     KVM_REG_ARM64 | KVM_REG_SIZE_U64 | u64::from(KVM_REG_ARM_CORE) | u64::try_from(word).unwrap_or(0)

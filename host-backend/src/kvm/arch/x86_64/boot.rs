@@ -25,8 +25,9 @@ const START_INFO_MAGIC: u32 = 0x336e_c578;
 const RAM: u32 = 1;
 const RESERVED: u32 = 2;
 
-/// Loads `image` and what it boots with, for a CPU in the state of PVH: flat 32-bit segments, paging off, interrupts off, the start info's address in EBX. `memory` is zeroed, and begins at guest address 0. `reserved` is a range that
-/// is no RAM and belongs to the machine, as (address, size).
+/// Loads `image` and what it boots with, for a CPU in the state of PVH: flat 32-bit segments, paging off,
+/// interrupts off, the start info's address in EBX. `memory` is zeroed, and begins at guest address 0.
+/// `reserved` is a range that is no RAM and belongs to the machine, as (address, size).
 pub fn load<M: GuestMemoryBackend>(
     memory: &M,
     image: &[u8],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! VMCALL and VMMCALL out of the guest. KVM keeps its own hypercalls to itself, but hands all of them to monitors that play Xen: those get the
-//! function, the first arguments, and the level that the guest called from.
+//! VMCALL and VMMCALL out of the guest. KVM keeps its own hypercalls to itself, but hands all of them to
+//! monitors that play Xen: those get the function, the first arguments, and the level that the guest called
+//! from.
 #![allow(unsafe_code, reason = "a request to KVM and a member of kvm_run that kvm-ioctls does not know")]
 
 use kvm_bindings::kvm_xen_hvm_config;
@@ -14,12 +15,14 @@ use tenon_abi::ConduitFlags;
 
 ioctl_iow_nr!(KVM_XEN_HVM_CONFIG, KVMIO, 0x7a, kvm_xen_hvm_config);
 
-/// The register by which a guest would ask for Xen's hypercall page. KVM wants one named; the page goes to where its guest says, and no further.
+/// The register by which a guest would ask for Xen's hypercall page. KVM wants one named; the page goes to
+/// where its guest says, and no further.
 const PAGE_REGISTER: u32 = 0x4000_0200;
 /// What the guest finds in EAX.
 const NO_RESULT: u64 = 0;
 
-/// The instruction that this processor has for it (DISC-12): KVM's guests have the processor that its monitor has.
+/// The instruction that this processor has for it (DISC-12): KVM's guests have the processor that its monitor
+/// has.
 fn instruction() -> ConduitFlags {
     const WITH_VMMCALL: [&[u8; 12]; 2] = [b"AuthenticAMD", b"HygonGenuine"];
     let leaf = core::arch::x86_64::__cpuid(0);
