@@ -22,6 +22,7 @@
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`state`] | everything private as one serialisable value |
 //! | [`loopback`] | guest and host in one process |
+//! | [`cpus`] | start, stop and end of vCPU threads, for any hypervisor |
 //! | `kvm` | a ready KVM machine |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
@@ -40,6 +41,8 @@ pub mod call;
 pub mod config;
 pub mod console;
 pub mod control;
+#[cfg(feature = "std")]
+pub mod cpus;
 pub mod discovery;
 pub mod domain;
 mod error;
@@ -50,6 +53,7 @@ pub mod lifecycle;
 #[cfg(feature = "std")]
 pub mod loopback;
 pub mod memory;
+mod quiet;
 pub mod region;
 pub mod state;
 pub mod vcpu;

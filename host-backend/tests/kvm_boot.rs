@@ -232,7 +232,7 @@ fn what_cannot_boot_is_named() {
     // An entry outside memory: no code there, no handler for the fault.
     machine.control().start(0, Entry { address: 0xc800_0000, argument: 0 }).unwrap();
     let outcome = machine.run(Arc::new(NoExits), Box::new(Text::default()), LIMIT).unwrap();
-    let Outcome::Failed { vcpu: 0, why } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Failed { vcpu: Some(0), why } = outcome else { panic!("{outcome:?}") };
     assert!(matches!(why, CpuError::Shutdown { .. } | CpuError::Internal { .. }), "{why}");
 }
 

@@ -4,11 +4,14 @@
 use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::vec::Vec;
 
-use super::worker::Job;
-use super::{Control, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory};
+use super::noise::{self, Message, Noise};
+use super::worker::{Job, Said};
+use super::{
+    Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory,
+};
 use crate::action::Action;
 use crate::config::Conduit;
 use crate::domain::Domain;
@@ -31,24 +34,26 @@ const BUDGET: u32 = 256;
 /// same.
 const BURST: usize = 16;
 
-/// Takes console output; what it returns is given to the guest as input.
+/// Takes console output; what it returns is given to the guest as input, as far as there is room. It is
+/// called on a thread of its own with no lock held: it may block, and may call a [`Handle`].
 pub type Console = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
 
 /// A running domain, for devices and other threads of the embedder.
+///
+/// Each method may be called from any thread at any time, also after the run and from within [`Console`] and
+/// the serial port's sink. Each waits for the domain's lock, which is held only for work that the core
+/// bounds, and does the actions that come of it before it returns.
 #[derive(Clone)]
 pub struct Handle(pub(super) Arc<Attachment>);
 
 impl Handle {
-    /// Raises a port, after the state that it announces was made visible (EVT-9). From any thread.
+    /// Raises a port, after the state that it announces was made visible (EVT-9).
     ///
     /// # Errors
     ///
     /// [`crate::Error::NotBound`].
     pub fn raise(&self, port: u32) -> Result<(), crate::Error> {
-        let mut state = self.0.lock();
-        let result = state.domain.raise(port);
-        self.0.act(&mut state);
-        result
+        self.0.with(|state| state.domain.raise(port))
     }
 
     /// Ends the run.
@@ -59,15 +64,12 @@ impl Handle {
     /// The last crash record, if the guest left one (LIFE-4); also after the run.
     #[must_use]
     pub fn crash_record(&self) -> Option<CrashRecord> {
-        self.0.lock().domain.crash_record().cloned()
+        self.0.with(|state| state.domain.crash_record().cloned())
     }
 
     /// Gives the guest console input; the number of bytes taken.
     pub fn input(&self, bytes: &[u8]) -> usize {
-        let mut state = self.0.lock();
-        let taken = state.domain.input(bytes);
-        self.0.act(&mut state);
-        taken
+        self.0.with(|state| state.domain.input(bytes))
     }
 }
 
@@ -78,16 +80,17 @@ pub(super) struct State {
     /// Lines of direct ports. A line that its port gave back is used again.
     direct: BTreeMap<u32, Line>,
     spare: Vec<Line>,
-    console: Console,
+    noise: Noise,
 }
 
-/// What all vCPU threads share.
+/// What all threads of the machine share.
 pub(super) struct Attachment {
     state: Mutex<State>,
     conduit: Conduit,
     control: Control,
     interrupts: Arc<Interrupts>,
     jobs: Sender<Job>,
+    console: Sender<Said>,
 }
 
 impl Attachment {
@@ -95,31 +98,49 @@ impl Attachment {
         domain: Domain<VmMemory>,
         control: Control,
         interrupts: Arc<Interrupts>,
-        console: Console,
         jobs: Sender<Job>,
+        console: Sender<Said>,
     ) -> Result<Self, Error> {
         let upcalls = (0..domain.config().max_vcpus).map(|_| interrupts.line()).collect::<Result<_, _>>()?;
         let conduit = domain.config().conduit;
-        let state = State { domain, upcalls, direct: BTreeMap::new(), spare: Vec::new(), console };
-        Ok(Self { state: Mutex::new(state), conduit, control, interrupts, jobs })
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state =
+            State { domain, upcalls, direct: BTreeMap::new(), spare: Vec::new(), noise: Noise::default() };
+        Ok(Self { state: Mutex::new(state), conduit, control, interrupts, jobs, console })
     }
 
     pub(super) const fn control(&self) -> &Control {
         &self.control
     }
 
+    /// Enters the domain and does all that it asks for. Under the lock, so that what one entry asked for is
+    /// not mixed with another's.
+    pub(super) fn with<R>(&self, enter: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = enter(&mut state);
+        while let Some(action) = state.domain.next_action() {
+            if let Err(why) = self.act(&mut state, action) {
+                state.noise.note(Message::Route(why));
+            }
+        }
+        let messages = state.noise.take();
+        drop(state);
+        noise::log(messages);
+        result
+    }
+
+    /// The run is over.
+    pub(super) fn log_left_out(&self) {
+        let left_out = self.with(|state| state.noise.left_out());
+        if left_out > 0 {
+            tracing::warn!(left_out, "the guest caused more messages like the last ones");
+        }
+    }
+
     /// Serves a queue; what the budget leaves over goes to the worker, so that the vCPU gets on.
     pub(super) fn serve(&self, queue: u32) {
-        let mut state = self.lock();
-        let served = state.domain.serve(queue, BUDGET);
-        self.act(&mut state);
-        drop(state);
-        if served.again {
-            self.leave_to_worker(Job::Serve(queue));
+        if self.with(|state| state.domain.serve(queue, BUDGET)).again {
+            // The worker lives as long as the machine runs; after that nobody waits for it.
+            let _ = self.jobs.send(Job::Serve(queue));
         }
     }
 
@@ -131,35 +152,11 @@ impl Attachment {
         if bell == self.conduit.kick_base {
             self.serve(value);
         } else if bell == self.conduit.bind_base {
-            let mut state = self.lock();
-            state.domain.control(value);
-            self.act(&mut state);
+            self.with(|state| state.domain.control(value));
         }
     }
 
-    /// The vCPU executes nothing more.
-    pub(super) fn stopped(&self, vcpu: u32) {
-        let mut state = self.lock();
-        state.domain.stopped(vcpu);
-        self.act(&mut state);
-    }
-
-    fn leave_to_worker(&self, job: Job) {
-        // The worker lives as long as the machine runs; after that nobody waits for it.
-        let _ = self.jobs.send(job);
-    }
-
-    /// Does all that the core asks for. Under the lock, so that what one entry asked for is not mixed with
-    /// another's.
-    pub(super) fn act(&self, state: &mut State) {
-        while let Some(action) = state.domain.next_action() {
-            if let Err(why) = self.act_once(state, action) {
-                tracing::warn!(%why, "an interrupt cannot be routed");
-            }
-        }
-    }
-
-    fn act_once(&self, state: &mut State, action: Action) -> Result<(), Error> {
+    fn act(&self, state: &mut State, action: Action) -> Result<(), Error> {
         match action {
             Action::Upcall { vcpu, .. } => {
                 if let Some(line) = upcall_line(state, vcpu) {
@@ -197,28 +194,31 @@ impl Attachment {
             }
             Action::Start { vcpu, entry, argument } => {
                 // Both were checked against the configuration's `max_start`.
-                if let Err(why) = self.control.start(vcpu, Entry { address: entry, argument }) {
-                    tracing::warn!(vcpu, %why, "cannot start");
+                let started = self.control.start(vcpu, Entry { address: entry, argument });
+                // Once the run has ended nothing is started any more.
+                if started.is_err() && !self.control.is_ending() {
+                    self.control.end(Outcome::Failed { vcpu: Some(vcpu), why: CpuError::Busy });
                 }
             }
             Action::Stop { vcpu } => {
-                self.control.stop(vcpu);
-                self.leave_to_worker(Job::Stopping(vcpu));
-            }
-            Action::Output => {
-                let output = state.domain.take_output();
-                let input = (state.console)(&output);
-                if !input.is_empty() {
-                    state.domain.input(&input);
+                // The vCPU's own thread says when it has (`Exits::parked`), unless it executes nothing.
+                if !self.control.stop(vcpu) {
+                    state.domain.stopped(vcpu);
                 }
             }
-            Action::Crash(record) => tracing::warn!(vcpu = record.vcpu, code = record.code, "crash record"),
+            Action::Output => {
+                // The console's thread lives as long as the machine runs.
+                let _ = self.console.send(Said::Output);
+            }
+            Action::Crash(record) => {
+                state.noise.note(Message::Crash { vcpu: record.vcpu, code: record.code });
+            }
             Action::Exit { code } => self.control.end(Outcome::Exit(code)),
             Action::Restart => self.control.end(Outcome::Restart),
             Action::Reset { .. } => {
                 let ports: Vec<u32> = state.direct.keys().copied().collect();
                 for port in ports {
-                    self.act_once(state, Action::UnrouteDirect { port })?;
+                    self.act(state, Action::UnrouteDirect { port })?;
                 }
                 for line in &state.upcalls {
                     self.interrupts.route(line, None)?;
@@ -234,6 +234,10 @@ fn upcall_line(state: &State, vcpu: u32) -> Option<&Line> {
 }
 
 impl Exits for Attachment {
+    fn parked(&self, vcpu: u32) {
+        self.with(|state| state.domain.stopped(vcpu));
+    }
+
     fn pio_out(&self, _: u32, port: u16, data: &[u8]) -> Flow {
         let (values, _) = data.as_chunks::<4>();
         for value in values.iter().take(BURST).map(|bytes| u32::from_le_bytes(*bytes)) {

@@ -34,7 +34,8 @@ pub enum Error {
     /// The domain cannot be offered as described.
     #[error("the domain cannot be made: {0}")]
     Domain(crate::Error),
-    /// A vCPU's thread did not stop.
+    /// A vCPU's thread did not stop in time after the run had ended. It is left behind, and leaves as soon as
+    /// it comes back from where it is.
     #[error("vCPU {0} did not stop: its thread was left behind")]
     Stuck(u32),
 }
@@ -85,6 +86,20 @@ pub enum CpuError {
         /// The vCPU's instruction pointer.
         rip: u64,
     },
+    /// Code of the embedder's has panicked on one of the machine's threads.
+    #[error("{who} panicked: {message}")]
+    Panicked {
+        /// Which thread, or what it called.
+        who: &'static str,
+        /// What the panic said.
+        message: String,
+    },
+    /// The core asked for something that this attachment does not know.
+    #[error("the core asked for what this attachment does not know: {0}")]
+    UnknownAction(String),
+    /// The core asked to start a vCPU that runs.
+    #[error("the core asked to start a vCPU that runs")]
+    Busy,
     /// Running the vCPU, or setting its registers, failed.
     #[error("running the vCPU failed: {0}")]
     Run(String),

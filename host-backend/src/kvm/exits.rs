@@ -25,8 +25,11 @@ pub struct Hypercall {
     pub is_from_user: bool,
 }
 
-/// Who handles a guest's exits. Called on the vCPU's own thread, so that calls for different vCPUs run at
-/// once; it must not block for long.
+/// Who handles a guest's exits. Called on the vCPU's own thread and with no lock held, so that calls for
+/// different vCPUs run at once, and everything of the machine's may be called from here.
+///
+/// It must not block for long: a vCPU that is in here when the run ends has about half a second to come back,
+/// and is given up then ([`super::Error::Stuck`]).
 pub trait Exits: Send + Sync {
     /// The guest wrote `data` to `port`. The serial port and the exit port do not come here.
     fn pio_out(&self, vcpu: u32, port: u16, data: &[u8]) -> Flow;
@@ -38,6 +41,12 @@ pub trait Exits: Send + Sync {
     fn hypercall(&self, vcpu: u32, call: Hypercall) -> Flow {
         let _ = (vcpu, call);
         Flow::Continue
+    }
+
+    /// A stop that [`super::Control::stop`] accepted is complete: the vCPU executes nothing and may be
+    /// started again.
+    fn parked(&self, vcpu: u32) {
+        let _ = vcpu;
     }
 }
 
@@ -68,10 +77,11 @@ pub enum Outcome {
     Ended,
     /// The time limit passed.
     TimedOut,
-    /// A vCPU could not go on.
+    /// A vCPU could not go on, or a thread beside the vCPUs (of the console, the serial port, a queue) has
+    /// panicked.
     Failed {
-        /// Which one.
-        vcpu: u32,
+        /// Which one; `None` for a thread beside them.
+        vcpu: Option<u32>,
         /// Why.
         why: CpuError,
     },

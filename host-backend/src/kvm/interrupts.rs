@@ -10,6 +10,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::Error;
 use super::arch::{FIRST_INPUT, SILENT_INPUTS, route};
+use super::setup::request;
 
 /// KVM takes at most so many routes.
 const MAX_LINES: u32 = 4096 - FIRST_INPUT;
@@ -53,9 +54,7 @@ impl Interrupts {
         }
         let input = FIRST_INPUT.saturating_add(routes.lines);
         let event = EventFd::new(EFD_NONBLOCK).map_err(Error::io("making an eventfd"))?;
-        self.vm
-            .register_irqfd(&event, input)
-            .map_err(Error::kvm("giving KVM an eventfd for an interrupt"))?;
+        request("giving KVM an eventfd for an interrupt", || self.vm.register_irqfd(&event, input))?;
         routes.lines = routes.lines.saturating_add(1);
         Ok(Line { event, input })
     }
@@ -78,7 +77,7 @@ impl Interrupts {
         let entries: Vec<_> = routed.iter().map(|(&input, &msi)| route(input, msi)).collect();
         let table = KvmIrqRouting::from_entries(&entries)
             .map_err(|_| Error::BadConfig("more interrupt lines than KVM has routes"))?;
-        self.vm.set_gsi_routing(&table).map_err(Error::kvm("routing an interrupt"))
+        request("routing an interrupt", || self.vm.set_gsi_routing(&table))
     }
 }
 

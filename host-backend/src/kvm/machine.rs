@@ -6,7 +6,7 @@ use std::boxed::Box;
 use std::format;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::vec::Vec;
 use std::{fs, io, thread};
 
@@ -18,11 +18,17 @@ use vmm_sys_util::eventfd::EventFd;
 use super::arch::{self, Board, Fresh};
 #[cfg(target_arch = "x86_64")]
 use super::cpuid::Leaf;
+use super::helpers::Helpers;
 use super::serial::Serial;
+use super::setup::request;
 use super::vcpu::Vcpu;
-use super::{Control, Error, Exits, Interrupts, Outcome, memory};
+use super::{Control, Error, Exits, Interrupts, Outcome, kick, memory};
 
+/// A vCPU's thread may take so long to come back after the run has ended, if the limit leaves it that much
+/// time.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A run comes back at most so long after its limit, or after somebody has ended it.
+const SLACK: Duration = Duration::from_millis(400);
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]
@@ -68,6 +74,7 @@ pub struct Machine {
     interrupts: Arc<Interrupts>,
     cpus: Vec<(VcpuFd, Fresh)>,
     control: Control,
+    helpers: Helpers,
 }
 
 impl Machine {
@@ -81,8 +88,8 @@ impl Machine {
             return Err(Error::BadConfig("a machine has at most 3 GiB of memory"));
         }
         let kvm = open()?;
-        let vm = Arc::new(kvm.create_vm().map_err(Error::kvm("making a virtual machine"))?);
-        let control = Control::new(usize::try_from(config.cpus).unwrap_or(0));
+        let vm = Arc::new(request("making a virtual machine", || kvm.create_vm())?);
+        let control = Control::new(config.cpus);
         let memory = memory::guest_memory(config.memory)?;
         {
             use vm_memory::{GuestAddress, GuestMemoryBackend as _};
@@ -103,7 +110,8 @@ impl Machine {
         }
         board.finish(&vm, config.cpus)?;
         let interrupts = Arc::new(Interrupts::new(Arc::clone(&vm))?);
-        Ok(Self { vm, memory, window, interrupts, cpus, control })
+        let helpers = Helpers::new(control.clone());
+        Ok(Self { vm, memory, window, interrupts, cpus, control, helpers })
     }
 
     fn add_window(vm: &VmFd, place: WindowConfig) -> Result<Arc<MmapRegion>, Error> {
@@ -160,7 +168,7 @@ impl Machine {
         value: u32,
         event: &EventFd,
     ) -> Result<(), Error> {
-        self.vm.register_ioevent(event, at, value).map_err(Error::kvm("giving KVM an eventfd for a doorbell"))
+        request("giving KVM an eventfd for a doorbell", || self.vm.register_ioevent(event, at, value))
     }
 
     /// Loads `image` with `command_line`, and has the boot CPU start it. Once per machine: the image expects
@@ -173,56 +181,108 @@ impl Machine {
         self.control.start(0, entry).map_err(|_| Error::BadConfig("an image was loaded already"))
     }
 
+    /// Threads that belong to the run: a panic in one ends it.
+    pub(crate) const fn helpers(&self) -> &Helpers {
+        &self.helpers
+    }
+
     /// Runs the machine until it ends or `limit` has passed, each vCPU on a thread of its own. What the guest
-    /// writes to its serial port goes to `serial`.
+    /// writes to its serial port goes to `serial`, which has a thread too and may block.
+    ///
+    /// It comes back at most half a second after the limit, or after somebody has ended it, whoever is late.
+    /// Where the guest has ended its run itself, what it has written is waited for until the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stuck`] if a vCPU is still in a handler of [`Exits`] by then; [`Error::System`] if a thread
+    /// cannot be started.
     pub fn run(
         self,
         exits: Arc<dyn Exits>,
         serial: Box<dyn Write + Send>,
         limit: Duration,
     ) -> Result<Outcome, Error> {
-        let serial = Arc::new(Serial::new(serial));
+        self.run_and(exits, serial, limit, || ())
+    }
+
+    /// The same. `ended` is called when the vCPUs have left: it has the helpers leave.
+    pub(crate) fn run_and(
+        self,
+        exits: Arc<dyn Exits>,
+        serial: Box<dyn Write + Send>,
+        limit: Duration,
+        ended: impl FnOnce(),
+    ) -> Result<Outcome, Error> {
+        let start = Instant::now();
+        let (control, helpers) = (self.control.clone(), self.helpers.clone());
+        let sink = Arc::new(Serial::default());
+        let result = self.start_threads(&exits, &sink, serial).map(|threads| {
+            let outcome = control.wait(limit, Outcome::TimedOut);
+            // The guest's own end leaves its text the time that it had; an end from outside does not wait.
+            let left = match outcome {
+                Outcome::TimedOut | Outcome::Ended => Duration::ZERO,
+                _ => limit.saturating_sub(start.elapsed()),
+            };
+            (threads, outcome, Instant::now(), left.max(SLACK))
+        });
+        let Ok((threads, outcome, end, patience)) = result else {
+            control.end(Outcome::Ended);
+            sink.close();
+            ended();
+            return result.map(|(_, outcome, ..)| outcome);
+        };
+        let late = control.wait_for_threads(patience.min(PATIENCE));
+        sink.close();
+        ended();
+        if let Some(who) = helpers.wait(end.checked_add(patience).unwrap_or(end)) {
+            tracing::warn!(who, "a thread of the machine is blocked and was left behind");
+        }
+        if let Some(vcpu) = late.first() {
+            return Err(Error::Stuck(*vcpu));
+        }
+        for thread in threads {
+            // All have left their loops, so none blocks; one that panicked has already ended the run.
+            let _ = thread.join();
+        }
+        Ok(helpers.failed().unwrap_or(outcome))
+    }
+
+    /// Those of the serial port and of all vCPUs.
+    fn start_threads(
+        self,
+        exits: &Arc<dyn Exits>,
+        serial: &Arc<Serial>,
+        sink: Box<dyn Write + Send>,
+    ) -> Result<Vec<thread::JoinHandle<()>>, Error> {
+        kick::be_heard();
+        let port = Arc::clone(serial);
+        self.helpers.start("serial", move || {
+            port.drain(sink);
+            Ok(())
+        })?;
         let mut threads = Vec::new();
         for (index, (fd, fresh)) in (0..).zip(self.cpus) {
-            let vcpu = Vcpu {
-                index,
-                fd,
-                fresh,
-                control: self.control.clone(),
-                exits: Arc::clone(&exits),
-                serial: Arc::clone(&serial),
-            };
+            let seat = self.control.take(index).ok_or(Error::BadConfig("a machine runs once"))?;
+            let (exits, serial) = (Arc::clone(exits), Arc::clone(serial));
+            let vcpu = Vcpu { index, seat, fd, fresh, exits, serial };
             // What the vCPU's mappings need must outlive it, even where its thread has to be left behind.
             let keep = (Arc::clone(&self.vm), Arc::clone(&self.memory), self.window.clone());
             let spawned = thread::Builder::new().name(format!("vcpu-{index}")).spawn(move || {
                 vcpu.live();
                 drop(keep);
             });
-            match spawned {
-                Ok(thread) => threads.push(thread),
-                Err(why) => {
-                    self.control.end(Outcome::Ended);
-                    return Err(Error::System { what: "starting a vCPU's thread", why });
-                }
-            }
+            threads.push(spawned.map_err(Error::io("starting a vCPU's thread"))?);
         }
-        let outcome = self.control.wait(limit);
-        self.control.wait_for_threads(PATIENCE)?;
-        for thread in threads {
-            // All have left their loops, so none blocks; one that panicked has already ended the run.
-            let _ = thread.join();
-        }
-        Ok(outcome)
+        Ok(threads)
     }
 }
 
 /// Opens `/dev/kvm` and sees that all is there.
 fn open() -> Result<Kvm, Error> {
-    let kvm = Kvm::new().map_err(|why| match io::Error::from(why).kind() {
-        io::ErrorKind::NotFound => Error::NoDevice,
-        io::ErrorKind::PermissionDenied => Error::NoPermission,
-        _ if fs::metadata("/dev/kvm").is_err() => Error::NoDevice,
-        _ => Error::System { what: "opening /dev/kvm", why: why.into() },
+    let opened = request("opening /dev/kvm", Kvm::new);
+    let kvm = opened.map_err(|error| match error {
+        Error::System { why, .. } => refused(why),
+        other => other,
     })?;
     for (capability, name) in [
         (Cap::UserMemory, "user memory"),
@@ -241,6 +301,16 @@ fn open() -> Result<Kvm, Error> {
     Ok(kvm)
 }
 
+/// Why `/dev/kvm` cannot be opened.
+fn refused(why: io::Error) -> Error {
+    match why.kind() {
+        io::ErrorKind::NotFound => Error::NoDevice,
+        io::ErrorKind::PermissionDenied => Error::NoPermission,
+        _ if fs::metadata("/dev/kvm").is_err() => Error::NoDevice,
+        _ => Error::System { what: "opening /dev/kvm", why },
+    }
+}
+
 /// # Safety
 /// `host` begins a mapping of `size` bytes that outlives every vCPU of `vm`.
 unsafe fn slot(vm: &VmFd, slot: u32, guest: u64, size: u64, host: *mut u8, flags: u32) -> Result<(), Error> {
@@ -253,6 +323,8 @@ unsafe fn slot(vm: &VmFd, slot: u32, guest: u64, size: u64, host: *mut u8, flags
         memory_size: size,
         userspace_addr,
     };
-    // SAFETY: the caller's promise; slots do not overlap, for `Machine::new` checked the ranges.
-    unsafe { vm.set_user_memory_region(region) }.map_err(Error::kvm("giving memory to the virtual machine"))
+    request("giving memory to the virtual machine", || {
+        // SAFETY: the caller's promise; slots do not overlap, for `Machine::new` checked the ranges.
+        unsafe { vm.set_user_memory_region(region) }
+    })
 }

@@ -12,20 +12,25 @@ mod attachment;
 mod control;
 mod error;
 mod exits;
+mod helpers;
 mod interrupts;
+mod kick;
 mod machine;
 pub mod memory;
+mod noise;
 mod region;
 mod serial;
+mod setup;
 mod vcpu;
 mod vmm;
 mod worker;
 
+pub use crate::cpus::CpuBusy;
 pub use arch::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
 #[cfg(target_arch = "x86_64")]
 pub use arch::{CPUID_BASE, boot, cpuid};
 pub use attachment::{BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
-pub use control::{Control, CpuBusy, Entry};
+pub use control::{Control, Entry};
 pub use error::{CpuError, Error};
 pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line, Msi};

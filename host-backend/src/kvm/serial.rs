@@ -3,9 +3,16 @@
 
 use std::boxed::Box;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::vec::Vec;
 
 use super::arch::{SERIAL, SERIAL_STATUS};
+
+/// Text that waits for the sink, at most: a guest that writes faster waits for it.
+const ROOM: usize = 64 << 10;
+/// How often one that waits looks whether it has to leave.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Where a device's register is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,12 +23,23 @@ pub(crate) enum Place {
     Memory(u64),
 }
 
-/// The serial port of a machine.
-pub(crate) struct Serial(Mutex<Box<dyn Write + Send>>);
+/// The serial port of a machine. The sink may block for as long as it likes, for it has a thread of its own
+/// ([`Serial::drain`]).
+#[derive(Default)]
+pub(crate) struct Serial {
+    text: Mutex<Text>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Text {
+    bytes: Vec<u8>,
+    closed: bool,
+}
 
 impl Serial {
-    pub(crate) fn new(sink: Box<dyn Write + Send>) -> Self {
-        Self(Mutex::new(sink))
+    fn lock(&self) -> MutexGuard<'_, Text> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `place` is one of its own.
@@ -30,17 +48,52 @@ impl Serial {
         SERIAL.contains(&place)
     }
 
-    /// Takes what the guest wrote to `place`: the first register sends. A sink that fails loses the text, not
-    /// the machine.
-    pub(crate) fn write(&self, place: Place, data: &[u8]) {
-        if place == *SERIAL.start() {
-            let data = match place {
-                Place::Port(_) => data,
-                // A register is wider than the byte that it sends.
-                Place::Memory(_) => data.get(..1).unwrap_or_default(),
-            };
-            let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = sink.write_all(data);
+    /// Takes what the guest wrote to `place`: the first register sends. While there is no room it waits,
+    /// until `leave` says that there is no more time: then the rest is lost.
+    pub(crate) fn write(&self, place: Place, data: &[u8], leave: impl Fn() -> bool) {
+        if place != *SERIAL.start() {
+            return;
+        }
+        let mut data = match place {
+            Place::Port(_) => data,
+            // A register is wider than the byte that it sends.
+            Place::Memory(_) => data.get(..1).unwrap_or_default(),
+        };
+        let mut text = self.lock();
+        loop {
+            let (now, later) = data.split_at(ROOM.saturating_sub(text.bytes.len()).min(data.len()));
+            if text.bytes.is_empty() {
+                self.changed.notify_all();
+            }
+            text.bytes.extend_from_slice(now);
+            data = later;
+            if data.is_empty() || text.closed || leave() {
+                return;
+            }
+            text = self.changed.wait_timeout(text, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// No more text comes: the sink's thread writes what there is, and leaves.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The sink's thread. A sink that fails loses the text, not the machine.
+    pub(crate) fn drain(&self, mut sink: Box<dyn Write + Send>) {
+        loop {
+            let mut text = self.lock();
+            while text.bytes.is_empty() && !text.closed {
+                text = self.changed.wait(text).unwrap_or_else(PoisonError::into_inner);
+            }
+            let bytes = std::mem::take(&mut text.bytes);
+            drop(text);
+            self.changed.notify_all();
+            if bytes.is_empty() {
+                return;
+            }
+            let _ = sink.write_all(&bytes);
             let _ = sink.flush();
         }
     }

@@ -13,14 +13,17 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use super::arch::{self, Fresh};
 use super::serial::{Place, Serial};
-use super::{Control, CpuError, Exits, Flow, Outcome};
+use super::setup::request;
+use super::{CpuError, Entry, Exits, Flow, Outcome, kick};
+use crate::cpus::{CpuThread, Next};
 
 /// A vCPU and what its thread needs.
 pub(crate) struct Vcpu {
     pub(crate) index: u32,
+    /// Before `fd`, so that it is dropped before: nobody kicks a vCPU whose memory is gone.
+    pub(crate) seat: CpuThread<Entry, Outcome>,
     pub(crate) fd: VcpuFd,
     pub(crate) fresh: Fresh,
-    pub(crate) control: Control,
     pub(crate) exits: Arc<dyn Exits>,
     pub(crate) serial: Arc<Serial>,
 }
@@ -36,20 +39,31 @@ enum Left {
 impl Vcpu {
     /// The thread's whole life: parked, running, parked, …, until the machine ends.
     pub(crate) fn live(mut self) {
+        kick::be_reached();
         let immediate_exit = (&raw mut self.fd.get_kvm_run().immediate_exit).cast::<AtomicU8>().cast_const();
-        // SAFETY: the byte lies in the mapping that `self.fd` owns, which lives until `Drop` below has called
-        // `unregister`; an `AtomicU8` has the layout of that byte, and all who write it while others may do
-        // so through one.
-        unsafe { self.control.register(self.index, immediate_exit) };
-        while let Some(entry) = self.control.park(self.index) {
-            let left = match self.fresh.start(&self.fd, entry) {
-                // SAFETY: as above.
-                Ok(()) => self.run(unsafe { &*immediate_exit }),
+        // SAFETY: the byte lies in the mapping that `self.fd` owns. `self.seat`, which holds the function, is
+        // dropped before it and before this thread ends.
+        self.seat.set_kick(unsafe { kick::of_this_thread(immediate_exit) });
+        // SAFETY: as above; an `AtomicU8` has the layout of that byte, and all who write it while others may
+        // do so through one.
+        let immediate_exit = unsafe { &*immediate_exit };
+        loop {
+            let entry = match self.seat.next() {
+                Next::Run(entry) => entry,
+                Next::Stopped => {
+                    self.exits.parked(self.index);
+                    continue;
+                }
+                Next::End => return,
+            };
+            // A stop that comes meanwhile is a signal.
+            let left = match request("setting a vCPU's registers", || self.fresh.start(&self.fd, entry)) {
+                Ok(()) => self.run(immediate_exit),
                 Err(why) => self.failed(CpuError::Run(why.to_string())),
             };
             match left {
-                Left::Stop => self.complete(),
-                Left::End(outcome) => self.control.end(outcome),
+                Left::Stop => self.complete(immediate_exit),
+                Left::End(outcome) => self.seat.cpus().end(outcome),
             }
         }
     }
@@ -63,12 +77,12 @@ impl Vcpu {
                     return Left::End(Outcome::Left(u32::from_le_bytes(code)));
                 }
                 Ok(VcpuExit::IoOut(port, data)) if Serial::owns(Place::Port(port)) => {
-                    self.serial.write(Place::Port(port), data);
+                    self.serial.write(Place::Port(port), data, || self.seat.must_leave());
                     Flow::Continue
                 }
                 Ok(VcpuExit::IoOut(port, data)) => self.exits.pio_out(self.index, port, data),
                 Ok(VcpuExit::MmioWrite(address, data)) if Serial::owns(Place::Memory(address)) => {
-                    self.serial.write(Place::Memory(address), data);
+                    self.serial.write(Place::Memory(address), data, || self.seat.must_leave());
                     Flow::Continue
                 }
                 Ok(VcpuExit::MmioWrite(address, data)) => self.exits.mmio_write(self.index, address, data),
@@ -111,14 +125,15 @@ impl Vcpu {
                     return self.failed(CpuError::Unknown { what, rip });
                 }
                 Err(why) if matches!(why.errno(), libc::EINTR | libc::EAGAIN) => {
-                    // Whoever wants something says what before setting this byte: cleared first, then looked.
-                    immediate_exit.store(0, Ordering::SeqCst);
+                    // Whoever wants something says what before setting this byte. Who finds it set in taking
+                    // it back sees what that was; who takes it back too early finds it set on entering.
+                    immediate_exit.swap(0, Ordering::SeqCst);
                     Flow::Continue
                 }
                 Err(why) => return self.failed(CpuError::Run(why.to_string())),
             };
             match flow {
-                Flow::Continue if self.control.must_leave(self.index) => return Left::Stop,
+                Flow::Continue if self.seat.must_leave() => return Left::Stop,
                 Flow::Continue => {}
                 Flow::Stop => return Left::Stop,
                 Flow::End => return Left::End(Outcome::Ended),
@@ -128,10 +143,10 @@ impl Vcpu {
 
     /// Lets KVM finish the exit that was handled last: it would otherwise do so on the vCPU's next run, with
     /// registers that are no longer its own.
-    fn complete(&mut self) {
-        self.fd.set_kvm_immediate_exit(1);
+    fn complete(&mut self, immediate_exit: &AtomicU8) {
+        immediate_exit.store(1, Ordering::SeqCst);
         let _ = self.fd.run();
-        self.fd.set_kvm_immediate_exit(0);
+        immediate_exit.store(0, Ordering::SeqCst);
     }
 
     fn internal_error(&mut self) -> Left {
@@ -147,16 +162,16 @@ impl Vcpu {
     }
 
     fn failed(&self, why: CpuError) -> Left {
-        Left::End(Outcome::Failed { vcpu: self.index, why })
+        Left::End(Outcome::Failed { vcpu: Some(self.index), why })
     }
 }
 
 impl Drop for Vcpu {
     fn drop(&mut self) {
         if thread::panicking() {
-            let why = CpuError::Run("the handler of its exits panicked".to_string());
-            self.control.end(Outcome::Failed { vcpu: self.index, why });
+            let message = "see what the panic printed".to_string();
+            let why = CpuError::Panicked { who: "the handler of a vCPU's exits", message };
+            self.seat.cpus().end(Outcome::Failed { vcpu: Some(self.index), why });
         }
-        self.control.unregister(self.index);
     }
 }

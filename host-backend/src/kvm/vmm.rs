@@ -4,8 +4,7 @@
 use std::boxed::Box;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use std::vec::Vec;
 
@@ -14,7 +13,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
 use super::attachment::{Attachment, BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
-use super::worker::{Job, work};
+use super::worker::{Job, Said, serve_hot, talk, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
 use crate::config::{Conduit, Config};
 use crate::domain::Domain;
@@ -30,9 +29,10 @@ pub struct VmmConfig {
     pub seed: u64,
     /// The run is ended after this time.
     pub limit: Duration,
-    /// Takes what the guest writes to its Tenon console.
+    /// Takes what the guest writes to its Tenon console. It may block, and may call a [`Handle`].
     pub console: Console,
-    /// Takes what the guest writes to its serial port.
+    /// Takes what the guest writes to its serial port. It may block, and may call a [`Handle`]; a guest that
+    /// writes faster waits for it.
     pub serial: Box<dyn Write + Send>,
     /// How the guest rings: PORT_IO, which every x86 KVM has, MMIO, which every KVM has, or HYPERCALL, where
     /// this KVM hands over VMCALL and VMMCALL, or HVC.
@@ -69,12 +69,15 @@ const WINDOW_SIZE: usize = 4 << 20;
 pub struct Vmm {
     machine: Machine,
     attachment: Arc<Attachment>,
-    jobs: Receiver<Job>,
-    quit: std::sync::mpsc::Sender<Job>,
+    jobs: Channel<Job>,
+    said: Channel<Said>,
     hot: Vec<(u32, EventFd)>,
+    console: Console,
     serial: Box<dyn Write + Send>,
     limit: Duration,
 }
+
+type Channel<T> = (Sender<T>, Receiver<T>);
 
 impl Vmm {
     /// Builds the machine and its domain.
@@ -116,16 +119,12 @@ impl Vmm {
         (offer.max_events, offer.max_ports) = (65_536, 4096);
         (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
         let domain = Domain::new(offer, memory).map_err(Error::Domain)?;
-        let (quit, jobs) = channel();
-        let attachment = Attachment::new(
-            domain,
-            machine.control(),
-            Arc::clone(machine.interrupts()),
-            config.console,
-            quit.clone(),
-        )?;
+        let (jobs, said) = (channel(), channel());
+        let interrupts = Arc::clone(machine.interrupts());
+        let attachment =
+            Attachment::new(domain, machine.control(), interrupts, jobs.0.clone(), said.0.clone())?;
         let mut hot = Vec::new();
-        for queue in config.hot_queues {
+        for &queue in &config.hot_queues {
             // Blocking: a thread waits for it.
             let event = EventFd::new(0).map_err(Error::io("making an eventfd"))?;
             let bell = bell.as_ref().ok_or(Error::BadConfig("a hypercall cannot signal an eventfd"))?;
@@ -133,7 +132,8 @@ impl Vmm {
             hot.push((queue, event));
         }
         let attachment = Arc::new(attachment);
-        Ok(Self { machine, attachment, jobs, quit, hot, serial: config.serial, limit: config.limit })
+        let VmmConfig { console, serial, limit, .. } = config;
+        Ok(Self { machine, attachment, jobs, said, hot, console, serial, limit })
     }
 
     /// For devices and other threads, now and while the guest runs.
@@ -144,32 +144,44 @@ impl Vmm {
 
     /// Loads a PVH image with its command line and runs it to its end.
     ///
+    /// It comes back at most half a second after the limit, or after [`Handle::end`]. A guest that ends its
+    /// run itself has until the limit to get rid of what it wrote to a console or a serial port that takes it
+    /// slowly.
+    ///
     /// # Errors
     ///
     /// [`Error`] if the image cannot be loaded or a thread cannot be started.
     pub fn run(self, image: &[u8], command_line: &str) -> Result<Outcome, Error> {
         self.machine.load(image, command_line)?;
-        let attachment = Arc::clone(&self.attachment);
-        let mut ends = Vec::new();
-        for (queue, event) in &self.hot {
-            ends.push(event.try_clone().map_err(Error::io("sharing an eventfd"))?);
-            let (queue, control) = (*queue, self.attachment.control().clone());
-            let event = event.try_clone().map_err(Error::io("sharing an eventfd"))?;
-            let attachment = Arc::clone(&self.attachment);
-            thread::spawn(move || {
-                while event.read().is_ok() && !control.is_ending() {
-                    attachment.serve(queue);
-                }
-            });
+        let (attachment, helpers) = (self.attachment, self.machine.helpers().clone());
+        let bells = self.hot.iter().map(|(_, bell)| bell.try_clone());
+        let bells: Vec<_> = bells.collect::<Result<_, _>>().map_err(Error::io("sharing an eventfd"))?;
+        let ((quit, jobs), (last, said)) = (self.jobs, self.said);
+        let ended = move || {
+            for bell in bells {
+                // The machine is ending: whoever wakes sees it and leaves.
+                let _ = bell.write(1);
+            }
+            let _ = (quit.send(Job::Quit), last.send(Said::Last));
+        };
+        let start = || {
+            for (queue, bell) in self.hot {
+                let its = Arc::clone(&attachment);
+                helpers.start("hot queue", move || serve_hot(&its, queue, &bell))?;
+            }
+            let (its, console) = (Arc::clone(&attachment), self.console);
+            helpers.start("worker", move || work(&its, &jobs))?;
+            let its = Arc::clone(&attachment);
+            helpers.start("console", move || talk(&its, &said, console))
+        };
+        if let Err(why) = start() {
+            attachment.control().end(Outcome::Ended);
+            ended();
+            return Err(why);
         }
-        let worker = thread::spawn(move || work(&attachment, &self.jobs));
-        let outcome = self.machine.run(self.attachment, self.serial, self.limit);
-        for event in ends {
-            // The machine is ending: whoever wakes sees it and leaves.
-            let _ = event.write(1);
-        }
-        let _ = self.quit.send(Job::Quit);
-        let _ = worker.join();
+        let exits = Arc::clone(&attachment);
+        let outcome = self.machine.run_and(exits, self.serial, self.limit, ended);
+        attachment.log_left_out();
         outcome
     }
 }

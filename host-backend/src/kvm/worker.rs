@@ -1,43 +1,70 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The thread that does what a vCPU's thread must not wait for.
+//! The threads that do what a vCPU's thread must not wait for: serving what a budget left over, serving hot
+//! queues, talking to the console.
 
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::string::ToString;
 use std::sync::mpsc::Receiver;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use super::attachment::Attachment;
+use vmm_sys_util::eventfd::EventFd;
 
-/// How long a vCPU may take to leave the guest before its stop is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
+use super::CpuError;
+use super::attachment::{Attachment, Console};
 
 /// What is left to the worker.
 pub(super) enum Job {
-    /// Serve a queue whose budget ran out, or whose doorbell came as an eventfd.
+    /// Serve a queue whose budget ran out.
     Serve(u32),
-    /// Wait until a vCPU has parked, and say so.
-    Stopping(u32),
     /// The machine has ended.
     Quit,
 }
 
+/// What the console's thread is told.
+pub(super) enum Said {
+    /// The domain has output.
+    Output,
+    /// The machine has ended: what is left is the last.
+    Last,
+}
+
 /// Works until the machine has ended.
-pub(super) fn work(attachment: &Arc<Attachment>, jobs: &Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Serve(queue) => attachment.serve(queue),
-            Job::Stopping(vcpu) => {
-                let start = Instant::now();
-                while !attachment.control().is_parked(vcpu) && start.elapsed() < PATIENCE {
-                    thread::sleep(Duration::from_micros(50));
-                }
-                if attachment.control().is_parked(vcpu) {
-                    attachment.stopped(vcpu);
-                } else {
-                    tracing::warn!(vcpu, "does not leave the guest");
-                }
+pub(super) fn work(attachment: &Attachment, jobs: &Receiver<Job>) -> Result<(), CpuError> {
+    while let Ok(Job::Serve(queue)) = jobs.recv() {
+        attachment.serve(queue);
+    }
+    Ok(())
+}
+
+/// Serves a hot queue until the machine has ended.
+pub(super) fn serve_hot(attachment: &Attachment, queue: u32, bell: &EventFd) -> Result<(), CpuError> {
+    loop {
+        match bell.read() {
+            _ if attachment.control().is_ending() => return Ok(()),
+            Ok(_) => attachment.serve(queue),
+            Err(why) if why.kind() == ErrorKind::Interrupted => {}
+            Err(why) => return Err(CpuError::Run(why.to_string())),
+        }
+    }
+}
+
+/// Hands output to the console and its answer to the guest, until the machine has ended. No lock is held
+/// while the console runs.
+pub(super) fn talk(
+    attachment: &Attachment,
+    said: &Receiver<Said>,
+    mut console: Console,
+) -> Result<(), CpuError> {
+    loop {
+        let more = matches!(said.recv(), Ok(Said::Output));
+        let output = attachment.with(|state| state.domain.take_output());
+        if !output.is_empty() {
+            let input = console(&output);
+            if !input.is_empty() {
+                attachment.with(|state| state.domain.input(&input));
             }
-            Job::Quit => break,
+        }
+        if !more {
+            return Ok(());
         }
     }
 }

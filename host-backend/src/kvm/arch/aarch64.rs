@@ -21,6 +21,7 @@ use crate::kvm::Error;
 use crate::kvm::interrupts::Msi;
 use crate::kvm::machine::{Config, WindowConfig};
 use crate::kvm::serial::Place;
+use crate::kvm::setup::request;
 
 pub(crate) use boot::load;
 pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
@@ -65,13 +66,13 @@ pub(crate) struct Board {
 impl Board {
     pub(crate) fn new(_kvm: &Kvm, vm: &VmFd, _config: &Config) -> Result<Self, Error> {
         let mut init = kvm_vcpu_init::default();
-        vm.get_preferred_target(&mut init).map_err(Error::kvm("asking for the processor's kind"))?;
+        request("asking for the processor's kind", || vm.get_preferred_target(&mut init))?;
         Ok(Self { init: registers::features(init) })
     }
 
     pub(crate) fn cpu(&self, vm: &VmFd, index: u32, _count: u32) -> Result<(VcpuFd, Fresh), Error> {
-        let cpu = vm.create_vcpu(u64::from(index)).map_err(Error::kvm("making a vCPU"))?;
-        cpu.vcpu_init(&self.init).map_err(Error::kvm("initialising a vCPU"))?;
+        let cpu = request("making a vCPU", || vm.create_vcpu(u64::from(index)))?;
+        request("initialising a vCPU", || cpu.vcpu_init(&self.init))?;
         Ok((cpu, Fresh::of(self.init)))
     }
 

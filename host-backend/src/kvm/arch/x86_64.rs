@@ -24,6 +24,7 @@ use crate::kvm::control::Entry;
 use crate::kvm::interrupts::Msi;
 use crate::kvm::machine::{Config, WindowConfig};
 use crate::kvm::serial::Place;
+use crate::kvm::setup::request;
 
 pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
 pub(crate) use registers::Fresh;
@@ -68,24 +69,28 @@ const TASK_STATE: usize = 0xfffb_d000;
 /// Interrupt controllers and what vCPUs say of themselves.
 pub(crate) struct Board {
     leaves: Vec<kvm_cpuid_entry2>,
+    /// Model-specific registers that KVM saves and restores.
+    registers: Vec<u32>,
 }
 
 impl Board {
     pub(crate) fn new(kvm: &Kvm, vm: &VmFd, config: &Config) -> Result<Self, Error> {
-        vm.set_tss_address(TASK_STATE).map_err(Error::kvm("placing the processor's task state"))?;
-        vm.enable_cap(&kvm_enable_cap {
+        request("placing the processor's task state", || vm.set_tss_address(TASK_STATE))?;
+        let split = kvm_enable_cap {
             cap: KVM_CAP_SPLIT_IRQCHIP,
             args: [UNUSED_INPUTS, 0, 0, 0],
             ..Default::default()
-        })
-        .map_err(Error::kvm("putting the local interrupt controllers into the kernel"))?;
-        Ok(Self { leaves: cpuid::supported(kvm, &config.cpuid)? })
+        };
+        request("putting the local interrupt controllers into the kernel", || vm.enable_cap(&split))?;
+        let registers = request("asking KVM for the registers that it saves", || kvm.get_msr_index_list())?;
+        let registers = registers.as_slice().to_vec();
+        Ok(Self { leaves: cpuid::supported(kvm, &config.cpuid)?, registers })
     }
 
     pub(crate) fn cpu(&self, vm: &VmFd, index: u32, count: u32) -> Result<(VcpuFd, Fresh), Error> {
-        let cpu = vm.create_vcpu(u64::from(index)).map_err(Error::kvm("making a vCPU"))?;
+        let cpu = request("making a vCPU", || vm.create_vcpu(u64::from(index)))?;
         cpuid::apply(&cpu, index, count, &self.leaves)?;
-        let fresh = Fresh::of(&cpu).map_err(Error::kvm("reading a fresh vCPU"))?;
+        let fresh = request("reading a fresh vCPU", || Fresh::of(&cpu, &self.registers))?;
         Ok((cpu, fresh))
     }
 

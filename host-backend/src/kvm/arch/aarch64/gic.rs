@@ -10,6 +10,7 @@ use kvm_bindings::{
 use kvm_ioctls::{DeviceFd, VmFd};
 
 use crate::kvm::Error;
+use crate::kvm::setup::request;
 
 /// INTIDs that there are, those that are private to a CPU included.
 pub(super) const INTERRUPTS: u32 = 128;
@@ -32,7 +33,7 @@ pub(super) fn make(vm: &VmFd, cpus: u32) -> Result<(), Error> {
         return Err(Error::BadConfig("on Arm a machine has at most 123 vCPUs"));
     }
     let mut device = kvm_create_device { type_: kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, fd: 0, flags: 0 };
-    let gic = vm.create_device(&mut device).map_err(Error::kvm("making a GICv3"))?;
+    let gic = request("making a GICv3", || vm.create_device(&mut device))?;
     // KVM's word for a region: how many in the top 12 bits, the address, and its number in the low 12.
     let region = u64::from(cpus) << 52 | REDISTRIBUTORS;
     let (distributor, _) = DISTRIBUTOR;
@@ -45,5 +46,5 @@ pub(super) fn make(vm: &VmFd, cpus: u32) -> Result<(), Error> {
 fn set<T>(gic: &DeviceFd, group: u32, attribute: u32, value: &T) -> Result<(), Error> {
     let address = u64::try_from((&raw const *value).expose_provenance()).unwrap_or(0);
     let attribute = kvm_device_attr { flags: 0, group, attr: attribute.into(), addr: address };
-    gic.set_device_attr(&attribute).map_err(Error::kvm("placing the GICv3"))
+    request("placing the GICv3", || gic.set_device_attr(&attribute))
 }

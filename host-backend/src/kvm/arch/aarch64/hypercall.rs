@@ -11,6 +11,7 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use tenon_abi::ConduitFlags;
 
 use super::registers::general;
+use crate::kvm::setup::request;
 use crate::kvm::{BIND_FUNCTION, Error, Hypercall, KICK_FUNCTION};
 
 /// Has `vm` hand over its hypercalls. User mode cannot make any: nothing is to be refused (DISC-11).
@@ -27,9 +28,9 @@ pub(crate) fn trap(vm: &VmFd) -> Result<ConduitFlags, Error> {
         attr: KVM_ARM_VM_SMCCC_FILTER.into(),
         addr: u64::try_from((&raw const filter).expose_provenance()).unwrap_or(0),
     };
-    vm.has_device_attr(&attribute)
+    request("asking KVM for its filter of hypercalls", || vm.has_device_attr(&attribute))
         .map_err(|_| Error::Missing("hypercalls to user space (KVM_ARM_VM_SMCCC_FILTER)"))?;
-    vm.set_device_attr(&attribute).map_err(Error::kvm("having KVM hand over hypercalls"))?;
+    request("having KVM hand over hypercalls", || vm.set_device_attr(&attribute))?;
     Ok(ConduitFlags::empty())
 }
 

@@ -6,6 +6,7 @@ use kvm_ioctls::{Kvm, VcpuFd};
 use std::vec::Vec;
 
 use crate::kvm::Error;
+use crate::kvm::setup::request;
 
 /// One CPUID leaf of the embedder's own choice (without subleaves).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,9 +25,9 @@ pub struct Leaf {
 
 /// Everything that KVM supports, with `leaves` in place of what it says at their functions.
 pub fn supported(kvm: &Kvm, leaves: &[Leaf]) -> Result<Vec<kvm_cpuid_entry2>, Error> {
-    let supported = kvm
-        .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
-        .map_err(Error::kvm("asking KVM for the CPUID leaves that it supports"))?;
+    let supported = request("asking KVM for the CPUID leaves that it supports", || {
+        kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+    })?;
     let mut entries = supported.as_slice().to_vec();
     entries.retain(|entry| leaves.iter().all(|leaf| leaf.function != entry.function));
     entries.extend(leaves.iter().map(|leaf| kvm_cpuid_entry2 {
@@ -56,5 +57,5 @@ pub fn apply(vcpu: &VcpuFd, index: u32, count: u32, entries: &[kvm_cpuid_entry2]
         }
     }
     let table = CpuId::from_entries(&entries).map_err(|_| Error::BadConfig("too many CPUID leaves"))?;
-    vcpu.set_cpuid2(&table).map_err(Error::kvm("setting a vCPU's CPUID leaves"))
+    request("setting a vCPU's CPUID leaves", || vcpu.set_cpuid2(&table))
 }

@@ -10,6 +10,7 @@ use kvm_ioctls::{Cap, VcpuFd, VmFd};
 use vmm_sys_util::ioctl::ioctl_with_ref;
 use vmm_sys_util::ioctl_iow_nr;
 
+use crate::kvm::setup::request;
 use crate::kvm::{Error, Hypercall};
 use tenon_abi::ConduitFlags;
 
@@ -42,14 +43,13 @@ pub(crate) fn trap(vm: &VmFd) -> Result<ConduitFlags, Error> {
         msr: PAGE_REGISTER,
         ..Default::default()
     };
-    // SAFETY: the request reads such a structure, and nothing that it names.
-    match unsafe { ioctl_with_ref(vm, KVM_XEN_HVM_CONFIG(), &config) } {
-        0 => Ok(instruction() | ConduitFlags::PRIVILEGED),
-        _ => Err(Error::System {
-            what: "having KVM hand over hypercalls",
-            why: std::io::Error::last_os_error(),
-        }),
-    }
+    request("having KVM hand over hypercalls", || {
+        // SAFETY: the request reads such a structure, and nothing that it names.
+        match unsafe { ioctl_with_ref(vm, KVM_XEN_HVM_CONFIG(), &config) } {
+            0 => Ok(instruction() | ConduitFlags::PRIVILEGED),
+            _ => Err(kvm_ioctls::Error::last()),
+        }
+    })
 }
 
 /// The hypercall that the vCPU left the guest with, if it was one.

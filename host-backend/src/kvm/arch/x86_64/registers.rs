@@ -2,21 +2,41 @@
 //! The state that a vCPU starts in: that of the PVH boot protocol, for the boot CPU and for all others.
 
 use kvm_bindings::{
-    KVM_MP_STATE_RUNNABLE, kvm_lapic_state, kvm_mp_state, kvm_regs, kvm_segment, kvm_sregs, kvm_vcpu_events,
+    KVM_MP_STATE_RUNNABLE, Msrs, kvm_debugregs, kvm_fpu, kvm_lapic_state, kvm_mp_state, kvm_msr_entry,
+    kvm_regs, kvm_segment, kvm_sregs, kvm_vcpu_events, kvm_xcrs,
 };
 use kvm_ioctls::VcpuFd;
+use std::vec::Vec;
 
 use crate::kvm::Entry;
 
-/// What a fresh vCPU has beside its registers, kept to make a used one fresh again.
+/// Counts time, which a start of a vCPU does not turn back: the counter and what is added to it.
+const CLOCK: [u32; 2] = [0x10, 0x3b];
+
+/// What a fresh vCPU has beside its general registers, kept to make a used one fresh again.
 pub(crate) struct Fresh {
     special: kvm_sregs,
     apic: kvm_lapic_state,
+    float: kvm_fpu,
+    debug: kvm_debugregs,
+    /// Which parts of the extended state are in use; `None` where there is none.
+    extended: Option<kvm_xcrs>,
+    /// Model-specific registers, KVM's own among them: the places where it would go on writing for a guest
+    /// that is no more.
+    model: Vec<kvm_msr_entry>,
 }
 
 impl Fresh {
-    pub(crate) fn of(vcpu: &VcpuFd) -> Result<Self, kvm_ioctls::Error> {
-        Ok(Self { special: vcpu.get_sregs()?, apic: vcpu.get_lapic()? })
+    /// What a vCPU that has not run has, of those of the model-specific `registers` that it lets be set.
+    pub(crate) fn of(vcpu: &VcpuFd, registers: &[u32]) -> Result<Self, kvm_ioctls::Error> {
+        Ok(Self {
+            special: vcpu.get_sregs()?,
+            apic: vcpu.get_lapic()?,
+            float: vcpu.get_fpu()?,
+            debug: vcpu.get_debug_regs()?,
+            extended: vcpu.get_xcrs().ok().filter(|extended| extended.nr_xcrs > 0),
+            model: settable(vcpu, registers),
+        })
     }
 
     /// Makes `vcpu` fresh, and ready to run from `entry`.
@@ -52,8 +72,45 @@ impl Fresh {
         };
         vcpu.set_sregs(&special)?;
         vcpu.set_lapic(&self.apic)?;
+        vcpu.set_fpu(&self.float)?;
+        vcpu.set_debug_regs(&self.debug)?;
+        if let Some(extended) = &self.extended {
+            vcpu.set_xcrs(extended)?;
+        }
+        // After the local APIC, whose mode says whether its timer's deadline is one.
+        set_all(vcpu, &self.model);
         vcpu.set_vcpu_events(&kvm_vcpu_events::default())?;
         vcpu.set_mp_state(kvm_mp_state { mp_state: KVM_MP_STATE_RUNNABLE })?;
         vcpu.set_regs(&kvm_regs { rip: entry.address, rbx: entry.argument, rflags: 2, ..Default::default() })
     }
 }
+
+/// Those that can be read, and set again to what they are.
+fn settable(vcpu: &VcpuFd, registers: &[u32]) -> Vec<kvm_msr_entry> {
+    let registers = registers.iter().filter(|index| !CLOCK.contains(index));
+    let entries = registers.map(|&index| kvm_msr_entry { index, ..Default::default() });
+    let readable = entries.filter_map(|entry| {
+        let mut one = Msrs::from_entries(&[entry]).ok()?;
+        matches!(vcpu.get_msrs(&mut one), Ok(1)).then(|| one.as_slice().first().copied())?
+    });
+    readable
+        .filter(|entry| Msrs::from_entries(&[*entry]).is_ok_and(|one| matches!(vcpu.set_msrs(&one), Ok(1))))
+        .collect()
+}
+
+/// Sets them all. One that a vCPU refuses once it has run stays as it is.
+fn set_all(vcpu: &VcpuFd, entries: &[kvm_msr_entry]) {
+    let mut left = entries;
+    while !left.is_empty() {
+        let set = Msrs::from_entries(left.get(..left.len().min(MOST)).unwrap_or_default())
+            .ok()
+            .and_then(|some| vcpu.set_msrs(&some).ok())
+            .unwrap_or(0);
+        // KVM stops at the first one that it refuses.
+        let refused = usize::from(set < left.len().min(MOST));
+        left = left.get(set.saturating_add(refused)..).unwrap_or_default();
+    }
+}
+
+/// KVM takes at most so many at once.
+const MOST: usize = 128;

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What tests of the KVM machine share: text that a machine wrote, skipping by name, images of a few
+//! instructions, and how late this computer is.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tenon_host::kvm::{Error, Vmm, VmmConfig};
+
+/// A sink that can be read.
+#[derive(Clone, Default)]
+pub(crate) struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Text {
+    pub(crate) fn get(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// `None`, and a line that says why, where KVM cannot be used here.
+pub(crate) fn usable<T>(test: &str, made: Result<T, Error>) -> Option<T> {
+    match made {
+        Ok(made) => Some(made),
+        Err(why @ (Error::NoDevice | Error::NoPermission | Error::Missing(_))) => {
+            println!("skipped: {test}: {why}");
+            None
+        }
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// A ready machine.
+pub(crate) fn vmm(test: &str, config: VmmConfig) -> Option<Vmm> {
+    usable(test, Vmm::new(config))
+}
+
+/// Where [`image`] begins.
+pub(crate) const START: u32 = 0x10_0000;
+
+/// A PVH image of these 32-bit instructions.
+pub(crate) fn image(code: &[u8]) -> Vec<u8> {
+    const CODE: u64 = 0x1000;
+    let note: Vec<u8> = [4_u32, 4, 18].iter().flat_map(|word| word.to_le_bytes()).chain(*b"Xen\0").collect();
+    let note = [note, START.to_le_bytes().to_vec()].concat();
+    let note_at = CODE + code.len().next_multiple_of(16) as u64;
+    let header = |kind: u32, at: u64, address: u64, len: usize| {
+        let mut bytes: Vec<u8> = [kind, 7].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let words = [at, address, address, len as u64, len as u64, 4];
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        bytes
+    };
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    file.extend([2_u16, 62].iter().flat_map(|half| half.to_le_bytes()));
+    file.extend(1_u32.to_le_bytes());
+    file.extend([u64::from(START), 64, 0].iter().flat_map(|word| word.to_le_bytes()));
+    file.extend(0_u32.to_le_bytes());
+    file.extend([64_u16, 56, 2, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    file.extend(header(1, CODE, START.into(), code.len()));
+    file.extend(header(4, note_at, 0, note.len()));
+    file.resize(CODE as usize, 0);
+    file.extend(code);
+    file.resize(note_at as usize, 0);
+    file.extend(note);
+    file
+}
+
+/// Loops for ever.
+pub(crate) const SPIN: &[u8] = &[0xeb, 0xfe];
+/// Halts for ever: cli; hlt; jmp to the hlt.
+pub(crate) const HALT: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
+/// Writes to the serial port for ever: mov dx, 0x3f8; mov al, 'x'; out dx, al; jmp to the out.
+pub(crate) const FLOOD: &[u8] = &[0x66, 0xba, 0xf8, 0x03, 0xb0, b'x', 0xee, 0xeb, 0xfd];
+
+/// Measures beside a test how late this computer wakes a thread, so that no verdict hangs on a slow computer.
+pub(crate) struct Lateness {
+    worst: Arc<AtomicU64>,
+    quit: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Lateness {
+    pub(crate) fn watch() -> Self {
+        let (worst, quit) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (to, until) = (Arc::clone(&worst), Arc::clone(&quit));
+        let thread = thread::spawn(move || {
+            const NAP: Duration = Duration::from_millis(5);
+            while !until.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                thread::sleep(NAP);
+                let late = start.elapsed().saturating_sub(NAP).as_micros() as u64;
+                to.fetch_max(late, Ordering::Relaxed);
+            }
+        });
+        Self { worst, quit, thread: Some(thread) }
+    }
+
+    /// The worst since the last time.
+    pub(crate) fn worst(&self) -> Duration {
+        Duration::from_micros(self.worst.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Drop for Lateness {
+    fn drop(&mut self) {
+        self.quit.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A run that ends at its limit comes back at most so long after it: half a second, and what this computer
+/// was late anyway.
+pub(crate) fn check_in_time(what: &str, start: Instant, limit: Duration, lateness: &Lateness) {
+    let (took, late) = (start.elapsed(), lateness.worst());
+    // Several threads have to wake in turn.
+    let allowed = limit + Duration::from_millis(500) + late * 4;
+    assert!(
+        took <= allowed,
+        "{what}: came back after {took:?} of a limit of {limit:?}; this computer was {late:?} late"
+    );
+}
