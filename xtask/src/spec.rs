@@ -5,6 +5,7 @@
 mod clauses;
 mod evidence;
 pub(crate) mod header;
+mod lines;
 mod links;
 mod porting;
 mod tables;
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// Write the generated tables and the C header anew.
     #[arg(long)]
     write: bool,
+    /// Print the clauses as JSON: id, evidence, the side that each binds, line, text.
+    #[arg(long, conflicts_with_all = ["check", "write"])]
+    json: bool,
 }
 
 /// Checks the text and the header, or writes what is generated.
@@ -37,6 +41,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Err(Failure::Environment(format!("{SPEC} is missing")));
     };
     let header = sources.iter().find(|source| source.path == header::PATH).map(|source| source.text.as_str());
+    if args.json {
+        return json(spec);
+    }
     if args.write { write(spec, header) } else { check(spec, header, &sources) }
 }
 
@@ -61,10 +68,21 @@ fn put(path: &str, found: Option<&str>, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// One object for each clause, in the order of the text.
+fn json(spec: &Source) -> Outcome {
+    let (clauses, problems) = clauses::parse(spec);
+    if !problems.is_empty() {
+        return Err(Failure::Verdict(problems));
+    }
+    println!("{:#}", clauses::json(&clauses));
+    Ok(ExitCode::SUCCESS)
+}
+
 fn check(spec: &Source, header: Option<&str>, sources: &[Source]) -> Outcome {
     let (clauses, mut problems) = clauses::parse(spec);
     let evidence = evidence::check(&clauses, sources);
     problems.extend(evidence.problems);
+    problems.extend(lines::check(spec));
     problems.extend(tables::check(spec));
     problems.extend(links::check(sources, &project::root()));
     let (wrong, skipped) = header::check(header)?;

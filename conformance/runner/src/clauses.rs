@@ -5,25 +5,58 @@ use std::collections::BTreeSet;
 
 const SPEC: &str = include_str!("../../../docs/abi.md");
 
-/// Every clause id, `CALL-7` for example.
+/// The side that a clause binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The hypervisor's.
+    Host,
+    /// The kernel's.
+    Guest,
+    /// Either.
+    Both,
+}
+
+/// What the spec says in front of a clause's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// `CALL-7` for example.
+    pub id: &'static str,
+    /// The letters of the evidence that it needs.
+    pub evidence: &'static str,
+    /// Whom it binds.
+    pub binds: Side,
+}
+
+/// Every clause, in the order of the text.
+pub fn marks() -> impl Iterator<Item = Mark> {
+    SPEC.lines().filter_map(mark)
+}
+
+/// Every clause id.
 #[must_use]
 pub fn all() -> BTreeSet<&'static str> {
-    SPEC.lines().filter_map(id).map(|(id, _)| id).collect()
+    marks().map(|mark| mark.id).collect()
 }
 
-/// Those of class W: what a case can hold a host to.
+/// Those of class W: what a case can hold a host or a guest to.
 #[must_use]
 pub fn wire() -> BTreeSet<&'static str> {
-    SPEC.lines().filter_map(id).filter(|(_, classes)| classes.contains('W')).map(|(id, _)| id).collect()
+    marks().filter(|mark| mark.evidence.contains('W')).map(|mark| mark.id).collect()
 }
 
-/// The id that a line defines, and the classes behind it: `- **CALL-7** (W) …`.
-fn id(line: &'static str) -> Option<(&'static str, &'static str)> {
+/// The clause that a line begins: `- **CALL-7** (W; both) …`.
+fn mark(line: &'static str) -> Option<Mark> {
     let (id, rest) = line.strip_prefix("- **")?.split_once("**")?;
     let (chapter, number) = id.split_once('-')?;
     let is_id = chapter.bytes().all(|byte| byte.is_ascii_uppercase()) && number.parse::<u32>().is_ok();
-    let (classes, _) = rest.strip_prefix(" (")?.split_once(')')?;
-    is_id.then_some((id, classes))
+    let (evidence, side) = rest.strip_prefix(" (")?.split_once(')')?.0.split_once("; ")?;
+    let binds = match side {
+        "host" => Side::Host,
+        "guest" => Side::Guest,
+        "both" => Side::Both,
+        _ => return None,
+    };
+    is_id.then_some(Mark { id, evidence, binds })
 }
 
 #[cfg(test)]
@@ -37,6 +70,17 @@ mod tests {
         assert!(all.contains("CALL-7") && all.contains("ORD-2"));
         let wire = wire();
         assert!(wire.contains("CALL-7") && wire.contains("STR-2") && !wire.contains("ORD-2"));
+    }
+
+    #[test]
+    fn each_clause_says_whom_it_binds() {
+        let binds = |id| marks().find(|mark| mark.id == id).map(|mark| mark.binds);
+        assert_eq!(binds("GEN-7"), Some(Side::Host));
+        assert_eq!(binds("GEN-8"), Some(Side::Guest));
+        assert_eq!(binds("CALL-2"), Some(Side::Both));
+        // A clause whose mark cannot be read would be missing from every count.
+        let written = SPEC.lines().filter(|line| line.starts_with("- **")).count();
+        assert_eq!(marks().count(), written);
     }
 
     #[test]

@@ -14,7 +14,8 @@ static ATTEMPT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\s*[-*] \*\*[A-Za-z]+-\d+").expect("a constant pattern"));
 
 static CLAUSE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^- \*\*([A-Z]+)-(\d+)\*\* \(([WMST](?:, ?[WMST])*)\) (.+)").expect("a constant pattern")
+    let pattern = r"^- \*\*([A-Z]+)-(\d+)\*\* \(([WMST](?:, ?[WMST])*); (host|guest|both)\) (.+)";
+    Regex::new(pattern).expect("a constant pattern")
 });
 
 /// The evidence that a clause needs.
@@ -56,6 +57,29 @@ impl fmt::Display for Class {
     }
 }
 
+/// The side that a clause binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Host,
+    Guest,
+    Both,
+}
+
+impl Side {
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Host, Self::Guest, Self::Both].into_iter().find(|side| side.word() == word)
+    }
+
+    /// The word of the norm.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Guest => "guest",
+            Self::Both => "both",
+        }
+    }
+}
+
 /// One clause.
 #[derive(Debug)]
 pub(crate) struct Clause {
@@ -65,6 +89,8 @@ pub(crate) struct Clause {
     pub(crate) prefix: String,
     /// The evidence that it needs; not empty.
     pub(crate) classes: Vec<Class>,
+    /// The side that it binds.
+    pub(crate) side: Side,
     /// All its text, the lines joined.
     pub(crate) text: String,
     /// Where it begins.
@@ -78,9 +104,10 @@ pub(crate) fn parse(spec: &Source) -> (Vec<Clause>, Vec<String>) {
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     let mut open = false;
     for (line, text) in (1..).zip(spec.text.lines()) {
-        let Some(found) = CLAUSE.captures(text) else {
+        let parts = CLAUSE.captures(text).and_then(|found| Some((Side::from_word(&found[4])?, found)));
+        let Some((side, found)) = parts else {
             if ATTEMPT.is_match(text) {
-                problems.push(format!("{}:{line}: not the form `- **CALL-7** (W) text`", spec.path));
+                problems.push(format!("{}:{line}: not the form `- **CALL-7** (W; both) text`", spec.path));
             }
             // An indented line continues the item above it; anything else ends it.
             open &= text.starts_with("  ");
@@ -102,13 +129,28 @@ pub(crate) fn parse(spec: &Source) -> (Vec<Clause>, Vec<String>) {
         }
         last.insert(prefix.clone(), digits.parse().unwrap_or(expected));
         let classes = found[3].chars().filter_map(Class::from_letter).collect();
-        clauses.push(Clause { id, prefix, classes, text: found[4].trim().to_owned(), line });
+        clauses.push(Clause { id, prefix, classes, side, text: found[5].trim().to_owned(), line });
         open = true;
     }
     if clauses.is_empty() {
         problems.push(format!("{}: no clauses", spec.path));
     }
     (clauses, problems)
+}
+
+/// The clauses for programs.
+pub(crate) fn json(clauses: &[Clause]) -> serde_json::Value {
+    let object = |clause: &Clause| {
+        let evidence: Vec<String> = clause.classes.iter().map(Class::to_string).collect();
+        serde_json::json!({
+            "id": clause.id,
+            "evidence": evidence,
+            "binds": clause.side.word(),
+            "line": clause.line,
+            "text": clause.text,
+        })
+    };
+    clauses.iter().map(object).collect()
 }
 
 #[cfg(test)]
@@ -122,7 +164,7 @@ mod tests {
 
     #[test]
     fn clauses_have_id_classes_and_all_their_text() {
-        let text = "# X\n\n- **CALL-1** (M, W) One\n  two [static: a.rs]\n\nnot this\n- **CALL-2** (T) Three\n- **EVT-1** (S) Four\n";
+        let text = "# X\n\n- **CALL-1** (M, W; both) One\n  two [static: a.rs]\n\nnot this\n- **CALL-2** (T; both) Three\n- **EVT-1** (S; both) Four\n";
         let (clauses, problems) = parse(&source("docs/abi.md", text));
         assert_eq!(problems, Vec::<String>::new());
         let ids: Vec<&str> = clauses.iter().map(|clause| clause.id.as_str()).collect();
@@ -130,22 +172,47 @@ mod tests {
         assert_eq!(clauses[0].classes, [Class::Model, Class::Wire]);
         assert_eq!(clauses[0].text, "One two [static: a.rs]");
         assert_eq!(clauses[0].line, 3);
+        assert_eq!(clauses[0].side, Side::Both);
     }
 
     #[test]
     fn numbers_have_no_gaps_and_no_twins() {
-        assert_one(&problems("- **A-1** (W) x\n- **A-3** (W) x\n"), "A-3 stands where A-2 is due");
-        assert_one(&problems("- **A-2** (W) x\n"), "A-1 is due");
-        assert_one(&problems("- **A-01** (W) x\n"), "A-1 is due");
-        let twins = problems("- **A-1** (W) x\n- **A-1** (W) y\n");
+        assert_one(
+            &problems("- **A-1** (W; both) x\n- **A-3** (W; both) x\n"),
+            "A-3 stands where A-2 is due",
+        );
+        assert_one(&problems("- **A-2** (W; both) x\n"), "A-1 is due");
+        assert_one(&problems("- **A-01** (W; both) x\n"), "A-1 is due");
+        let twins = problems("- **A-1** (W; both) x\n- **A-1** (W; both) y\n");
         assert!(twins.iter().any(|problem| problem.contains("defined in line 1 already")), "{twins:?}");
     }
 
     #[test]
     fn the_form_is_fixed() {
-        assert_one(&problems("- **A-1** (W) x\n- **A-2** x\n"), "docs/abi.md:2: not the form");
-        assert_one(&problems("- **A-1** (W) x\n- **A-2** (Q) x\n"), "not the form");
-        assert_one(&problems("- **A-1** (W) x\n* **A-2** (W) x\n"), "not the form");
+        assert_one(&problems("- **A-1** (W; both) x\n- **A-2** x\n"), "docs/abi.md:2: not the form");
+        assert_one(&problems("- **A-1** (W; both) x\n- **A-2** (Q; both) x\n"), "not the form");
+        assert_one(&problems("- **A-1** (W; both) x\n* **A-2** (W; both) x\n"), "not the form");
         assert_one(&problems("nothing\n"), "no clauses");
+        // Whom a clause binds has to stand there, in one of three words.
+        assert_one(&problems("- **A-1** (W; both) x\n- **A-2** (W) x\n"), "docs/abi.md:2: not the form");
+        assert_one(&problems("- **A-1** (W; both) x\n- **A-2** (W; all) x\n"), "not the form");
+    }
+
+    #[test]
+    fn programs_learn_whom_a_clause_binds() {
+        let (clauses, _) = parse(&source("docs/abi.md", "x\n- **A-1** (M,W; guest) One\n  two\n"));
+        let expected = serde_json::json!([
+            { "id": "A-1", "evidence": ["M", "W"], "binds": "guest", "line": 2, "text": "One two" }
+        ]);
+        assert_eq!(json(&clauses), expected);
+    }
+
+    #[test]
+    fn lists_belong_to_their_clause() {
+        let text = "- **A-1** (W; host) One:\n  - two;\n  - three.\n  Four.\n- **A-2** (W; guest) x\n";
+        let (clauses, problems) = parse(&source("docs/abi.md", text));
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(clauses[0].text, "One: - two; - three. Four.");
+        assert_eq!([clauses[0].side, clauses[1].side], [Side::Host, Side::Guest]);
     }
 }

@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn each_class_has_its_place() {
-        let spec = "- **A-1** (W,M) x\n- **A-2** (S) x [static: abi/src/a.rs]\n- **A-3** (T) x\n";
+        let spec =
+            "- **A-1** (W,M; both) x\n- **A-2** (S; both) x [static: abi/src/a.rs]\n- **A-3** (T; both) x\n";
         let files = [
             ("conformance/suite/src/cases/a.rs", r#"case!(name, ["A-1"], body);"#),
             ("ring-buffers/tests/loom.rs", "// A-1: the fence\n"),
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_wire_clause_needs_a_case() {
-        let spec = "- **A-1** (W) x\n";
+        let spec = "- **A-1** (W; both) x\n";
         assert_one(&problems(spec, &[]), "docs/abi.md:1: A-1 (W): no case");
         // A comment, or a literal that only contains it, declares nothing.
         for text in ["// \"A-1\"\n", "fn f() -> &'static str { \"see A-1\" }\n"] {
@@ -188,19 +189,22 @@ mod tests {
     #[test]
     fn models_timings_and_static_checks_are_demanded() {
         assert_one(
-            &problems("- **A-1** (M) x\n", &[("conformance/suite/src/a.rs", "const X: &str = \"A-1\";")]),
+            &problems(
+                "- **A-1** (M; both) x\n",
+                &[("conformance/suite/src/a.rs", "const X: &str = \"A-1\";")],
+            ),
             "no model",
         );
-        assert_one(&problems("- **A-1** (T) x\n", &[]), "nothing in benches/");
-        assert_one(&problems("- **A-1** (S) x\n", &[]), "names no file");
-        let spec = "- **A-1** (S) x [static: abi/src/a.rs]\n";
+        assert_one(&problems("- **A-1** (T; both) x\n", &[]), "nothing in benches/");
+        assert_one(&problems("- **A-1** (S; both) x\n", &[]), "names no file");
+        let spec = "- **A-1** (S; both) x [static: abi/src/a.rs]\n";
         assert_one(&problems(spec, &[]), "abi/src/a.rs does not exist");
         assert_one(&problems(spec, &[("abi/src/a.rs", "nothing\n")]), "abi/src/a.rs does not cite it");
     }
 
     #[test]
     fn citations_exist() {
-        let spec = "- **A-1** (S) x [static: abi/src/a.rs]\n";
+        let spec = "- **A-1** (S; both) x [static: abi/src/a.rs]\n";
         let cite = |text: &'static str| [("abi/src/a.rs", text)];
         assert_eq!(problems(spec, &cite("A-1, SHA-256 and UTF-8")), Vec::<String>::new());
         assert_one(&problems(spec, &cite("A-1\nA-2")), "abi/src/a.rs:2: A-2 does not exist");
