@@ -109,7 +109,10 @@ pub(crate) fn parse(spec: &Source) -> (Vec<Clause>, Vec<String>) {
             if ATTEMPT.is_match(text) {
                 problems.push(format!("{}:{line}: not the form `- **CALL-7** (W; both) text`", spec.path));
             }
-            // An indented line continues the item above it; anything else ends it.
+            // An indented line continues the item above it, also behind an empty one; anything else ends it.
+            if text.trim().is_empty() {
+                continue;
+            }
             open &= text.starts_with("  ");
             if open && let Some(clause) = clauses.last_mut() {
                 clause.text.push(' ');
@@ -209,10 +212,11 @@ mod tests {
 
     #[test]
     fn lists_belong_to_their_clause() {
-        let text = "- **A-1** (W; host) One:\n  - two;\n  - three.\n  Four.\n- **A-2** (W; guest) x\n";
+        let text = "- **A-1** (W; host) One:\n  - two;\n  - three.\n\n  Four.\n- **A-2** (W; guest) x\n\nNo more\n  of it\n";
         let (clauses, problems) = parse(&source("docs/abi.md", text));
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(clauses[0].text, "One: - two; - three. Four.");
+        assert_eq!(clauses[1].text, "x");
         assert_eq!([clauses[0].side, clauses[1].side], [Side::Host, Side::Guest]);
     }
 }

@@ -15,9 +15,9 @@ use crate::raw::{self, Bound};
 pub const CASES: &[Case] = &[
     case("event.arm-at-next", &["EVT-11", "VCPU-8"], Needs::UPCALL, |ctx| arm_at(ctx, 0)),
     case("event.arm-behind-next", &["EVT-11"], Needs::UPCALL, |ctx| arm_at(ctx, 1)),
-    case("event.arm-behind-zero", &["EVT-11"], Needs::UPCALL, |ctx| arm_at(ctx, 1 << 20)),
+    case("event.arm-behind-zero", &["EVT-11", "CALL-27"], Needs::UPCALL, |ctx| arm_at(ctx, 1 << 20)),
     case("event.arm-beyond-next", &["EVT-11"], Needs::UPCALL, |ctx| not_yet(ctx, 1)),
-    case("event.arm-far", &["EVT-11"], Needs::UPCALL, |ctx| not_yet(ctx, FAR)),
+    case("event.arm-far", &["EVT-11", "CALL-27"], Needs::UPCALL, |ctx| not_yet(ctx, FAR)),
     case("event.arm-once", &["EVT-11"], Needs::UPCALL, once),
     case("event.arm-classes-apart", &["EVT-11", "EVT-2"], Needs::UPCALL, classes),
     case("event.raised-between-take-and-arm", &["EVT-12", "EVT-8", "EVT-9"], Needs::UPCALL, between),

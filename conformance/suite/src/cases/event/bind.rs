@@ -8,8 +8,8 @@ use crate::raw::{self, Bound};
 /// The cases.
 pub const CASES: &[Case] = &[
     case("event.bind-any-port", &["EVT-1", "EVT-3", "EVT-6"], Needs::EVENTS, any_port),
-    case("event.bind-bad-arguments", &["EVT-1", "EVT-3", "CALL-11"], Needs::EVENTS, bad_arguments),
-    case("event.bind-unbound-vcpu", &["EVT-3"], TWO_VCPUS, unbound_vcpu),
+    case("event.bind-bad-arguments", &["EVT-1", "EVT-3", "CALL-11", "CALL-28"], Needs::EVENTS, bad_arguments),
+    case("event.bind-unbound-vcpu", &["EVT-3", "CALL-28"], TWO_VCPUS, unbound_vcpu),
     case("event.unbind", &["EVT-5", "EVT-6"], Needs::EVENTS, unbind),
     case("event.unbind-leaves-entry", &["EVT-5", "EVT-9"], Needs::EVENTS, unbind_leaves_entry),
     case("event.signal-bad-arguments", &["EVT-6", "CALL-11"], Needs::EVENTS, signal_bad_arguments),
