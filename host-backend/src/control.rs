@@ -30,6 +30,9 @@ impl<M: Memory> Domain<M> {
         if request.magic.get() != MAGIC {
             return;
         }
+        if tenon_rings::planted!("control-answered-first") {
+            self.record().answer(request.ticket.get(), Status::OK, 0);
+        }
         let result = self.request(&request);
         let (status, value) = match result {
             Ok(value) => (Status::OK, value),
@@ -125,6 +128,11 @@ impl<M: Memory> Domain<M> {
     }
 
     fn reset(&mut self) -> u64 {
+        let old = if tenon_rings::planted!("reset-marks-areas-late") {
+            self.areas_mut(0).map(|areas| areas.host.clone())
+        } else {
+            None
+        };
         self.state.console.read = None;
         self.ports.fill(Port::default());
         self.direct = 0;
@@ -137,9 +145,15 @@ impl<M: Memory> Domain<M> {
         let session = next_session(self.wire_session(), &mut self.state.random);
         (self.state.session, self.state.seed) = (session.number, session.seed);
         let record = self.record();
+        if tenon_rings::planted!("reset-session-first") {
+            record.set_session(session);
+        }
         record.set_active(None);
         // Last: whoever sees the new session finds nothing of the old one in use (SES-6).
         record.set_session(session);
+        if let Some(host) = old {
+            show_running(&host);
+        }
         self.actions.push(Action::Reset { session: session.number });
         u64::from(session.number)
     }

@@ -70,6 +70,9 @@ impl<W: Words> RecordWriter<W> {
             }
             None => (0, 0),
         };
+        if tenon_rings::planted!("active-before-features") {
+            self.store(core::mem::offset_of!(Record, active), word, Site::ControlPublish);
+        }
         self.store(core::mem::offset_of!(Record, active_features), features, Site::Status);
         self.store(core::mem::offset_of!(Record, active), word, Site::ControlPublish);
     }
@@ -83,6 +86,9 @@ impl<W: Words> RecordWriter<W> {
         self.store(core::mem::offset_of!(Record, control_value), value, Site::Status);
         let result = Tail { code: status.0, id: 0, turn: ticket }.to_word();
         self.store(core::mem::offset_of!(Record, control_result), result, Site::ControlPublish);
+        if tenon_rings::planted!("value-behind-result") {
+            self.store(core::mem::offset_of!(Record, control_value), value, Site::Status);
+        }
     }
 
     fn store(&self, offset: usize, value: u64, site: Site) {

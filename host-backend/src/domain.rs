@@ -90,6 +90,9 @@ impl<M: Memory> Domain<M> {
         let session = next_session(Session::from_word(found), &mut random);
         let domain = Self::assemble(config, memory, Core::idle(session, random))?;
         let record = domain.record();
+        if tenon_rings::planted!("again-session-first") {
+            record.set_session(session);
+        }
         record.set_active(None);
         record.write_fixed(&domain.config, domain.memory.region_len(0).unwrap_or(0));
         // Last, as in a reset: whoever sees the new session finds nothing of the old one in use (SES-6).

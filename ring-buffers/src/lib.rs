@@ -36,6 +36,8 @@ mod error;
 pub mod event;
 pub mod mapping;
 pub mod order;
+#[doc(hidden)]
+pub mod planted;
 mod role;
 pub mod stream;
 pub mod wait;

@@ -18,6 +18,7 @@ use crate::report::Format;
 use memory::FaultyMemory;
 use std::fmt::Write;
 use tenon_host::{Action, Domain};
+use tenon_planted::Seen;
 
 /// One fault.
 pub struct Fault {
@@ -66,20 +67,45 @@ pub fn by_name(name: &str) -> Result<&'static Fault, String> {
     found.ok_or_else(|| format!("there is no fault `{name}`; `--list-faults` shows them all"))
 }
 
-/// All faults, a line each, or as JSON.
+/// All faults, a line each, or as JSON: those of the loopback host, and those that are planted in the code
+/// itself, with what sees them.
 #[must_use]
 pub fn list(format: Format) -> String {
+    let ours = all().map(|fault| (fault.name, fault.clause, fault.what, None));
+    let planted =
+        tenon_planted::all().map(|fault| (fault.name, fault.clause, fault.what, Some(seen(fault.seen))));
     if format == Format::Json {
-        let faults = all().map(
-            |fault| serde_json::json!({ "name": fault.name, "what": fault.what, "clause": fault.clause }),
-        );
+        let faults = ours.chain(planted).map(|(name, clause, what, seen)| {
+            serde_json::json!({ "name": name, "what": what, "clause": clause, "seen_by": seen })
+        });
         return format!("{}\n", serde_json::Value::from_iter(faults));
     }
-    let width = all().map(|fault| fault.name.len()).max().unwrap_or(0);
+    let width = ours.clone().chain(planted.clone()).map(|(name, ..)| name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for Fault { name, what, clause, .. } in all() {
-        // A string takes whatever it is given.
+    // A string takes whatever it is given.
+    for (name, clause, what, _) in ours {
         let _ = writeln!(text, "{name:width$}  {clause:8}  {what}");
     }
+    let _ = writeln!(
+        text,
+        "\nPlanted in the code itself: `{}=NAME cargo test --workspace` fails.\n",
+        tenon_planted::CHOICE
+    );
+    for (name, clause, what, seen) in planted {
+        let _ = writeln!(
+            text,
+            "{name:width$}  {clause:8}  {what}\n{:width$}            {}",
+            "",
+            seen.unwrap_or_default()
+        );
+    }
     text
+}
+
+/// What sees a planted fault.
+fn seen(by: Seen) -> String {
+    match by {
+        Seen::Test { package, target, test } => format!("{package} {target} {test}"),
+        Seen::Case { host, case } => format!("{case} on {host}"),
+    }
 }

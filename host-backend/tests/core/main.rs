@@ -6,7 +6,14 @@ mod direct;
 mod event;
 mod limits;
 mod memory;
+mod order;
 mod saved;
 mod stop;
 mod tools;
 mod window;
+
+/// The tests see the faults that are planted for them.
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
+}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest by hand: it writes each word itself.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use tenon_abi::status::StateWord;
 use tenon_abi::vcpu::{Sizes, guest, host};
@@ -18,9 +19,78 @@ pub(crate) const PAYLOAD: u64 = 0x1000;
 /// Where the areas begin.
 const AREAS: u64 = 0x10_0000;
 
+/// What the host stored, in order, while somebody looked.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Rc<RefCell<Option<Vec<Store>>>>);
+
+/// One store: where, and what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Store {
+    pub(crate) place: Place,
+    pub(crate) value: u64,
+}
+
+/// A byte offset in the window, or in region 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Window(u64),
+    Memory(u64),
+}
+
+impl Log {
+    /// What is stored while `run` runs.
+    pub(crate) fn of<T>(&self, run: impl FnOnce() -> T) -> (T, Vec<Store>) {
+        *self.0.borrow_mut() = Some(Vec::new());
+        let result = run();
+        (result, self.0.take().expect("nobody else looks"))
+    }
+}
+
+/// The host's words, each store of which is in the log.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    piece: Piece,
+    /// Of its first word.
+    place: Place,
+    log: Log,
+}
+
+impl Words for Watched {
+    fn len(&self) -> usize {
+        self.piece.len()
+    }
+
+    fn load(&self, index: usize, site: Site) -> u64 {
+        self.piece.load(index, site)
+    }
+
+    fn store(&self, index: usize, value: u64, site: Site) {
+        if let Some(log) = self.log.0.borrow_mut().as_mut() {
+            log.push(Store { place: self.place.behind(index), value });
+        }
+        self.piece.store(index, value, site);
+    }
+
+    fn slice(&self, first: usize, len: usize) -> Option<Self> {
+        let piece = self.piece.slice(first, len)?;
+        Some(Self { piece, place: self.place.behind(first), log: self.log.clone() })
+    }
+}
+
+impl Place {
+    fn behind(self, words: usize) -> Self {
+        let bytes = words as u64 * 8;
+        match self {
+            Self::Window(at) => Self::Window(at + bytes),
+            Self::Memory(at) => Self::Memory(at + bytes),
+        }
+    }
+}
+
 /// Memory of which an embedder takes parts away.
 pub(crate) struct Patchy {
     arena: Arena,
+    pub(crate) log: Log,
     pub(crate) len: Cell<u64>,
     pub(crate) hole: Cell<(u64, u64)>,
     /// Largest payload that was copied out at once.
@@ -36,17 +106,18 @@ impl Patchy {
 }
 
 impl Memory for Patchy {
-    type Words = Piece;
+    type Words = Watched;
 
     fn region_len(&self, region: u16) -> Option<u64> {
         (region == 0).then(|| self.len.get())
     }
 
-    fn words(&self, region: u16, offset: u64, len: u64) -> Option<Piece> {
+    fn words(&self, region: u16, offset: u64, len: u64) -> Option<Watched> {
         if !self.reachable(offset, len) {
             return None;
         }
-        self.arena.words(region, offset, len)
+        let piece = self.arena.words(region, offset, len)?;
+        Some(Watched { piece, place: Place::Memory(offset), log: self.log.clone() })
     }
 
     fn read(&self, region: u16, offset: u64, out: &mut [u8]) -> bool {
@@ -58,8 +129,8 @@ impl Memory for Patchy {
         self.reachable(offset, data.len() as u64) && self.arena.write(region, offset, data)
     }
 
-    fn window(&self) -> Piece {
-        self.arena.window()
+    fn window(&self) -> Watched {
+        Watched { piece: self.arena.window(), place: Place::Window(0), log: self.log.clone() }
     }
 }
 
@@ -125,6 +196,15 @@ impl Guest {
     }
 
     pub(crate) fn control(&mut self, op: ControlOp, fill: impl FnOnce(&mut ControlRequest)) -> (Status, u64) {
+        self.try_control(op, fill).expect("the request was not answered")
+    }
+
+    /// A request that the host may not answer.
+    pub(crate) fn try_control(
+        &mut self,
+        op: ControlOp,
+        fill: impl FnOnce(&mut ControlRequest),
+    ) -> Option<(Status, u64)> {
         let mut request = ControlRequest::new_zeroed();
         request.magic.set(tenon_abi::control::MAGIC);
         request.op.set(op.0);
@@ -135,8 +215,7 @@ impl Guest {
         assert!(self.arena.write(0, 0, request.as_bytes()));
         self.domain.control(0);
         let result = Tail::from_word(self.window(0xa0));
-        assert_eq!(result.turn, self.ticket, "the request was not answered");
-        (Status(result.code), self.window(0x98))
+        (result.turn == self.ticket).then(|| (Status(result.code), self.window(0x98)))
     }
 
     pub(crate) fn reset(&mut self) {
@@ -310,6 +389,7 @@ impl Guest {
 pub(crate) fn patchy(arena: &Arena) -> Patchy {
     Patchy {
         arena: arena.clone(),
+        log: Log::default(),
         len: Cell::new(arena.region_len(0).expect("region 0")),
         hole: Cell::new((0, 0)),
         longest: Cell::new(0),

@@ -260,7 +260,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
             let word = self.kick.load(0, Site::KickRead);
             if counts(word) {
                 let behind = self.next.wrapping_sub(1).wrapping_sub(unpack(word).0);
-                return behind < published;
+                return behind < published
+                    || (crate::planted!("kick-signed") && behind > i32::MAX.unsigned_abs());
             }
         }
         true
@@ -278,7 +279,8 @@ impl<W: Words, const D: usize> Submitter<W, D> {
 
     /// Asks for no upcalls until the next [`Self::arm`]: the armed position moves half the circle ahead.
     pub fn disarm(&mut self) {
-        let far = self.reaped.wrapping_add(u32::MAX >> 1);
+        let circle = if crate::planted!("disarm-completions-whole") { u32::MAX } else { u32::MAX >> 1 };
+        let far = self.reaped.wrapping_add(circle);
         self.armed.store(0, u64::from(far), Site::ArmedPublish);
     }
 

@@ -157,7 +157,8 @@ impl<W: Words> Raiser<W> {
         let (taken, high) = unpack(self.guest.load(self.places.taken, Site::TakenRead));
         let step = u64::from(taken.wrapping_sub(low(self.state.taken)));
         // Neither backwards (a huge step) nor beyond what was written.
-        if high != 0 || step > self.state.written.wrapping_sub(self.state.taken) {
+        let backwards = crate::planted!("taken-signed") && step > u64::from(u32::MAX >> 1);
+        if high != 0 || (step > self.state.written.wrapping_sub(self.state.taken) && !backwards) {
             return Err(self.latch(Reason::BAD_TAKEN));
         }
         self.state.taken = self.state.taken.wrapping_add(step);
@@ -173,6 +174,9 @@ impl<W: Words> Raiser<W> {
     }
 
     fn is_untaken(&self, last: Option<u64>) -> bool {
+        if crate::planted!("entry-32-bits") {
+            return last.is_some_and(|last| low(last).wrapping_sub(low(self.state.taken)) <= u32::MAX >> 1);
+        }
         last.is_some_and(|last| last >= self.state.taken)
     }
 

@@ -82,7 +82,8 @@ impl<W: Words> Taker<W> {
 
     /// Asks for no upcalls until the next [`Self::arm`]: the armed position moves half the circle ahead.
     pub fn disarm(&mut self) {
-        let far = self.taken.wrapping_add(u32::MAX >> 1);
+        let circle = if crate::planted!("disarm-events-whole") { u32::MAX } else { u32::MAX >> 1 };
+        let far = self.taken.wrapping_add(circle);
         self.guest.store(self.places.armed, u64::from(far), Site::ArmedPublish);
     }
 

@@ -95,6 +95,9 @@ impl<W: Words, B: Bell> Consumer<W, B> {
             let run = self.run(units).min(most.wrapping_sub(count));
             let (mut first, mut turn) = (self.first(), self.end.turn());
             let (mut taken, mut other) = (0u32, None);
+            if crate::planted!("records-released-early") {
+                self.end.advance(u32::try_from(run).unwrap_or(0).wrapping_mul(units));
+            }
             for _ in 0..run {
                 let head = self.data.load(first, Site::RingBody);
                 if head != pack(len, turn) {
@@ -106,7 +109,11 @@ impl<W: Words, B: Bell> Consumer<W, B> {
                 turn = turn.wrapping_add(units);
                 first = first.wrapping_add(N).wrapping_add(1);
             }
-            self.end.advance(taken.wrapping_mul(units));
+            self.end.advance(if crate::planted!("records-released-early") {
+                0
+            } else {
+                taken.wrapping_mul(units)
+            });
             count = count.wrapping_add(usize::try_from(taken).unwrap_or(0));
             if run > 0 && other.is_none() {
                 continue;

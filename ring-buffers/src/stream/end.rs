@@ -200,7 +200,9 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
         }
         let armed = RingPosition::from_word(self.other.load(ARMED, Site::ArmedRead));
         // It was ahead then and is not now. A position of another session is none.
-        let passed = self.at.wrapping_sub(armed.position) < self.at.wrapping_sub(self.settled);
+        let behind = self.at.wrapping_sub(armed.position);
+        let passed = behind < self.at.wrapping_sub(self.settled)
+            || (crate::planted!("wish-signed") && behind > i32::MAX.unsigned_abs());
         if passed && armed.seed == self.seed {
             // Who is woken sees what is shown, and arms for more than that.
             self.settled = self.at;
@@ -269,6 +271,9 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
         self.own.store(ARMED, armed.to_word(), Site::ArmedPublish);
         self.own.fence(Site::ArmFence);
         self.look()?;
+        if crate::planted!("sleep-compared-plainly") {
+            return Ok(wanted > self.seen);
+        }
         Ok(wanted.wrapping_sub(self.seen).wrapping_sub(1) < self.shape.units)
     }
 

@@ -96,14 +96,18 @@ impl<W: Words, B: Bell> Producer<W, B> {
             let (now, later) = rest.split_at(self.run(units).min(rest.len()));
             let mut turn = self.end.turn();
             let mut first = self.first();
+            // A part of what is in the ring.
+            let written = u32::try_from(now.len()).unwrap_or(0).wrapping_mul(units);
+            if crate::planted!("records-published-early") {
+                self.end.advance(written);
+            }
             for record in now {
                 self.look_ahead(first, units);
                 self.data.store_headed(first, pack(len, turn), record, Site::RingBody);
                 turn = turn.wrapping_add(units);
                 first = first.wrapping_add(N).wrapping_add(1);
             }
-            // A part of what is in the ring.
-            self.end.advance(u32::try_from(now.len()).unwrap_or(0).wrapping_mul(units));
+            self.end.advance(if crate::planted!("records-published-early") { 0 } else { written });
             rest = later;
             if self.end.room() < units {
                 break;

@@ -11,6 +11,7 @@
 //! Every run is exhaustive. Where a call gives two sizes, the second is that of `--release`.
 #![allow(missing_docs, reason = "a test")]
 
+mod bulk;
 mod channel;
 mod control;
 mod event;
@@ -22,6 +23,12 @@ mod stream;
 mod table;
 
 use tenon_rings::Site;
+
+/// The models see the faults that are planted for them.
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
+}
 
 /// Tests of models: each is run as it is, and with each of its witnessed sites weakened.
 macro_rules! models {

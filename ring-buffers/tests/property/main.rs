@@ -6,6 +6,7 @@
 
 mod arm;
 mod bells;
+mod distance;
 #[path = "../ends/mod.rs"]
 mod ends;
 mod error;
@@ -27,6 +28,12 @@ mod words;
 
 use ends::{completer, raiser, submitter, taker};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The tests see the faults that are planted for them.
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
+}
 
 /// Cleared memory.
 fn memory(words: usize) -> Vec<AtomicU64> {

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use crate::project::Source;
 
 /// Every feature name that a package may have. None of them may change a wire type.
-const FEATURES: &[&str] = &["default", "ivshmem", "kvm", "std", "test-utils"];
+const FEATURES: &[&str] = &["default", "ivshmem", "kvm", "planted-faults", "std", "test-utils"];
 
 /// What a package takes from its workspace, and workspaces agree on.
 const INHERITED: &[&str] = &["edition", "rust-version"];

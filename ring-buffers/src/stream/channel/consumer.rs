@@ -151,8 +151,12 @@ impl<W: Words, const N: usize, B: Bell> Consumer<W, [u64; N], B> {
             let run = run.min(u32::try_from(rest.len()).unwrap_or(u32::MAX));
             let len = usize::try_from(run).unwrap_or(0);
             let Some(now) = rest.get_mut(..len).filter(|_| run > 0) else { break };
-            self.data.load_words(self.first(), now.as_flattened_mut(), Site::RingBody);
-            self.end.advance(run);
+            let first = self.first();
+            if crate::planted!("slice-released-early") {
+                self.end.advance(run);
+            }
+            self.data.load_words(first, now.as_flattened_mut(), Site::RingBody);
+            self.end.advance(if crate::planted!("slice-released-early") { 0 } else { run });
             count = count.wrapping_add(len);
         }
         Ok(count)

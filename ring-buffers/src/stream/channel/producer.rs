@@ -159,12 +159,17 @@ impl<W: Words, const N: usize, B: Bell> Producer<W, [u64; N], B> {
         let mut rest = messages;
         loop {
             let to_end = self.end.units().wrapping_sub(self.end.offset());
-            let run = self.end.room().min(to_end).min(self.end.due());
+            let room = if crate::planted!("slice-over-untaken") { to_end } else { self.end.room() };
+            let run = room.min(to_end).min(self.end.due());
             let run = run.min(u32::try_from(rest.len()).unwrap_or(u32::MAX));
             let count = usize::try_from(run).unwrap_or(0);
             let Some((now, later)) = rest.split_at_checked(count).filter(|_| run > 0) else { break };
-            self.data.store_words(self.first(), now.as_flattened(), Site::RingBody);
-            self.end.advance(run);
+            let first = self.first();
+            if crate::planted!("slice-published-early") {
+                self.end.advance(run);
+            }
+            self.data.store_words(first, now.as_flattened(), Site::RingBody);
+            self.end.advance(if crate::planted!("slice-published-early") { 0 } else { run });
             rest = later;
         }
         Ok(messages.len().wrapping_sub(rest.len()))

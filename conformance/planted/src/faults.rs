@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The table, one file for each crate that has faults.
+
+mod host;
+mod rings;
+
+use crate::{Fault, Seen};
+
+/// Every fault.
+pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
+    [rings::FAULTS, host::FAULTS].into_iter().flatten()
+}
+
+const fn fault(name: &'static str, clause: &'static str, what: &'static str, seen: Seen) -> Fault {
+    Fault { name, what, clause, seen }
+}
+
+/// Seen by a test.
+const fn test(package: &'static str, target: &'static str, test: &'static str) -> Seen {
+    Seen::Test { package, target, test }
+}
