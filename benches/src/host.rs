@@ -5,11 +5,10 @@
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tenon_abi::discovery::CPUID_SIGNATURE;
 use tenon_guest_images::BENCH;
 use tenon_host::kvm::{
-    BIND_PORT, CPUID_BASE, Config, Error, Exits, Flow, Interrupts, KICK_PORT, Line, Machine, Msi, VmMemory,
-    WINDOW_ADDRESS, WindowConfig, cpuid::Leaf,
+    BIND_PORT, Config, Error, Exits, Flow, Interrupts, KICK_PORT, Line, Machine, Msi, VmMemory,
+    WINDOW_ADDRESS, WindowConfig,
 };
 use tenon_host::{Action, Conduit, Domain, Memory};
 use tenon_rings::Mapping;
@@ -46,7 +45,8 @@ struct State {
 /// A machine with the image loaded, and its host.
 pub fn machine(parameters: &str) -> Result<(Machine, Arc<Host>), Error> {
     let window = WindowConfig { address: WINDOW_ADDRESS, size: WINDOW_SIZE };
-    let machine = Machine::new(&Config { window: Some(window), cpuid: leaves(), ..Config::default() })?;
+    let config = Config { window: Some(window), ..Config::default() }.discovered()?;
+    let machine = Machine::new(&config)?;
     let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
     let memory = VmMemory::new(machine.memory(), region)?;
     let mut offer = tenon_host::Config::new(Conduit::port_io(KICK_PORT, BIND_PORT), 1, 1);
@@ -65,17 +65,6 @@ pub fn machine(parameters: &str) -> Result<(Machine, Arc<Host>), Error> {
         vcpu: AtomicI32::new(0),
     };
     Ok((machine, Arc::new(host)))
-}
-
-/// Tenon's CPUID leaves.
-fn leaves() -> Vec<Leaf> {
-    let [ebx, ecx, edx] = CPUID_SIGNATURE;
-    let second = CPUID_BASE + 1;
-    let (at, len) = ((WINDOW_ADDRESS >> 12) as u32, (WINDOW_SIZE >> 12) as u32);
-    vec![
-        Leaf { function: CPUID_BASE, eax: second, ebx, ecx, edx },
-        Leaf { function: second, eax: at, ebx: len, ecx: 0, edx: 0 },
-    ]
 }
 
 impl Host {

@@ -63,7 +63,7 @@ pub use config::{Conduit, Config};
 pub use domain::Domain;
 pub use error::Error;
 pub use lifecycle::CrashRecord;
-pub use memory::Memory;
+pub use memory::{Memory, Pieces};
 pub use state::State;
 
 /// The README's snippets compile.

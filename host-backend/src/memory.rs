@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The memory behind the core.
 
+mod pieces;
+
+pub use pieces::Pieces;
+
 use crate::lifecycle::CrashRecord;
 use tenon_rings::Words;
 

@@ -9,8 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tenon_guest_images::{BARE, SELFTEST};
+use tenon_host::Memory as _;
 use tenon_host::kvm::{
-    Config, Control, CpuError, Entry, Error, Exits, Flow, Line, Machine, Msi, NoExits, Outcome, WindowConfig,
+    Config, Control, CpuError, Entry, Error, Exits, Flow, Line, Machine, Msi, NoExits, Outcome, VmMemory,
+    WindowConfig,
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -236,11 +238,30 @@ fn what_cannot_boot_is_named() {
     assert!(matches!(why, CpuError::Shutdown { .. } | CpuError::Internal { .. }), "{why}");
 }
 
+/// Memory lies on both sides of the hole below 4 GiB, and region 0 has all of it (REG-1).
+#[test]
+fn more_memory_than_lies_below_the_hole() {
+    const GIB: u64 = 1 << 30;
+    let config = Config { memory: 6 << 30, window: Some(WINDOW), ..Config::default() };
+    let Some(machine) = machine("more_memory_than_lies_below_the_hole", &config) else { return };
+    let memory = VmMemory::new(machine.memory(), machine.window().unwrap()).unwrap();
+    assert_eq!(memory.region_len(0), Some(7 * GIB));
+    for (offset, is_there) in
+        [(3 * GIB - 4, true), (3 * GIB - 3, false), (4 * GIB, true), (7 * GIB - 4, true)]
+    {
+        assert_eq!(memory.write(0, offset, b"here"), is_there, "{offset:#x}");
+    }
+    machine.load(BARE.bytes, "").unwrap();
+    let outcome = machine.run(Arc::new(NoExits), Box::new(Text::default()), LIMIT).unwrap();
+    assert_eq!(outcome, Outcome::Left(0));
+}
+
 #[test]
 fn contradictory_machines_are_refused() {
     let bad = [
         Config { cpus: 0, ..Config::default() },
         Config { memory: 12345, ..Config::default() },
+        Config { memory: 64 << 30, ..Config::default() },
         Config { window: Some(WindowConfig { address: 0x10_0000, size: 2 << 20 }), ..Config::default() },
     ];
     for config in bad {

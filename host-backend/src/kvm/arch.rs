@@ -4,11 +4,11 @@
 //! | item | what |
 //! | --- | --- |
 //! | `CONDUIT`, `CONDUITS`, `KICK_ADDRESS`, `BIND_ADDRESS` | the usual kind of doorbell, and all; where those in memory are |
-//! | `RAM`, `RAM_END`, `WINDOW`, `WINDOW_ADDRESS` | where memory begins and at most ends; where a window may lie, and does |
+//! | `layout`, `RAM_MAX`, `WINDOW`, `WINDOW_ADDRESS` | where memory lies, and how much; where a window may lie, and does |
 //! | `INTERRUPTS`, `FIRST_INPUT`, `SILENT_INPUTS`, `route` | interrupts that a guest may choose, and how one input of KVM's leads there |
 //! | `discovered` | a machine whose guest finds its window |
 //! | `MAX_START` | largest entry and argument of a vCPU's start |
-//! | `IMAGE`, `load` | what is booted, and booting it |
+//! | `IMAGE`, `plan` | what is booted, and what is written for it |
 //! | `NEEDS`, `Board` | what KVM has to offer; what a machine has beside memory, and its vCPUs |
 //! | `Fresh` | the state that a vCPU starts in |
 //! | `SERIAL`, `SERIAL_STATUS`, `EXIT` | the serial port, and the port that ends the machine |
@@ -27,9 +27,9 @@ use x86_64 as chosen;
 
 pub use chosen::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
 pub(crate) use chosen::{
-    Board, CONDUIT, CONDUITS, EXIT, FIRST_INPUT, Fresh, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM, RAM_END,
-    SERIAL, SERIAL_STATUS, SILENT_INPUTS, WINDOW, discovered, hypercall, load, program_counter, route,
+    Board, CONDUIT, CONDUITS, EXIT, FIRST_INPUT, Fresh, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM_MAX, SERIAL,
+    SERIAL_STATUS, SILENT_INPUTS, WINDOW, discovered, hypercall, layout, plan, program_counter, route,
     trap_hypercalls,
 };
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{CPUID_BASE, boot, cpuid};
+pub use x86_64::{CPUID_BASE, cpuid};

@@ -19,7 +19,7 @@ pub enum Error {
     Missing(&'static str),
     /// The image is not what this machine boots.
     #[error("the guest image cannot be booted ({0}): pass {image}", image = super::arch::IMAGE)]
-    BadImage(String),
+    BadImage(tenon_boot::Error),
     /// The machine's description contradicts itself.
     #[error("the machine cannot be built as described: {0}")]
     BadConfig(&'static str),
@@ -38,6 +38,18 @@ pub enum Error {
     /// it comes back from where it is.
     #[error("vCPU {0} did not stop: its thread was left behind")]
     Stuck(u32),
+}
+
+impl From<tenon_boot::Error> for Error {
+    fn from(why: tenon_boot::Error) -> Self {
+        match why {
+            tenon_boot::Error::BadLayout(what) => Self::BadConfig(what),
+            tenon_boot::Error::BadCommandLine { .. } | tenon_boot::Error::LongTree => {
+                Self::BadConfig("the boot command line is too long, or holds a zero byte")
+            }
+            why => Self::BadImage(why),
+        }
+    }
 }
 
 impl Error {

@@ -12,7 +12,8 @@ use std::{fs, io, thread};
 
 use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
-use vm_memory::{GuestMemoryMmap, MmapRegion};
+use tenon_boot::{Kind, Layout};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, MmapRegion};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, Board, Fresh};
@@ -22,18 +23,22 @@ use super::helpers::Helpers;
 use super::serial::Serial;
 use super::setup::request;
 use super::vcpu::Vcpu;
-use super::{Control, Error, Exits, Interrupts, Outcome, kick, memory};
+use super::{Control, Entry, Error, Exits, Interrupts, Outcome, kick, memory};
 
 /// A vCPU's thread may take so long to come back after the run has ended, if the limit leaves it that much
 /// time.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A run comes back at most so long after its limit, or after somebody has ended it.
 const SLACK: Duration = Duration::from_millis(400);
+/// KVM's number for the window; memory has those behind it.
+const WINDOW_SLOT: u32 = 0;
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Bytes of memory, a multiple of 2 MiB, from guest address 0 (on Arm 1 GiB).
+    /// Bytes of memory, a multiple of 2 MiB, from guest address 0 (on Arm 1 GiB). On x86-64, what is more
+    /// than
+    /// 3 GiB lies from 4 GiB on.
     pub memory: usize,
     /// vCPUs, 1 to 255.
     pub cpus: u32,
@@ -66,9 +71,17 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The same machine, whose guest finds its window (DISC-4, DISC-13).
+    pub fn discovered(self) -> Result<Self, Error> {
+        arch::discovered(self)
+    }
+}
+
 /// A machine that has not run yet.
 pub struct Machine {
     vm: Arc<VmFd>,
+    layout: Layout,
     memory: Arc<GuestMemoryMmap>,
     window: Option<(WindowConfig, Arc<MmapRegion>)>,
     interrupts: Arc<Interrupts>,
@@ -83,21 +96,17 @@ impl Machine {
         if config.cpus == 0 || config.cpus > 255 {
             return Err(Error::BadConfig("a machine has 1 to 255 vCPUs"));
         }
-        let size = u64::try_from(config.memory).unwrap_or(u64::MAX);
-        if size > arch::RAM_END.saturating_sub(arch::RAM) {
-            return Err(Error::BadConfig("a machine has at most 3 GiB of memory"));
-        }
+        let layout = layout(config)?;
         let kvm = open()?;
         let vm = Arc::new(request("making a virtual machine", || kvm.create_vm())?);
         let control = Control::new(config.cpus);
-        let memory = memory::guest_memory(config.memory)?;
-        {
-            use vm_memory::{GuestAddress, GuestMemoryBackend as _};
+        let memory = memory::guest_memory(&layout)?;
+        for (number, piece) in (WINDOW_SLOT.saturating_add(1)..).zip(layout.ram()) {
             let host = memory
-                .get_host_address(GuestAddress(arch::RAM))
+                .get_host_address(GuestAddress(piece.address))
                 .map_err(|_| Error::BadConfig("the guest's memory does not begin where it should"))?;
             // SAFETY: the mapping is alive as long as `self.memory`, which the machine drops after its vCPUs.
-            unsafe { slot(&vm, 0, arch::RAM, size, host, 0)? };
+            unsafe { slot(&vm, number, piece.address, piece.len, host, 0)? };
         }
         let window = match config.window {
             Some(place) => Some((place, Self::add_window(&vm, place)?)),
@@ -111,19 +120,20 @@ impl Machine {
         board.finish(&vm, config.cpus)?;
         let interrupts = Arc::new(Interrupts::new(Arc::clone(&vm))?);
         let helpers = Helpers::new(control.clone());
-        Ok(Self { vm, memory, window, interrupts, cpus, control, helpers })
+        Ok(Self { vm, layout, memory, window, interrupts, cpus, control, helpers })
     }
 
     fn add_window(vm: &VmFd, place: WindowConfig) -> Result<Arc<MmapRegion>, Error> {
         let size = u64::try_from(place.size).unwrap_or(u64::MAX);
-        let end = place.address.checked_add(size);
-        if place.address < arch::WINDOW.start || end.is_none_or(|end| end > arch::WINDOW.end) {
-            return Err(Error::BadConfig("the window lies where memory or a device may be"));
-        }
         let region = Arc::new(memory::mapping(place.size)?);
         // SAFETY: the mapping is alive as long as `self.window`, which the machine drops after its vCPUs.
-        unsafe { slot(vm, 1, place.address, size, region.as_ptr(), KVM_MEM_READONLY)? };
+        unsafe { slot(vm, WINDOW_SLOT, place.address, size, region.as_ptr(), KVM_MEM_READONLY)? };
         Ok(region)
+    }
+
+    /// Where memory and window are.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The guest's memory.
@@ -174,10 +184,14 @@ impl Machine {
     /// Loads `image` with `command_line`, and has the boot CPU start it. Once per machine: the image expects
     /// zeroed memory.
     pub fn load(&self, image: &[u8], command_line: &str) -> Result<(), Error> {
-        let reserved =
-            self.window.as_ref().map(|(place, _)| (place.address, u64::try_from(place.size).unwrap_or(0)));
         let cpus = u32::try_from(self.cpus.len()).unwrap_or(0);
-        let entry = arch::load(&self.memory, image, command_line, reserved, cpus)?;
+        let plan = arch::plan(image, command_line, &self.layout, cpus)?;
+        for (address, bytes) in plan.writes() {
+            self.memory
+                .write_slice(bytes, GuestAddress(address))
+                .map_err(|_| Error::BadConfig("the guest's memory cannot be written"))?;
+        }
+        let entry = Entry { address: plan.entry(), argument: plan.argument() };
         self.control.start(0, entry).map_err(|_| Error::BadConfig("an image was loaded already"))
     }
 
@@ -275,6 +289,22 @@ impl Machine {
         }
         Ok(threads)
     }
+}
+
+/// Where memory and window are, before there is any.
+pub(crate) fn layout(config: &Config) -> Result<Layout, Error> {
+    let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    let (most, why) = arch::RAM_MAX;
+    if size(config.memory) > most {
+        return Err(Error::BadConfig(why));
+    }
+    let layout = arch::layout(size(config.memory))?;
+    let Some(WindowConfig { address, size: len }) = config.window else { return Ok(layout) };
+    let end = address.checked_add(size(len));
+    if address < arch::WINDOW.start || end.is_none_or(|end| end > arch::WINDOW.end) {
+        return Err(Error::BadConfig("the window lies where memory or a device may be"));
+    }
+    Ok(layout.with(Kind::Window, address, size(len))?)
 }
 
 /// Opens `/dev/kvm` and sees that all is there.

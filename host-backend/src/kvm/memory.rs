@@ -6,20 +6,22 @@
 use std::io;
 use std::sync::Arc;
 
+use tenon_boot::Layout;
 use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
 
 use super::Error;
-use super::arch::RAM;
 
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Zeroed memory where the platform has it, a multiple of 2 MiB.
-pub fn guest_memory(size: usize) -> Result<Arc<GuestMemoryMmap>, Error> {
-    let region = GuestRegionMmap::new(mapping(size)?, GuestAddress(RAM))
-        .ok_or(Error::BadConfig("the guest's memory does not fit the address space"))?;
-    let memory = GuestMemoryMmap::from_regions(vec![region])
-        .map_err(|_| Error::BadConfig("the guest's memory is not one region"))?;
-    Ok(Arc::new(memory))
+/// Zeroed memory for each piece of RAM, which is a multiple of 2 MiB.
+pub fn guest_memory(layout: &Layout) -> Result<Arc<GuestMemoryMmap>, Error> {
+    const LARGE: Error = Error::BadConfig("the guest's memory does not fit the address space");
+    let regions = layout.ram().map(|piece| {
+        let size = usize::try_from(piece.len).map_err(|_| LARGE)?;
+        GuestRegionMmap::new(mapping(size)?, GuestAddress(piece.address)).ok_or(LARGE)
+    });
+    let memory = GuestMemoryMmap::from_regions(regions.collect::<Result<_, _>>()?);
+    Ok(Arc::new(memory.map_err(|_| Error::BadConfig("the guest's memory cannot be put together"))?))
 }
 
 /// Zeroed private memory, a multiple of 2 MiB, marked for huge pages.

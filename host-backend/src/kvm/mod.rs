@@ -4,8 +4,8 @@
 //!
 //! It needs nothing but what every KVM has: an in-kernel interrupt controller, exits by port I/O or MMIO,
 //! interrupts by irqfd, read-only memory. No register of a vCPU is read or written while it runs, but on Arm
-//! for the conduit HVC. [`Machine`] owns the pieces; on x86-64 `boot` and `cpuid` also serve embedders who
-//! keep their own machine.
+//! for the conduit HVC. [`Machine`] owns the pieces; on x86-64 `cpuid` also serves embedders who keep
+//! their own machine; what is free of KVM in booting a guest is [`tenon_boot`].
 
 mod arch;
 mod attachment;
@@ -28,7 +28,7 @@ mod worker;
 pub use crate::cpus::CpuBusy;
 pub use arch::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
 #[cfg(target_arch = "x86_64")]
-pub use arch::{CPUID_BASE, boot, cpuid};
+pub use arch::{CPUID_BASE, cpuid};
 pub use attachment::{BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
 pub use control::{Control, Entry};
 pub use error::{CpuError, Error};
@@ -36,4 +36,6 @@ pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line, Msi};
 pub use machine::{Config, Machine, WindowConfig};
 pub use region::VmMemory;
+/// What is planned before a guest starts: its types are in signatures here.
+pub use tenon_boot;
 pub use vmm::{Vmm, VmmConfig};

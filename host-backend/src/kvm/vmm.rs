@@ -93,7 +93,7 @@ impl Vmm {
             window: Some(window),
             ..MachineConfig::default()
         };
-        let machine = Machine::new(&arch::discovered(&window, plain))?;
+        let machine = Machine::new(&plain.discovered()?)?;
         let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
         let memory = VmMemory::new(machine.memory(), region)?;
         if !arch::CONDUITS.contains(&config.conduit) {

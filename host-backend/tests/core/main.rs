@@ -7,6 +7,7 @@ mod event;
 mod limits;
 mod memory;
 mod order;
+mod pieces;
 mod saved;
 mod stop;
 mod tools;

@@ -2,11 +2,9 @@
 //! AArch64: a device tree, GICv3, SPIs, doorbells in memory. Devices lie where QEMU's `virt` has them, so
 //! that one image serves both.
 
-mod boot;
 mod gic;
 mod hypercall;
 mod registers;
-mod tree;
 
 use std::ops::{Range, RangeInclusive};
 
@@ -16,14 +14,16 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use tenon_abi::ConduitKind;
+use tenon_boot::aarch64::Devices;
+use tenon_boot::layout::AARCH64_RAM;
+use tenon_boot::{Layout, Plan};
 
 use crate::kvm::Error;
 use crate::kvm::interrupts::Msi;
-use crate::kvm::machine::{Config, WindowConfig};
+use crate::kvm::machine::Config;
 use crate::kvm::serial::Place;
 use crate::kvm::setup::request;
 
-pub(crate) use boot::load;
 pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
 pub(crate) use registers::{Fresh, program_counter};
 
@@ -36,9 +36,9 @@ pub const BIND_ADDRESS: u64 = 0x0a00_0004;
 
 pub(crate) const CONDUIT: ConduitKind = ConduitKind::MMIO;
 pub(crate) const CONDUITS: &[ConduitKind] = &[ConduitKind::MMIO, ConduitKind::HYPERCALL];
-pub(crate) const RAM: u64 = 0x4000_0000;
-pub(crate) const RAM_END: u64 = 0x1_0000_0000;
-pub(crate) const WINDOW: Range<u64> = WINDOW_ADDRESS..RAM;
+/// RAM ends at 4 GiB.
+pub(crate) const RAM_MAX: (u64, &str) = (3 << 30, "a machine has at most 3 GiB of memory");
+pub(crate) const WINDOW: Range<u64> = WINDOW_ADDRESS..AARCH64_RAM;
 /// SPIs, by their INTIDs.
 pub(crate) const INTERRUPTS: [u32; 2] = [FIRST_SPI, gic::INTERRUPTS - 1];
 pub(crate) const FIRST_INPUT: u32 = 0;
@@ -83,8 +83,23 @@ impl Board {
 }
 
 /// The device tree names the window, whatever the machine is made of.
-pub(crate) fn discovered(_window: &WindowConfig, config: Config) -> Config {
-    config
+pub(crate) fn discovered(config: Config) -> Result<Config, Error> {
+    Ok(config)
+}
+
+pub(crate) fn layout(ram: u64) -> Result<Layout, Error> {
+    Ok(Layout::aarch64(ram)?)
+}
+
+pub(crate) fn plan<'a>(
+    image: &'a [u8],
+    command_line: &str,
+    layout: &Layout,
+    cpus: u32,
+) -> Result<Plan<'a>, Error> {
+    let redistributors = gic::redistributors(cpus);
+    let devices = Devices { cpus, uart: UART, distributor: gic::DISTRIBUTOR, redistributors };
+    Ok(tenon_boot::aarch64::plan(image, command_line, layout, &devices)?)
 }
 
 pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! x86-64: PVH, split interrupt controller, MSI, port I/O.
 
-pub mod boot;
 pub mod cpuid;
 mod hypercall;
 mod registers;
 
 use std::ops::{Range, RangeInclusive};
-use std::sync::Arc;
 use std::vec::Vec;
 
 use kvm_bindings::{
@@ -16,13 +14,11 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use tenon_abi::ConduitKind;
-use tenon_abi::discovery::CPUID_SIGNATURE;
-use vm_memory::GuestMemoryMmap;
+use tenon_boot::{Layout, Plan, pvh};
 
 use crate::kvm::Error;
-use crate::kvm::control::Entry;
 use crate::kvm::interrupts::Msi;
-use crate::kvm::machine::{Config, WindowConfig};
+use crate::kvm::machine::{self, Config};
 use crate::kvm::serial::Place;
 use crate::kvm::setup::request;
 
@@ -30,7 +26,7 @@ pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
 pub(crate) use registers::Fresh;
 
 /// The base leaf of discovery (DISC-4): the second one that a guest looks at, as KVM's own may be the first.
-pub const CPUID_BASE: u32 = 0x4000_0100;
+pub const CPUID_BASE: u32 = tenon_boot::cpuid::BASE;
 /// Where the window lies.
 pub const WINDOW_ADDRESS: u64 = 0xd000_0000;
 /// On the conduit MMIO, queue numbers are stored here.
@@ -41,10 +37,10 @@ pub const BIND_ADDRESS: u64 = 0xd800_0004;
 pub(crate) const CONDUIT: ConduitKind = ConduitKind::PORT_IO;
 pub(crate) const CONDUITS: &[ConduitKind] =
     &[ConduitKind::PORT_IO, ConduitKind::MMIO, ConduitKind::HYPERCALL];
-pub(crate) const RAM: u64 = 0;
-pub(crate) const RAM_END: u64 = 0xc000_0000;
+/// With the hole, that is what the least of x86-64's processors can address.
+pub(crate) const RAM_MAX: (u64, &str) = (63 << 30, "a machine has at most 63 GiB of memory");
 /// From its end on up are the interrupt controllers.
-pub(crate) const WINDOW: Range<u64> = RAM_END..0xfec0_0000;
+pub(crate) const WINDOW: Range<u64> = tenon_boot::layout::X86_64_HOLE..0xfec0_0000;
 /// Vectors.
 pub(crate) const INTERRUPTS: [u32; 2] = [32, 255];
 /// Those below belong to the interrupt controller that the split model leaves to user space.
@@ -100,27 +96,23 @@ impl Board {
     }
 }
 
-/// A machine whose guest finds `window` (DISC-4).
-pub(crate) fn discovered(window: &WindowConfig, config: Config) -> Config {
-    let [ebx, ecx, edx] = CPUID_SIGNATURE;
-    let last = CPUID_BASE.saturating_add(1);
-    let pages = |bytes: u64| u32::try_from(bytes >> 12).unwrap_or(0);
-    let size = u64::try_from(window.size).unwrap_or(0);
-    let leaves = std::vec![
-        cpuid::Leaf { function: CPUID_BASE, eax: last, ebx, ecx, edx },
-        cpuid::Leaf { function: last, eax: pages(window.address), ebx: pages(size), ecx: 0, edx: 0 },
-    ];
-    Config { cpuid: leaves, ..config }
+/// A machine whose guest finds its window (DISC-4).
+pub(crate) fn discovered(config: Config) -> Result<Config, Error> {
+    let leaves = tenon_boot::cpuid::discovery(CPUID_BASE, &machine::layout(&config)?)?;
+    Ok(Config { cpuid: leaves.into(), ..config })
 }
 
-pub(crate) fn load(
-    memory: &Arc<GuestMemoryMmap>,
-    image: &[u8],
+pub(crate) fn layout(ram: u64) -> Result<Layout, Error> {
+    Ok(Layout::x86_64(ram)?)
+}
+
+pub(crate) fn plan<'a>(
+    image: &'a [u8],
     command_line: &str,
-    window: Option<(u64, u64)>,
+    layout: &Layout,
     _cpus: u32,
-) -> Result<Entry, Error> {
-    boot::load(&**memory, image, command_line, window)
+) -> Result<Plan<'a>, Error> {
+    Ok(pvh::plan(image, command_line, layout)?)
 }
 
 pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {

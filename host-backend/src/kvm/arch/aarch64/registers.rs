@@ -7,11 +7,9 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VcpuFd;
 use std::mem::offset_of;
+use tenon_boot::aarch64::Start;
 
 use crate::kvm::Entry;
-
-/// EL1 on its own stack, with all interrupts masked; the MMU is off after a reset.
-const EL1H_MASKED: u64 = 0x3c5;
 
 /// What a fresh vCPU is made from, to make a used one fresh again.
 pub(crate) struct Fresh {
@@ -34,9 +32,10 @@ impl Fresh {
     pub(crate) fn start(&self, vcpu: &VcpuFd, entry: Entry) -> Result<(), kvm_ioctls::Error> {
         vcpu.vcpu_init(&self.init)?;
         let set = |offset, value: u64| vcpu.set_one_reg(core_register(offset), &value.to_le_bytes());
-        set(offset_of!(user_pt_regs, pstate), EL1H_MASKED)?;
-        set(offset_of!(user_pt_regs, regs), entry.argument)?;
-        set(offset_of!(user_pt_regs, pc), entry.address)?;
+        let start = Start::new(entry.address, entry.argument);
+        set(offset_of!(user_pt_regs, pstate), start.pstate)?;
+        set(offset_of!(user_pt_regs, regs), start.x0)?;
+        set(offset_of!(user_pt_regs, pc), start.pc)?;
         Ok(())
     }
 }

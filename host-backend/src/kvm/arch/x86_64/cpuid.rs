@@ -7,21 +7,9 @@ use std::vec::Vec;
 
 use crate::kvm::Error;
 use crate::kvm::setup::request;
+use tenon_boot::cpuid::for_vcpu;
 
-/// One CPUID leaf of the embedder's own choice (without subleaves).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Leaf {
-    /// What the guest puts into EAX to read it.
-    pub function: u32,
-    /// EAX.
-    pub eax: u32,
-    /// EBX.
-    pub ebx: u32,
-    /// ECX.
-    pub ecx: u32,
-    /// EDX.
-    pub edx: u32,
-}
+pub use tenon_boot::cpuid::Leaf;
 
 /// Everything that KVM supports, with `leaves` in place of what it says at their functions.
 pub fn supported(kvm: &Kvm, leaves: &[Leaf]) -> Result<Vec<kvm_cpuid_entry2>, Error> {
@@ -43,18 +31,11 @@ pub fn supported(kvm: &Kvm, leaves: &[Leaf]) -> Result<Vec<kvm_cpuid_entry2>, Er
 
 /// Gives vCPU `index` of `count` those entries, with its own APIC id (which is its index).
 pub fn apply(vcpu: &VcpuFd, index: u32, count: u32, entries: &[kvm_cpuid_entry2]) -> Result<(), Error> {
-    const HYPERVISOR: u32 = 1 << 31;
     let mut entries = entries.to_vec();
     for entry in &mut entries {
-        match entry.function {
-            1 => {
-                entry.ebx = entry.ebx & 0xffff | (count & 0xff) << 16 | (index & 0xff) << 24;
-                entry.ecx |= HYPERVISOR;
-            }
-            0xb | 0x1f => entry.edx = index,
-            0x8000_001e => entry.eax = index,
-            _ => {}
-        }
+        let mut registers = [entry.eax, entry.ebx, entry.ecx, entry.edx];
+        for_vcpu(entry.function, &mut registers, index, count);
+        [entry.eax, entry.ebx, entry.ecx, entry.edx] = registers;
     }
     let table = CpuId::from_entries(&entries).map_err(|_| Error::BadConfig("too many CPUID leaves"))?;
     request("setting a vCPU's CPUID leaves", || vcpu.set_cpuid2(&table))

@@ -7,6 +7,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VcpuFd;
 use std::vec::Vec;
+use tenon_boot::pvh::{Segment, Start};
 
 use crate::kvm::Entry;
 
@@ -41,29 +42,17 @@ impl Fresh {
 
     /// Makes `vcpu` fresh, and ready to run from `entry`.
     pub(crate) fn start(&self, vcpu: &VcpuFd, entry: Entry) -> Result<(), kvm_ioctls::Error> {
-        const PROTECTED: u64 = 1 << 0;
-        const EXTENSION: u64 = 1 << 4;
-        let data = kvm_segment {
-            limit: 0xffff_ffff,
-            selector: 0x18,
-            type_: 3, // read, write, accessed
-            present: 1,
-            db: 1,
-            s: 1,
-            g: 1,
-            ..Default::default()
-        };
-        let code = kvm_segment { selector: 0x10, type_: 11, ..data };
-        let task = kvm_segment { limit: 0x67, type_: 11, present: 1, ..Default::default() };
+        let start = Start::new(entry.address, entry.argument);
+        let data = register(&start.data);
         let special = kvm_sregs {
-            cs: code,
+            cs: register(&start.code),
             ds: data,
             es: data,
             fs: data,
             gs: data,
             ss: data,
-            tr: task,
-            cr0: PROTECTED | EXTENSION,
+            tr: register(&start.task),
+            cr0: start.cr0,
             cr3: 0,
             cr4: 0,
             efer: 0,
@@ -81,7 +70,26 @@ impl Fresh {
         set_all(vcpu, &self.model);
         vcpu.set_vcpu_events(&kvm_vcpu_events::default())?;
         vcpu.set_mp_state(kvm_mp_state { mp_state: KVM_MP_STATE_RUNNABLE })?;
-        vcpu.set_regs(&kvm_regs { rip: entry.address, rbx: entry.argument, rflags: 2, ..Default::default() })
+        vcpu.set_regs(&kvm_regs {
+            rip: start.rip,
+            rbx: start.rbx,
+            rflags: start.rflags,
+            ..Default::default()
+        })
+    }
+}
+
+fn register(segment: &Segment) -> kvm_segment {
+    kvm_segment {
+        base: segment.base,
+        limit: segment.limit,
+        selector: segment.selector,
+        type_: segment.kind,
+        present: 1,
+        db: segment.is_wide.into(),
+        s: segment.is_code_or_data.into(),
+        g: segment.is_wide.into(),
+        ..Default::default()
     }
 }
 

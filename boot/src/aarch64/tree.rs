@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device tree: what a guest learns of its machine.
 
-use std::format;
-use std::string::ToString;
-use std::vec::Vec;
-
+use crate::Layout;
 use vm_fdt::{Error, FdtWriter};
-
-use super::{RAM, UART, gic};
 
 const GIC: u32 = 1;
 const CLOCK: u32 = 2;
@@ -15,17 +10,29 @@ const CLOCK: u32 = 2;
 const PRIVATE: u32 = 1;
 const LEVEL_LOW: u32 = 8;
 
-/// What the tree says.
-pub(super) struct Machine<'a> {
-    pub(super) command_line: &'a str,
-    pub(super) memory: u64,
-    pub(super) cpus: u32,
-    pub(super) window: Option<(u64, u64)>,
+/// What a machine has beside memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Devices {
+    /// vCPUs, whose numbers on the platform are those of [`affinity`].
+    pub cpus: u32,
+    /// Where a PL011 is, the first serial port.
+    pub uart: u64,
+    /// The distributor of a GICv3: address and length.
+    pub distributor: (u64, u64),
+    /// Its redistributors, in one region.
+    pub redistributors: (u64, u64),
+}
+
+/// MPIDR's affinity of vCPU `index`, as KVM gives it: 16 to a cluster, as a GICv3 addresses no more at once.
+#[must_use]
+pub const fn affinity(index: u32) -> u32 {
+    (index & 0xf) | (index >> 4) << 8
 }
 
 /// The flat tree.
-pub(super) fn flat(machine: &Machine<'_>) -> Result<Vec<u8>, Error> {
+pub(super) fn flat(command_line: &str, layout: &Layout, devices: &Devices) -> Result<Vec<u8>, Error> {
     let mut tree = FdtWriter::new()?;
+    let uart = format!("pl011@{:x}", devices.uart);
     let root = tree.begin_node("")?;
     tree.property_u32("#address-cells", 2)?;
     tree.property_u32("#size-cells", 2)?;
@@ -33,26 +40,25 @@ pub(super) fn flat(machine: &Machine<'_>) -> Result<Vec<u8>, Error> {
     tree.property_u32("interrupt-parent", GIC)?;
 
     let node = tree.begin_node("chosen")?;
-    tree.property_string("bootargs", machine.command_line)?;
-    tree.property_string("stdout-path", &format!("/pl011@{UART:x}"))?;
+    tree.property_string("bootargs", command_line)?;
+    tree.property_string("stdout-path", &format!("/{uart}"))?;
     tree.end_node(node)?;
 
-    let node = tree.begin_node(&format!("memory@{RAM:x}"))?;
-    tree.property_string("device_type", "memory")?;
-    tree.property_array_u64("reg", &[RAM, machine.memory])?;
-    tree.end_node(node)?;
+    for piece in layout.ram() {
+        let node = tree.begin_node(&format!("memory@{:x}", piece.address))?;
+        tree.property_string("device_type", "memory")?;
+        tree.property_array_u64("reg", &[piece.address, piece.len])?;
+        tree.end_node(node)?;
+    }
 
-    cpus(&mut tree, machine.cpus)?;
+    cpus(&mut tree, devices.cpus)?;
 
     let node = tree.begin_node("psci")?;
-    tree.property_string_list(
-        "compatible",
-        ["arm,psci-1.0", "arm,psci-0.2"].map(|name| name.to_string()).into(),
-    )?;
+    strings(&mut tree, "compatible", ["arm,psci-1.0", "arm,psci-0.2"])?;
     tree.property_string("method", "hvc")?;
     tree.end_node(node)?;
 
-    let (distributor, redistributors) = (gic::DISTRIBUTOR, gic::redistributors(machine.cpus));
+    let (distributor, redistributors) = (devices.distributor, devices.redistributors);
     let node = tree.begin_node(&format!("intc@{:x}", distributor.0))?;
     tree.property_string("compatible", "arm,gic-v3")?;
     tree.property_null("interrupt-controller")?;
@@ -76,24 +82,25 @@ pub(super) fn flat(machine: &Machine<'_>) -> Result<Vec<u8>, Error> {
     tree.property_phandle(CLOCK)?;
     tree.end_node(node)?;
 
-    let node = tree.begin_node(&format!("pl011@{UART:x}"))?;
-    tree.property_string_list(
-        "compatible",
-        ["arm,pl011", "arm,primecell"].map(|name| name.to_string()).into(),
-    )?;
-    tree.property_array_u64("reg", &[UART, 0x1000])?;
+    let node = tree.begin_node(&uart)?;
+    strings(&mut tree, "compatible", ["arm,pl011", "arm,primecell"])?;
+    tree.property_array_u64("reg", &[devices.uart, 0x1000])?;
     tree.property_array_u32("clocks", &[CLOCK, CLOCK])?;
-    tree.property_string_list("clock-names", ["uartclk", "apb_pclk"].map(|name| name.to_string()).into())?;
+    strings(&mut tree, "clock-names", ["uartclk", "apb_pclk"])?;
     tree.end_node(node)?;
 
-    if let Some((address, len)) = machine.window {
-        let node = tree.begin_node(&format!("tenon@{address:x}"))?;
+    if let Some(window) = layout.window() {
+        let node = tree.begin_node(&format!("tenon@{:x}", window.address))?;
         tree.property_string("compatible", "tenon,window")?;
-        tree.property_array_u64("reg", &[address, len])?;
+        tree.property_array_u64("reg", &[window.address, window.len])?;
         tree.end_node(node)?;
     }
     tree.end_node(root)?;
     tree.finish()
+}
+
+fn strings(tree: &mut FdtWriter, name: &str, values: [&str; 2]) -> Result<(), Error> {
+    tree.property_string_list(name, values.map(str::to_owned).into())
 }
 
 fn cpus(tree: &mut FdtWriter, count: u32) -> Result<(), Error> {
@@ -109,9 +116,4 @@ fn cpus(tree: &mut FdtWriter, count: u32) -> Result<(), Error> {
         tree.end_node(node)?;
     }
     tree.end_node(cpus)
-}
-
-/// MPIDR's affinity as KVM gives it to vCPU `index`: 16 to a cluster, as a GICv3 addresses no more at once.
-const fn affinity(index: u32) -> u32 {
-    (index & 0xf) | (index >> 4) << 8
 }
