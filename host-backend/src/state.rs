@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tenon_abi::Reason;
 use tenon_rings::call::CompleterState;
 use tenon_rings::event::RaiserState;
-use tenon_rings::{Arm, Corrupt};
+use tenon_rings::{Arm, Corrupt, planted};
 
 /// A domain's private state. Together with the guest's memory and the window it is all there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +79,9 @@ impl<M: Memory> Domain<M> {
     pub fn save(&self) -> State {
         let vcpus = self.vcpus.iter().map(|vcpu| SavedVcpu {
             running: vcpu.running,
-            stopping: vcpu.stopping,
-            asked: vcpu.asked,
-            vector: vcpu.vector,
+            stopping: vcpu.stopping && !planted!("save-loses-stop"),
+            asked: vcpu.asked.filter(|_| !planted!("save-loses-asker")),
+            vector: vcpu.vector.filter(|_| !planted!("save-loses-vector")),
             owed: vcpu.owed,
             areas: vcpu.areas.as_ref().map(|areas| SavedAreas {
                 place: areas.place,
@@ -96,8 +96,8 @@ impl<M: Memory> Domain<M> {
             core: self.state.clone(),
             vcpus: vcpus.collect(),
             ports: self.ports.clone(),
-            crash: self.crash.clone(),
-            ended: self.ended,
+            crash: self.crash.clone().filter(|_| !planted!("save-loses-crash")),
+            ended: self.ended && !planted!("save-loses-end"),
         }
     }
 
@@ -118,7 +118,7 @@ impl<M: Memory> Domain<M> {
             return Err(Error::BadState("it has another number of ports or vCPUs"));
         }
         domain.ports = state.ports;
-        (domain.crash, domain.ended) = (state.crash, state.ended);
+        (domain.crash, domain.ended) = (state.crash, state.ended && !planted!("restore-loses-end"));
         for (vcpu, saved) in (0u32..).zip(state.vcpus) {
             let areas = match saved.areas {
                 Some(areas) => Some(domain.restore_areas(&areas)?),
@@ -128,6 +128,7 @@ impl<M: Memory> Domain<M> {
             if let Some(slot) = domain.vcpu_mut(vcpu) {
                 (slot.running, slot.vector, slot.owed) = (saved.running, saved.vector, saved.owed);
                 (slot.stopping, slot.asked, slot.areas) = (saved.stopping, saved.asked, areas);
+                slot.asked = slot.asked.filter(|_| !planted!("restore-loses-asker"));
             }
             if saved.vector.is_some() {
                 domain.actions.push(Action::Route { vcpu, vector: saved.vector });
@@ -135,7 +136,7 @@ impl<M: Memory> Domain<M> {
             if saved.stopping {
                 domain.actions.push(Action::Stop { vcpu });
             }
-            if bound {
+            if bound && !planted!("restore-owes-nothing") {
                 domain.owe(vcpu);
             }
         }
@@ -184,7 +185,10 @@ fn save_queue(state: &CompleterState) -> SavedQueue {
         fetched: state.fetched,
         completed: state.completed,
         in_flight: state.in_flight.to_vec(),
-        corrupt: state.corrupt.map(|corrupt| (corrupt.reason.0, corrupt.position)),
+        corrupt: state
+            .corrupt
+            .map(|corrupt| (corrupt.reason.0, corrupt.position))
+            .filter(|_| !planted!("save-loses-queue-breach")),
     }
 }
 
@@ -205,9 +209,12 @@ fn save_ring(state: &RaiserState) -> SavedRing {
         written: state.written,
         taken: state.taken,
         reserved: state.reserved,
-        departed: state.departed,
+        departed: if planted!("save-loses-departed") { 0 } else { state.departed },
         departed_until: state.departed_until,
-        corrupt: state.corrupt.map(|corrupt| (corrupt.reason.0, corrupt.position)),
+        corrupt: state
+            .corrupt
+            .map(|corrupt| (corrupt.reason.0, corrupt.position))
+            .filter(|_| !planted!("save-loses-ring-breach")),
     }
 }
 

@@ -13,8 +13,9 @@ use std::process::{Command, Output};
 ///
 /// When a test fails without a fault, or passes with the one that it is to see.
 pub fn see(package: &str, target: &str, is_built: bool) {
-    let here = |fault: &&Fault| {
-        matches!(fault.seen, Seen::Test { package: of, target: at, .. } if (of, at) == (package, target))
+    let here = |fault: &&Fault| match fault.seen {
+        Seen::Test { package: of, target: at, .. } => (of, at) == (package, target),
+        Seen::Case { .. } => false,
     };
     let faults: Vec<&Fault> = all().filter(here).collect();
     assert!(!faults.is_empty(), "no fault is seen by {target} of {package}");

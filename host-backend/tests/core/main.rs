@@ -5,6 +5,7 @@ mod budget;
 mod direct;
 mod event;
 mod limits;
+mod lost;
 mod memory;
 mod order;
 mod pieces;

@@ -310,6 +310,12 @@ impl Guest {
         }
     }
 
+    /// The next submission goes where the last one went.
+    pub(crate) fn take_back(&mut self, vcpu: u32, lane: usize) {
+        let next = &mut self.book(vcpu).next[lane];
+        *next = next.wrapping_sub(1);
+    }
+
     pub(crate) fn submit(&mut self, vcpu: u32, id: u16, op: Op, args: [u64; 3]) {
         let [a, b, c] = args;
         self.publish(vcpu, 0, id, Submission::new(op, [a, b, c, 0, 0, 0]));
@@ -373,6 +379,18 @@ impl Guest {
 
     pub(crate) fn actions(&mut self) -> Vec<Action> {
         std::iter::from_fn(|| self.domain.next_action()).collect()
+    }
+
+    /// A guest of its own with the same contents, whose host goes on at `state`.
+    pub(crate) fn fork(&self, state: tenon_host::State) -> Result<Self, tenon_host::Error> {
+        let copy = |of: &Piece| (0..of.len()).map(|index| of.load(index, Site::Status)).collect::<Vec<_>>();
+        let parts = [copy(self.arena.memory()), copy(&self.arena.window())];
+        let arena = Arena::new(parts[0].len() * 8, parts[1].len() * 8).expect("memory");
+        for (words, to) in parts.iter().zip([arena.memory().clone(), arena.window()]) {
+            words.iter().enumerate().for_each(|(index, &word)| to.store(index, word, Site::Status));
+        }
+        let domain = Domain::restore(state, patchy(&arena))?;
+        Ok(Self { domain, arena, books: self.books.clone(), ticket: self.ticket })
     }
 
     /// The domain goes on as its restored copy, through text. What the copy asks for at once.
