@@ -55,6 +55,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     vcpu::upcall::CASES,
     vcpu::start::CASES,
     vcpu::stop::CASES,
+    vcpu::races::CASES,
     region::CASES,
     console::CASES,
     lifecycle::crash::CASES,

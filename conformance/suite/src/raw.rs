@@ -11,6 +11,10 @@ use core::sync::atomic::{Ordering, fence};
 use tenon_abi::Record;
 use tenon_rings::{Mapping, Site, Words};
 
+/// So many times the usual patience, where another CPU has to do something: most of the time that the runner
+/// gives a case.
+pub(crate) const LONGER: u32 = 8;
+
 /// Bytes that a request needs of its frame, which begins on the largest granule: to clear all of it is what
 /// an emulated guest would do most.
 pub(crate) const REQUEST_LEN: usize = 4096;
@@ -297,6 +301,21 @@ impl Bound {
             self.env.relax();
         }
         Err(Fail::Failed("no completion", u64::from(self.reaped), u64::from(self.next)))
+    }
+
+    /// As [`Self::wait`], for a completion that another CPU has to be scheduled for: several times as long.
+    /// `what` is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Fail::Failed`] when it does not come.
+    pub fn wait_longer(&mut self, what: &'static str) -> Result<Done, Fail> {
+        for _ in 1..LONGER {
+            if let Ok(done) = self.wait() {
+                return Ok(done);
+            }
+        }
+        self.wait().map_err(|_| Fail::Failed(what, u64::from(self.reaped), u64::from(self.next)))
     }
 
     /// One call with id 0: submits, kicks, waits.

@@ -127,11 +127,45 @@ impl Drop for Lateness {
 /// A run that ends at its limit comes back at most so long after it: half a second, and what this computer
 /// was late anyway.
 pub(crate) fn check_in_time(what: &str, start: Instant, limit: Duration, lateness: &Lateness) {
-    let (took, late) = (start.elapsed(), lateness.worst());
+    check_took(what, start.elapsed(), limit, lateness);
+}
+
+/// The same, of a run that took so long.
+pub(crate) fn check_took(what: &str, took: Duration, limit: Duration, lateness: &Lateness) {
+    let late = lateness.worst();
     // Several threads have to wake in turn.
     let allowed = limit + Duration::from_millis(500) + late * 4;
     assert!(
         took <= allowed,
         "{what}: came back after {took:?} of a limit of {limit:?}; this computer was {late:?} late"
     );
+}
+
+/// Where random tests begin: from the environment, or new each time.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("TENON_SEED").ok();
+    given.map_or_else(
+        || {
+            std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(1, |t| t.as_nanos() as u64)
+        },
+        |seed| u64::from_str_radix(&seed, 16).expect("TENON_SEED is a hexadecimal number"),
+    )
+}
+
+/// Random words from a seed (splitmix64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.word() % bound
+    }
 }

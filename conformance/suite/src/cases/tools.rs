@@ -9,7 +9,7 @@ pub(super) mod second;
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check};
 use crate::env::Env;
-use crate::raw::{self, Bound, Done, full_fence, load, store};
+use crate::raw::{self, Bound, Done, LONGER, full_fence, load, store};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Operations, as the spec prints them.
@@ -171,6 +171,12 @@ pub(super) fn wait_until(env: &dyn Env, mut done: impl FnMut() -> bool) -> bool 
         env.relax();
     }
     false
+}
+
+/// As [`wait_until`], for what another CPU has to be scheduled for: on a slow computer with one processor
+/// that takes as long as it takes.
+pub(super) fn wait_longer(env: &dyn Env, mut done: impl FnMut() -> bool) -> bool {
+    (0..LONGER).any(|_| wait_until(env, &mut done))
 }
 
 /// Waits for the entry at `position` of a ring: it must name `port`.

@@ -2,6 +2,7 @@
 //! vCPUs: binding, start and stop, the upcall's vector; all by hand.
 
 pub mod bind;
+pub mod races;
 pub mod start;
 pub mod stop;
 pub mod upcall;

@@ -2,8 +2,8 @@
 //! A second CPU: what it is given, and that it is stopped however the case ends.
 #![allow(unsafe_code, reason = "hands a bound vCPU from one CPU to another")]
 
-use super::{expect, op, status, wait_until};
-use crate::case::{Fail, Outcome};
+use super::{expect, op, status, wait_longer};
+use crate::case::{Fail, Outcome, equal};
 use crate::raw::Bound;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -68,8 +68,9 @@ pub(in crate::cases) fn told() -> u32 {
     WORD.load(Ordering::Acquire)
 }
 
-/// Starts vCPU 1, which was bound for it as `second`, with `run`.
-pub(in crate::cases) fn start(first: &mut Bound, second: Bound, run: fn(u32)) -> Outcome {
+/// Leaves `second`, which vCPU 1 was bound as, for `run`. The result is the entry and the argument of
+/// VCPU_START.
+pub(in crate::cases) fn prepare(first: &Bound, second: Bound, run: fn(u32)) -> Result<(u64, u64), Fail> {
     QUIT.store(false, Ordering::Release);
     COUNT.store(0, Ordering::Release);
     WORD.store(0, Ordering::Release);
@@ -77,13 +78,27 @@ pub(in crate::cases) fn start(first: &mut Bound, second: Bound, run: fn(u32)) ->
         return Err(Fail::Error("this environment has no second CPU"));
     };
     STAGE.with(|stage| *stage = Some(second));
+    Ok((entry, argument))
+}
+
+/// Asks the second CPU to come to an end.
+pub(in crate::cases) fn ask_to_end() {
+    QUIT.store(true, Ordering::Release);
+}
+
+/// Starts vCPU 1, which was bound for it as `second`, with `run`.
+pub(in crate::cases) fn start(first: &mut Bound, second: Bound, run: fn(u32)) -> Outcome {
+    let (entry, argument) = prepare(first, second, run)?;
     expect(first, op::VCPU_START, &[1, entry, argument], status::OK, "VCPU_START").map(|_| ())
 }
 
 /// Asks the second CPU to come to an end, and stops vCPU 1 with vCPU 0 as the target.
 pub(in crate::cases) fn stop(first: &mut Bound) -> Outcome {
-    QUIT.store(true, Ordering::Release);
-    expect(first, op::VCPU_STOP, &[1, 0], status::OK, "VCPU_STOP").map(|_| ())
+    ask_to_end();
+    first.submit(op::VCPU_STOP, 0, [0, 1, 0, 0, 0, 0, 0]);
+    first.kick();
+    let done = first.wait_longer("VCPU_STOP")?;
+    equal(done.status.into(), status::OK.into(), "VCPU_STOP")
 }
 
 /// Starts vCPU 1, runs `body` here, and stops vCPU 1 whatever the result.
@@ -100,7 +115,7 @@ pub(in crate::cases) fn with(
 
 /// Waits until the second CPU has counted to `target`.
 pub(in crate::cases) fn wait_for(first: &Bound, target: u32, what: &'static str) -> Outcome {
-    if wait_until(first.env, || counted() >= target) {
+    if wait_longer(first.env, || counted() >= target) {
         Ok(())
     } else {
         Err(Fail::Failed(what, u64::from(counted()), u64::from(target)))

@@ -14,12 +14,17 @@ use crate::kvm::Entry;
 /// Counts time, which a start of a vCPU does not turn back: the counter and what is added to it.
 const CLOCK: [u32; 2] = [0x10, 0x3b];
 
+/// Not every KVM names it among those that it saves, and RDTSCP reads it.
+const TSC_AUX: u32 = 0xc000_0103;
+
 /// What a fresh vCPU has beside its general registers, kept to make a used one fresh again.
 pub(crate) struct Fresh {
     special: kvm_sregs,
     apic: kvm_lapic_state,
     float: kvm_fpu,
     debug: kvm_debugregs,
+    /// Exceptions and interrupts under way: none.
+    events: kvm_vcpu_events,
     /// Which parts of the extended state are in use; `None` where there is none.
     extended: Option<kvm_xcrs>,
     /// Model-specific registers, KVM's own among them: the places where it would go on writing for a guest
@@ -35,6 +40,7 @@ impl Fresh {
             apic: vcpu.get_lapic()?,
             float: vcpu.get_fpu()?,
             debug: vcpu.get_debug_regs()?,
+            events: vcpu.get_vcpu_events()?,
             extended: vcpu.get_xcrs().ok().filter(|extended| extended.nr_xcrs > 0),
             model: settable(vcpu, registers),
         })
@@ -68,7 +74,7 @@ impl Fresh {
         }
         // After the local APIC, whose mode says whether its timer's deadline is one.
         set_all(vcpu, &self.model);
-        vcpu.set_vcpu_events(&kvm_vcpu_events::default())?;
+        vcpu.set_vcpu_events(&self.events)?;
         vcpu.set_mp_state(kvm_mp_state { mp_state: KVM_MP_STATE_RUNNABLE })?;
         vcpu.set_regs(&kvm_regs {
             rip: start.rip,
@@ -95,7 +101,8 @@ fn register(segment: &Segment) -> kvm_segment {
 
 /// Those that can be read, and set again to what they are.
 fn settable(vcpu: &VcpuFd, registers: &[u32]) -> Vec<kvm_msr_entry> {
-    let registers = registers.iter().filter(|index| !CLOCK.contains(index));
+    let registers = registers.iter().filter(|index| !CLOCK.contains(index) && **index != TSC_AUX);
+    let registers = registers.chain(&[TSC_AUX]);
     let entries = registers.map(|&index| kvm_msr_entry { index, ..Default::default() });
     let readable = entries.filter_map(|entry| {
         let mut one = Msrs::from_entries(&[entry]).ok()?;
@@ -122,3 +129,6 @@ fn set_all(vcpu: &VcpuFd, entries: &[kvm_msr_entry]) {
 
 /// KVM takes at most so many at once.
 const MOST: usize = 128;
+
+#[cfg(test)]
+mod tests;
