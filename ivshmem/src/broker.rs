@@ -3,17 +3,20 @@
 //! reads nothing of what a guest writes.
 //!
 //! A guest's QEMU is the one client of the socket. Another one that comes meanwhile is turned away at once.
-//! When the client goes, its guest's memory and doorbells go too, and the next client gets fresh ones.
+//! When the client goes, its guest's memory
+//! and doorbells go too, and the next client gets fresh ones.
 
 use crate::Error;
 use crate::guest::Guest;
+use crate::protocol;
 use crate::shape::{GUEST, HOST, Shape};
+use crate::socket::Socket;
+use crate::worker::End;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -30,11 +33,11 @@ pub const WORKER: &str = "~WORKER ";
 /// How a broker runs.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the socket lies.
-    pub socket: PathBuf,
+    /// Where the socket lies; `None`: in a folder of its own.
+    pub socket: Option<PathBuf>,
     /// The memory of a guest.
     pub shape: Shape,
-    /// Serve one guest, and end with it.
+    /// Serve one guest, and end with it; the socket goes when that guest's QEMU has come.
     pub once: bool,
     /// The program of a worker, with its first arguments.
     pub worker: (PathBuf, Vec<OsString>),
@@ -42,11 +45,49 @@ pub struct Options {
     pub seed: u64,
 }
 
+/// What a broker serves until.
+#[derive(Debug)]
+pub enum Until<'a> {
+    /// The end of standard input.
+    Input,
+    /// The end of the process behind this descriptor.
+    Ended(BorrowedFd<'a>),
+}
+
+impl Until<'_> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Input => rustix::stdio::stdin(),
+            Self::Ended(process) => *process,
+        }
+    }
+
+    /// Whether that has come, after a sign of it.
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Input => !matches!(io::stdin().lock().read(&mut [0; 64]), Ok(1..)),
+            Self::Ended(_) => true,
+        }
+    }
+}
+
+/// Why a broker has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Its one guest has, by its own wish.
+    Guest(End),
+    /// Its one guest's QEMU has.
+    Client,
+    /// It was told to.
+    Asked,
+}
+
 /// A broker.
 #[derive(Debug)]
 pub struct Broker {
     options: Options,
-    listener: UnixListener,
+    /// Gone when nobody else may come.
+    socket: Option<Socket>,
     guest: Guest,
     worker: Option<Worker>,
     client: Option<UnixStream>,
@@ -63,28 +104,31 @@ impl Broker {
     pub fn new(options: Options) -> Result<Self, Error> {
         options.shape.check()?;
         let guest = Guest::new(options.shape)?;
-        let listener = listen(&options.socket)?;
-        let mut broker = Self { options, listener, guest, worker: None, client: None, started: 0 };
+        let socket = Some(options.socket.as_deref().map_or_else(Socket::private, Socket::new)?);
+        let mut broker = Self { options, socket, guest, worker: None, client: None, started: 0 };
         broker.start(false)?;
         Ok(broker)
     }
 
-    /// Serves until standard input ends or, if that was asked for, its guest does.
+    /// Where its socket is, as long as it has one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_ref().map(Socket::path)
+    }
+
+    /// Serves until it is told to end or, if that was asked for, its guest does.
     ///
     /// # Errors
     ///
     /// [`Error`], in one line.
-    pub fn run(&mut self) -> Result<(), Error> {
+    pub fn run(&mut self, until: &Until<'_>) -> Result<Ended, Error> {
         say(READY);
-        let input = io::stdin();
         loop {
-            let mut fds = vec![
-                PollFd::from_borrowed_fd(input.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN),
-            ];
+            let mut fds = vec![PollFd::from_borrowed_fd(until.fd(), PollFlags::IN)];
+            let socket = self.socket.as_ref().map(AsFd::as_fd);
             let client = self.client.as_ref().map(AsFd::as_fd);
             let worker = self.worker.as_ref().map(|worker| worker.socket.as_fd());
-            let places = [client, worker].map(|fd| {
+            let places = [socket, client, worker].map(|fd| {
                 fd.map(|fd| {
                     fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
                     fds.len() - 1
@@ -95,47 +139,75 @@ impl Broker {
                 Err(error) => return Err(Error::System("cannot wait", error.into())),
             }
             let rung = |place: usize| fds.get(place).is_some_and(|fd| !fd.revents().is_empty());
-            let (input_rung, listener_rung) = (rung(0), rung(1));
-            let [client_rung, worker_rung] = places.map(|place| place.is_some_and(rung));
+            let until_rung = rung(0);
+            let [socket_rung, client_rung, worker_rung] = places.map(|place| place.is_some_and(rung));
+            // A guest's word about its end comes before whatever follows from that end.
+            if worker_rung
+                && let Some(end) = self.worker_ended()?
+                && self.options.once
+            {
+                return Ok(Ended::Guest(end));
+            }
             // Whatever a client says, it is none: the protocol has no words for it.
             if client_rung {
-                self.client = None;
                 if self.options.once {
-                    return Ok(());
+                    return Ok(Ended::Client);
                 }
-                self.renew()?;
-            } else if worker_rung && self.worker_ended()? && self.options.once {
-                return Ok(());
+                self.client_left()?;
             }
-            if listener_rung {
+            if socket_rung {
                 self.accept()?;
             }
-            if input_rung && !matches!(input.lock().read(&mut [0; 64]), Ok(1..)) {
-                return Ok(());
+            if until_rung && until.is_over() {
+                return Ok(Ended::Asked);
             }
         }
     }
 
     /// Takes a client, or turns it away.
     fn accept(&mut self) -> Result<(), Error> {
-        let client = match self.listener.accept() {
-            Ok((client, _)) => client,
+        match self.socket.as_ref().and_then(Socket::accept) {
+            Some(client) => self.take(client),
             // It has gone before it was looked at, or there is no descriptor for it: the guest that is served
             // has all of its own.
-            Err(_) => {
+            None => {
                 std::thread::sleep(Duration::from_millis(1));
-                return Ok(());
+                Ok(())
             }
-        };
+        }
+    }
+
+    /// Takes this client as the guest's QEMU, or turns it away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], in one line, where the guest that comes next cannot be served.
+    pub fn take(&mut self, client: UnixStream) -> Result<(), Error> {
         if self.client.is_some() {
+            protocol::refuse(client);
             return Ok(());
         }
         match self.guest.greet(&client, GUEST) {
-            Ok(()) => self.client = Some(client),
+            Ok(()) => {
+                self.client = Some(client);
+                if self.options.once {
+                    self.socket = None;
+                }
+            }
             // It may have the memory: nobody else gets the same.
             Err(_) => self.renew()?,
         }
         Ok(())
+    }
+
+    /// The guest's QEMU has gone, or is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], in one line, where the guest that comes next cannot be served.
+    pub fn client_left(&mut self) -> Result<(), Error> {
+        self.client = None;
+        self.renew()
     }
 
     /// Fresh memory, fresh doorbells, a fresh worker: the guest has gone.
@@ -145,14 +217,15 @@ impl Broker {
         self.start(false)
     }
 
-    /// The worker has ended; whether its guest has, too. Else there is another worker.
-    fn worker_ended(&mut self) -> Result<bool, Error> {
-        let Some(mut worker) = self.worker.take() else { return Ok(false) };
-        let status = worker.end()?;
-        if status.success() {
-            return Ok(true);
+    /// The worker has ended; how its guest has, if it has. Else there is another worker.
+    fn worker_ended(&mut self) -> Result<Option<End>, Error> {
+        let Some(mut worker) = self.worker.take() else { return Ok(None) };
+        let end = worker.said();
+        worker.end()?;
+        if end.is_none() {
+            self.start(true)?;
         }
-        self.start(true).map(|()| false)
+        Ok(end)
     }
 
     /// Starts a worker; `again` where another one served this memory before.
@@ -170,13 +243,6 @@ impl Broker {
             }
         }
         Err(Error::Workers(STILLBORN_MAX, last))
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // Somebody else may have removed it, which is as good.
-        let _ = std::fs::remove_file(&self.options.socket);
     }
 }
 
@@ -216,6 +282,14 @@ impl Worker {
         }
     }
 
+    /// What it says about its guest's end; nothing, where it has died.
+    fn said(&mut self) -> Option<End> {
+        let mut bytes = [0; End::LEN];
+        // It says this in one piece or not at all: there is nothing to wait for.
+        let received = rustix::net::recv(&self.socket, &mut bytes, rustix::net::RecvFlags::DONTWAIT);
+        if received.is_ok_and(|(_, len)| len == End::LEN) { End::read(bytes) } else { None }
+    }
+
     /// Waits for its end, which is near.
     fn end(&mut self) -> Result<ExitStatus, Error> {
         // Its socket is closed: it has ended, or has lost its way.
@@ -236,26 +310,6 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Opens the socket for its owner alone. One that nobody serves any more is replaced.
-fn listen(path: &Path) -> Result<UnixListener, Error> {
-    let failed = |error| Error::Socket(path.display().to_string(), error);
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let refused = UnixStream::connect(path).map_err(|error| error.kind());
-            if !matches!(refused, Err(ErrorKind::ConnectionRefused)) {
-                return Err(failed(error));
-            }
-            std::fs::remove_file(path).map_err(failed)?;
-            UnixListener::bind(path)
-        }
-        bound => bound,
-    }
-    .map_err(failed)?;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
 }
 
 /// One line on standard error, for whoever started the broker and still reads.

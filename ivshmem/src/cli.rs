@@ -2,8 +2,9 @@
 //! The command line of broker and worker, for `tenon-ivshmem` and for programs that are both themselves.
 
 use crate::Error;
-use crate::broker::{self, Broker};
+use crate::broker::{self, Broker, Until};
 use crate::memory::Keep;
+use crate::run::run;
 use crate::shape::{MESSAGES, Shape};
 use crate::worker::{End, Worker};
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +38,16 @@ enum Command {
     ///
     /// QEMU: -chardev socket,path=SOCKET,id=tenon -device ivshmem-doorbell,vectors=16,chardev=tenon
     Broker(BrokerArgs),
+    /// Run a guest: start QEMU by its command line, in which `{socket}` becomes the path of the socket, and
+    /// serve it. A guest that ends itself by EXIT ends
+    /// QEMU, and RESTART starts QEMU again with fresh memory. The exit code is the guest's (255 for a larger
+    /// one), else QEMU's.
+    ///
+    /// tenon-ivshmem run -- qemu-system-x86_64 -M q35 -display none -serial stdio -kernel IMAGE -chardev
+    /// socket,path={socket},id=tenon -device
+    /// ivshmem-doorbell,vectors=16,chardev=tenon
+    #[command(verbatim_doc_comment)]
+    Run(RunArgs),
     /// Be a worker of a broker, which is at the other end of standard input.
     #[command(hide = true)]
     Worker(WorkerArgs),
@@ -83,6 +94,18 @@ struct BrokerArgs {
 }
 
 #[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Give back as console input what follows ENQ in a piece of output.
+    #[arg(long)]
+    echo: bool,
+    /// QEMU's command line.
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 struct WorkerArgs {
     #[command(flatten)]
     common: Common,
@@ -101,37 +124,58 @@ pub fn main(prefix: &[&str], arguments: impl IntoIterator<Item = OsString>) -> E
     let name = OsString::from("tenon-ivshmem");
     let result = match Cli::try_parse_from(std::iter::once(name).chain(arguments)) {
         Ok(Cli { command: Command::Broker(args) }) => broke(prefix, args),
+        Ok(Cli { command: Command::Run(args) }) => guest(prefix, &args),
         Ok(Cli { command: Command::Worker(args) }) => work(&args),
-        Err(error) => error.exit(),
+        Err(message) => return explain(&message),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("tenon-ivshmem: {error}");
+            tell(&format!("tenon-ivshmem: {error}"));
             ExitCode::from(2)
         }
     }
 }
 
-fn broke(prefix: &[&str], args: BrokerArgs) -> Result<(), Error> {
-    let program = std::env::current_exe().map_err(Error::system("the executable does not know itself"))?;
-    let echo = args.echo.then_some("--echo");
-    let first = prefix.iter().copied().chain(["worker"]).chain(echo).map(OsString::from).collect();
-    Broker::new(broker::Options {
-        socket: args.socket,
-        shape: args.common.shape(),
-        once: args.once,
-        worker: (program, first),
-        seed: args.common.seed,
-    })?
-    .run()
+/// Help and version are asked for; everything else is a complaint.
+fn explain(message: &clap::Error) -> ExitCode {
+    match message.print() {
+        Ok(()) if !message.use_stderr() => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("tenon-ivshmem: the help cannot be written: {error}"));
+            ExitCode::from(2)
+        }
+        Ok(()) => ExitCode::from(2),
+    }
 }
 
-fn work(args: &WorkerArgs) -> Result<(), Error> {
+/// How a worker is started.
+fn worker(prefix: &[&str], echo: bool) -> Result<(PathBuf, Vec<OsString>), Error> {
+    let program = std::env::current_exe().map_err(Error::system("the executable does not know itself"))?;
+    let echo = echo.then_some("--echo");
+    Ok((program, prefix.iter().copied().chain(["worker"]).chain(echo).map(OsString::from).collect()))
+}
+
+fn broke(prefix: &[&str], args: BrokerArgs) -> Result<u8, Error> {
+    let (shape, seed) = (args.common.shape(), args.common.seed);
+    let worker = worker(prefix, args.echo)?;
+    let options = broker::Options { socket: Some(args.socket), shape, once: args.once, worker, seed };
+    Broker::new(options)?.run(&Until::Input)?;
+    Ok(0)
+}
+
+fn guest(prefix: &[&str], args: &RunArgs) -> Result<u8, Error> {
+    let (shape, seed) = (args.common.shape(), args.common.seed);
+    let worker = worker(prefix, args.echo)?;
+    run(&args.command, &broker::Options { socket: None, shape, once: true, worker, seed })
+}
+
+fn work(args: &WorkerArgs) -> Result<u8, Error> {
     let broker: OwnedFd =
         io::stdin().as_fd().try_clone_to_owned().map_err(Error::system("standard input is no broker"))?;
     let keep = Pipes { echo: args.echo, back: Vec::new() };
-    let worker = Worker::new(broker, args.common.shape(), args.common.seed, args.again, keep)?;
+    let mut worker = Worker::new(broker, args.common.shape(), args.common.seed, args.again, keep)?;
     let end = worker.run(|domain| {
         let back = domain.memory().keep(|keep| std::mem::take(&mut keep.back));
         if !back.is_empty() {
@@ -143,7 +187,8 @@ fn work(args: &WorkerArgs) -> Result<(), Error> {
         End::Restart => tell(&format!("{END}restart")),
         End::Left => {}
     }
-    Ok(())
+    worker.tell(end);
+    Ok(0)
 }
 
 /// Output to standard output, crash records to standard error: pipes, which outlive the process.

@@ -12,17 +12,23 @@
 //! | [`shape`] | how memory and messages are laid out |
 //! | [`protocol`] | what a client of the ivshmem protocol is told |
 //! | [`guest`] | what belongs to one guest: its memory and its doorbells |
+//! | [`socket`] | the broker's socket |
 //! | [`broker`] | the process that lives |
+//! | [`run`] | broker and QEMU by one command |
+//! | [`child`] | a child that does not outlive this process |
 //! | [`worker`] | the process that may die |
 //! | [`memory`] | the shared memory behind the core |
 #![cfg(target_os = "linux")]
 
 pub mod broker;
+pub mod child;
 pub mod cli;
 pub mod guest;
 pub mod memory;
 pub mod protocol;
+pub mod run;
 pub mod shape;
+pub mod socket;
 pub mod worker;
 
 use std::io;
@@ -37,6 +43,9 @@ pub enum Error {
     /// The socket cannot be served.
     #[error("the socket {0}: {1}")]
     Socket(String, #[source] io::Error),
+    /// The command that was to be run is none.
+    #[error("the command: {0}")]
+    Command(&'static str),
     /// The memory's length is none that a BAR can have, or too short for the window.
     #[error("{0} bytes of memory: a power of two from {1} on is needed")]
     Length(u64, u64),

@@ -17,6 +17,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The only version there is.
 const VERSION: i64 = 0;
+/// In the place of the version, for a client that is turned away: an end without a word makes QEMU 7.2 wait
+/// for ever, with its lock held.
+const REFUSED: i64 = -16;
 /// Stands before the memory.
 const MEMORY: i64 = -1;
 
@@ -35,6 +38,12 @@ pub fn greet(
     send(&client, i64::from(id), None)?;
     send(&client, MEMORY, Some(memory))?;
     bells.iter().try_for_each(|&(peer, bell)| send(&client, i64::from(peer), Some(bell)))
+}
+
+/// Turns a client away: QEMU ends with "server sent version -16, expecting 0".
+pub fn refuse(client: impl AsFd) {
+    // It may have gone, which is as good.
+    let _ = send(client, REFUSED, None);
 }
 
 fn send(client: impl AsFd, number: i64, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
@@ -67,8 +76,10 @@ pub struct Attached {
 ///
 /// [`Error::Protocol`], [`Error::System`].
 pub fn attach(server: impl AsFd, bells: usize) -> Result<Attached, Error> {
-    if receive(&server)?.0 != VERSION {
-        return Err(Error::Protocol("it speaks another version"));
+    match receive(&server)?.0 {
+        VERSION => {}
+        REFUSED => return Err(Error::Protocol("it has a client already, or is about to end")),
+        _ => return Err(Error::Protocol("it speaks another version")),
     }
     let id = receive(&server)?.0;
     let id = u16::try_from(id).map_err(|_| Error::Protocol("it gives out no peer's number"))?;
@@ -85,7 +96,12 @@ pub fn attach(server: impl AsFd, bells: usize) -> Result<Attached, Error> {
     Ok(Attached { id, memory, bells })
 }
 
-fn receive(server: impl AsFd) -> Result<(i64, Option<OwnedFd>), Error> {
+/// One message: a number, and the descriptor beside it.
+///
+/// # Errors
+///
+/// [`Error::Protocol`], [`Error::System`].
+pub fn receive(server: impl AsFd) -> Result<(i64, Option<OwnedFd>), Error> {
     let mut bytes = [0; 8];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

@@ -31,11 +31,39 @@ pub enum End {
     Left,
 }
 
+impl End {
+    /// Bytes of a worker's word about it.
+    pub const LEN: usize = 5;
+
+    /// That word, for the broker: a letter, and the code.
+    #[must_use]
+    pub const fn write(self) -> [u8; Self::LEN] {
+        let (letter, code) = match self {
+            Self::Exit(code) => (b'e', code),
+            Self::Restart => (b'r', 0),
+            Self::Left => (b'l', 0),
+        };
+        let [b0, b1, b2, b3] = code.to_le_bytes();
+        [letter, b0, b1, b2, b3]
+    }
+
+    /// From such a word; `None` where it is none.
+    #[must_use]
+    pub const fn read([letter, b0, b1, b2, b3]: [u8; Self::LEN]) -> Option<Self> {
+        match (letter, u32::from_le_bytes([b0, b1, b2, b3])) {
+            (b'e', code) => Some(Self::Exit(code)),
+            (b'r', 0) => Some(Self::Restart),
+            (b'l', 0) => Some(Self::Left),
+            _ => None,
+        }
+    }
+}
+
 /// A guest's host.
 pub struct Worker<K: Keep> {
     domain: Domain<Device<K>>,
     /// Both are waited for; while the broker's is open, its guest is there.
-    _waited: [OwnedFd; 2],
+    waited: [OwnedFd; 2],
     waiter: OwnedFd,
     messages: Vec<OwnedFd>,
     /// The guest's word, and what was last found there (SHM-3).
@@ -75,7 +103,7 @@ impl<K: Keep> Worker<K> {
         rustix::net::send(&broker, &[1], rustix::net::SendFlags::NOSIGNAL)
             .map_err(Error::system("the broker has gone"))?;
         let waiter = waiter(&doorbell, &broker)?;
-        Ok(Self { domain, _waited: [doorbell, broker], waiter, messages, bind })
+        Ok(Self { domain, waited: [doorbell, broker], waiter, messages, bind })
     }
 
     /// Serves until the guest or the broker ends. `between` runs after each look: for what no doorbell
@@ -84,7 +112,7 @@ impl<K: Keep> Worker<K> {
     /// # Errors
     ///
     /// [`Error::System`].
-    pub fn run(mut self, mut between: impl FnMut(&mut Domain<Device<K>>)) -> Result<End, Error> {
+    pub fn run(&mut self, mut between: impl FnMut(&mut Domain<Device<K>>)) -> Result<End, Error> {
         loop {
             let mut again = self.look();
             between(&mut self.domain);
@@ -102,6 +130,14 @@ impl<K: Keep> Worker<K> {
                 return Ok(End::Left);
             }
         }
+    }
+
+    /// Tells the broker how the guest ended: the last word, after which the broker kills this process if it
+    /// goes on.
+    pub fn tell(&self, end: End) {
+        let [_, broker] = &self.waited;
+        // It may have gone, and then nobody asks.
+        let _ = rustix::net::send(broker, &end.write(), rustix::net::SendFlags::NOSIGNAL);
     }
 
     /// Looks at everything that the guest may have rung for; whether there is more.

@@ -2,12 +2,12 @@
 //! A folder for the files of one row.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+use tempfile::{Builder, TempDir};
 
-/// A folder that no other run uses, beside this program: in the build's own folder, where things are built.
-/// It goes when this is dropped.
-pub(crate) struct Folder(PathBuf);
+/// A folder for this user alone, where temporary things lie (`TMPDIR`): the program's own folder may be
+/// anybody's. It goes when this is dropped.
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     /// A new folder.
@@ -16,18 +16,19 @@ impl Folder {
     ///
     /// Why there is none, in one line.
     pub(crate) fn new(name: &str) -> Result<Self, String> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let program = std::env::current_exe()
-            .map_err(|error| format!("the executable does not know itself: {error}"))?;
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = Self(program.with_file_name(format!("{name}-{}-{number}", std::process::id())));
-        fs::create_dir_all(&folder.0).map_err(|error| format!("{}: {error}", folder.0.display()))?;
-        Ok(folder)
+        let (prefix, place) = (format!("tenon-{name}-"), std::env::temp_dir());
+        let mut builder = Builder::new();
+        builder.prefix(&prefix);
+        // Its mode before anybody can look into it.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let folder = builder.tempdir_in(&place);
+        folder.map(Self).map_err(|error| format!("no folder in {}: {error}", place.display()))
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Writes a file into it.
@@ -36,13 +37,7 @@ impl Folder {
     ///
     /// Why that is not possible, in one line.
     pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
-        fs::write(self.0.join(name), bytes).map_err(|error| format!("{name}: {error}"))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed lies in the build's own folder.
-        let _ = fs::remove_dir_all(&self.0);
+        let path = self.path().join(name);
+        fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))
     }
 }

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! QEMU and the broker as a machine.
-#![allow(unsafe_code, reason = "a child is bound to the life of this process between fork and exec")]
 
 use super::Kind;
+use crate::hosts::folder::Folder;
 use crate::hosts::process::{Chunk, crash, last_line, read};
 use crate::hosts::{End, Event, Host, Image, Machine, seed};
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -74,10 +69,9 @@ pub(crate) fn start(
     command_line: &str,
     wants: Wants,
 ) -> Result<Running, String> {
-    let folder = Folder::new()?;
-    let image = folder.0.join("image");
-    fs::write(&image, image_bytes).map_err(|error| format!("{}: {error}", image.display()))?;
-    let socket = folder.0.join("socket");
+    let folder = Folder::new("qemu")?;
+    folder.put("image", image_bytes)?;
+    let [image, socket] = ["image", "socket"].map(|name| folder.path().join(name));
     let (sender, receiver) = sync_channel(BACKLOG);
 
     let program =
@@ -89,7 +83,7 @@ pub(crate) fn start(
     broker.stdin(Stdio::piped()).stderr(Stdio::piped());
     broker.stdout(if wants == Wants::Console { Stdio::piped() } else { Stdio::null() });
     let mut machine = Running {
-        broker: spawn(broker)?,
+        broker: start_bound(broker)?,
         qemu: None,
         readers: Vec::new(),
         receiver: Some(receiver),
@@ -113,7 +107,7 @@ pub(crate) fn start(
     qemu.args(["-chardev", &format!("socket,path={},id=tenon", socket.display())]);
     qemu.args(["-device", &format!("ivshmem-doorbell,vectors={},chardev=tenon", kind.messages.max(2))]);
     qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut qemu = spawn(qemu)?;
+    let mut qemu = start_bound(qemu)?;
     let serial = qemu.stdout.take().map(|from| read(from, sender.clone(), Chunk::Serial));
     let errors = qemu.stderr.take().map(|from| read(from, sender, Chunk::Errors));
     machine.readers.extend([serial, errors].into_iter().flatten());
@@ -122,36 +116,9 @@ pub(crate) fn start(
 }
 
 /// Starts a process that does not outlive this one, whatever happens to it.
-fn spawn(mut command: Command) -> Result<Child, String> {
-    // SAFETY: between fork and exec only this system call is made, which touches no memory.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
-    }
-    command.spawn().map_err(|error| format!("`{}` cannot be run: {error}", command.get_program().display()))
-}
-
-/// A folder for this user alone, which goes with what lies in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self, String> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("tenon-qemu-{}-{number}", std::process::id()));
-        let made = DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed lies where temporary things do.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn start_bound(mut command: Command) -> Result<Child, String> {
+    let started = tenon_ivshmem::child::spawn(&mut command);
+    started.map_err(|error| format!("`{}` cannot be run: {error}", command.get_program().display()))
 }
 
 pub(crate) struct Running {
