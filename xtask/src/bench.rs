@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 fn ivshmem() -> Outcome {
     let mut cargo = project::cargo();
     cargo.args(["run", "--quiet", "--release", "--package", "tenon-conformance-runner"]);
-    cargo.args(["--bin", "tenon-conformance", "--", "--host", "qemu", "--pace"]);
+    cargo.args(["--bin", "tenon-conformance", "--", "pace"]);
     let status = cargo.stdin(Stdio::null()).status().context("cannot start cargo")?;
     match status.code() {
         Some(0) => Ok(ExitCode::SUCCESS),

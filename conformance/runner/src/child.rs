@@ -8,6 +8,7 @@ use crate::faults::{self, Fault, Line, Past};
 use crate::guest::cpu::Cpus;
 use crate::guest::memory::GuestMemory;
 use crate::guest::{CPUS, Doorbells, Guest};
+use crate::out::complain;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -36,7 +37,7 @@ pub fn run(host: &str, command_line: &str, fault: Option<&str>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("tenon-conformance: no loopback machine: {error}");
+            complain(&format!("tenon-conformance: no loopback machine: {error}"));
             ExitCode::from(2)
         }
     }

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line.
 
+mod machines;
+
 use crate::child;
 use crate::emulated;
 use crate::faults;
-use crate::hosts::{self, Host, Image, command::Command, loopback::Loopback};
+use crate::hosts::{self, Image, command::Command};
 use crate::image;
-use crate::judge::{Judge, Limits};
+use crate::judge::Limits;
 use crate::keeper;
-use crate::play::{Wish, play};
-use crate::progress::Screen;
-use crate::report::{Format, Report, Row};
+use crate::out::{complain, is_written, print};
+use crate::play::Wish;
+use crate::report::{Format, Report};
+use crate::rows::{choose, play_all};
 use clap::{Parser, Subcommand};
+use machines::{Kill, Machines};
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::hash::BuildHasher;
-use std::io::Write;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use tenon_guest_images::Arch;
 
 /// Boots guests on hosts and says which clauses of the spec both kept.
@@ -49,9 +49,10 @@ struct Args {
     #[arg(long, conflicts_with = "host")]
     all: bool,
     /// Play any other hypervisor, by its command line: it boots the image `{image}`, an ELF file, with the
-    /// boot command line `{params}`, and its standard output is the machine's first serial port. `{seed}` and
-    /// `{arch}` say more of the image; a doubled brace is a brace. No shell sees the line. Without `{params}`
-    /// the boot command line is written into the image's file.
+    /// boot command line `{params}`, and its standard
+    /// output is the machine's first serial port. `{seed}` and `{arch}` say more of the image; a doubled
+    /// brace is a brace. No shell sees the line. Without
+    /// `{params}` the boot command line is written into the image's file.
     #[arg(long, value_name = "LINE", conflicts_with_all = ["fault", "all"])]
     command: Option<String>,
     /// The name of that row.
@@ -66,6 +67,9 @@ struct Args {
     /// How the report is written.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Name in the report for people each case that was skipped, with the reason.
+    #[arg(short, long)]
+    verbose: bool,
     /// Seed of random cases and sessions, hexadecimal; drawn where it is not given, and part of every report.
     #[arg(long, value_name = "HEX", value_parser = hex)]
     seed: Option<u64>,
@@ -76,16 +80,6 @@ struct Args {
     /// suite's does.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// Kill the host's worker so many times under load, and see that the guest comes back: for the `qemu`
-    /// hosts.
-    #[arg(long, value_name = "ROUNDS", requires = "host", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    kill_workers: Option<u32>,
-    /// Run two guests at once that try to reach each other's memory and doorbells: for the `qemu` hosts.
-    #[arg(long, requires = "host", conflicts_with = "kill_workers")]
-    neighbours: bool,
-    /// Time calls against a bare loop behind the same device, interleaved: for the `qemu` hosts.
-    #[arg(long, requires = "host", conflicts_with_all = ["kill_workers", "neighbours"])]
-    pace: bool,
     /// List the faults that a loopback host can be given, and run nothing.
     #[arg(long)]
     list_faults: bool,
@@ -112,8 +106,20 @@ struct Args {
 /// What else the program does.
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write the conformance image to a file, to boot it on a hypervisor of your own.
+    /// Write an image to a file, to boot it on a hypervisor of your own.
     Image(image::Wish),
+    /// Kill a host's worker again and again under load, and see that the guest comes back: on unmodified
+    /// QEMU.
+    KillWorkers(Kill),
+    /// Run two guests at once that try to reach each other's memory and doorbells: on unmodified QEMU.
+    Neighbours(Machines),
+    /// Time calls against a bare loop behind the same device, interleaved: on unmodified QEMU.
+    Pace(Machines),
+}
+
+/// A seed for a run that was given none.
+fn draw() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 fn hex(text: &str) -> Result<u64, String> {
@@ -130,7 +136,17 @@ fn limits(text: &str) -> Result<Limits, String> {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(message) => {
+            // Help and version are reports, everything else a complaint.
+            let written = is_written(message.print());
+            return match written {
+                Ok(()) if !message.use_stderr() => ExitCode::SUCCESS,
+                _ => refuse(written.err()),
+            };
+        }
+    };
     if let Some(host) = &args.child {
         return child::run(host, &args.command_line, args.fault.as_deref());
     }
@@ -138,36 +154,42 @@ pub fn main() -> ExitCode {
         return keeper::run(&args.words, folder);
     }
     let result = match &args.task {
-        Some(Task::Image(wish)) => image::write(wish).map(|()| ExitCode::SUCCESS),
+        Some(Task::Image(wish)) => image::write(wish).map(|()| true),
+        Some(Task::KillWorkers(wish)) => machines::kill_workers(wish),
+        Some(Task::Neighbours(machines)) => machines::neighbours(machines),
+        Some(Task::Pace(machines)) => machines::pace(machines),
         None => run(args),
     };
     match result {
-        Ok(code) => code,
-        Err(reason) => {
-            eprintln!("tenon-conformance: {reason}");
-            ExitCode::from(2)
-        }
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(reason) => refuse(Some(reason)),
     }
 }
 
-fn run(args: Args) -> Result<ExitCode, String> {
-    if args.list_faults {
-        return Ok(print(&faults::list(args.format)));
+/// There was no run, or no report of it: says why.
+fn refuse(reason: Option<String>) -> ExitCode {
+    if let Some(reason) = reason {
+        complain(&format!("tenon-conformance: {reason}"));
     }
-    let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(std::process::id()));
+    ExitCode::from(2)
+}
+
+/// Makes a run; whether all is good.
+fn run(args: Args) -> Result<bool, String> {
+    if args.list_faults {
+        return print(&faults::list(args.format)).map(|()| true);
+    }
+    let seed = args.seed.unwrap_or_else(draw);
     let wish = Wish { filter: args.filter, only: None, seed, limits: args.timeout_scale };
     if wish.cases().is_empty() {
         let filter = wish.filter.unwrap_or_default();
         return Err(format!("no case's name contains `{filter}`; `--list` shows them all"));
     }
     if args.list {
-        return Ok(print(&list(&wish, args.format)));
+        return print(&list(&wish, args.format)).map(|()| true);
     }
     let image = args.image.as_deref().map(read_image).transpose()?;
-    if args.neighbours || args.pace || args.kill_workers.is_some() {
-        let hosts = named(args.host, args.arch.as_deref())?;
-        return ivshmem(&hosts, args.pace, args.kill_workers, seed, image.as_ref());
-    }
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
     let arch = args.arch.as_deref();
     if arch.is_some() && args.command.is_none() && !args.host.iter().any(|name| name == "qemu") {
@@ -181,7 +203,7 @@ fn run(args: Args) -> Result<ExitCode, String> {
     let mut chosen = if is_named && hosts.is_empty() {
         Vec::new()
     } else {
-        chosen(&hosts, usual, image.as_ref(), args.fault.as_deref())?
+        choose(&hosts, usual, image.as_ref(), args.fault.as_deref())?
     };
     if let Some(line) = &args.command {
         let arch = Arch::by_name(arch.unwrap_or("x86_64")).ok_or("there is no such `--arch`".to_owned());
@@ -189,7 +211,7 @@ fn run(args: Args) -> Result<ExitCode, String> {
         let host = host.map_err(|reason| format!("host {}: {reason}", args.name))?;
         chosen.push((args.name.clone(), Ok(Box::new(host))));
     }
-    let mut rows = rows(chosen, &wish, is_named)?;
+    let mut rows = play_all(chosen, &wish, is_named)?;
     for row in &mut rows {
         if let Some(rest) = row.host.strip_prefix("kvm") {
             row.host = format!("{}{rest}", args.kvm_is);
@@ -203,48 +225,13 @@ fn run(args: Args) -> Result<ExitCode, String> {
         return Err(format!("host {row}: {why}"));
     }
     let report = Report { seed, rows };
-    let good = report.is_good();
-    let printed = print(&report.text(args.format));
+    print(&report.text(args.format, args.verbose))?;
     let booted = report.rows.iter().any(|row| row.reason.is_none() && hosts::boots_images(&row.host))
         || args.command.is_some();
     if args.image.is_some() && !booted {
         return Err("the image was booted by no host".to_owned());
     }
-    Ok(if good { printed } else { ExitCode::FAILURE })
-}
-
-/// Times calls, kills workers, or, without a number of rounds, runs two guests at once.
-#[cfg(target_os = "linux")]
-fn ivshmem(
-    hosts: &[String],
-    pace: bool,
-    rounds: Option<u32>,
-    seed: u64,
-    image: Option<&Image>,
-) -> Result<ExitCode, String> {
-    let mut good = true;
-    for host in hosts {
-        let kind =
-            hosts::qemu::kind(host).ok_or(format!("host {host}: it is not behind a shared memory device"))?;
-        let (text, is_good) = match rounds {
-            _ if pace => {
-                crate::pace::run(kind, image).map(|outcome| (outcome.to_string(), outcome.is_good()))
-            }
-            Some(rounds) => crate::restart::run(kind, image, rounds, seed)
-                .map(|outcome| (outcome.to_string(), outcome.problems.is_empty())),
-            None => crate::neighbours::run(kind, image)
-                .map(|outcome| (outcome.to_string(), outcome.problems.is_empty())),
-        }
-        .map_err(|error| format!("host {host}: {error}"))?;
-        print(&format!("{host}: {text}\n"));
-        good &= is_good;
-    }
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ivshmem(_: &[String], _: bool, _: Option<u32>, _: u64, _: Option<&Image>) -> Result<ExitCode, String> {
-    Err("the ivshmem broker is for Linux".to_owned())
+    Ok(report.is_good())
 }
 
 fn read_image(path: &Path) -> Result<Image, String> {
@@ -273,76 +260,6 @@ fn named(hosts: Vec<String>, arch: Option<&str>) -> Result<Vec<String>, String> 
     hosts.into_iter().map(row).collect()
 }
 
-type Chosen = (String, Result<Box<dyn Host>, String>);
-
-/// The hosts to play, with the reason where one is absent: `usual`, or what was named, which has to be there.
-fn chosen(
-    names: &[String],
-    usual: &[&str],
-    image: Option<&Image>,
-    fault: Option<&str>,
-) -> Result<Vec<Chosen>, String> {
-    if let Some(fault) = fault {
-        faults::by_name(fault)?;
-        if names.iter().any(|name| name != "loopback") {
-            return Err(
-                "a fault is one of the loopback host's: no other `--host` goes with `--fault`".to_owned()
-            );
-        }
-        let host: Box<dyn Host> = Box::new(Loopback::new("loopback", Some(fault))?);
-        return Ok(vec![(format!("loopback with {fault}"), Ok(host))]);
-    }
-    if names.is_empty() {
-        return Ok(usual.iter().map(|name| ((*name).to_owned(), hosts::by_name(name, image))).collect());
-    }
-    let found = |name: &String| match hosts::by_name(name, image) {
-        Ok(host) => Ok((name.clone(), Ok(host))),
-        Err(reason) => Err(format!("host {name}: {reason}")),
-    };
-    names.iter().map(found).collect()
-}
-
-/// Plays hosts, as many at a time as there are processors; the rows are in the order of the hosts.
-fn rows(chosen: Vec<Chosen>, wish: &Wish, is_named: bool) -> Result<Vec<Row>, String> {
-    let players = thread::available_parallelism().map_or(1, NonZero::get).min(chosen.len());
-    let screen = Screen::default();
-    let mut rows: Vec<_> = chosen.iter().map(|_| None).collect();
-    // The last ones boot machines and take longest: they begin first.
-    let waiting = Mutex::new(chosen.into_iter().zip(&mut rows).rev());
-    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-    thread::scope(|scope| {
-        for _ in 0..players {
-            scope.spawn(|| {
-                while let Some(((name, host), place)) = next() {
-                    *place = Some(row(name, host, wish, is_named, &screen));
-                }
-            });
-        }
-    });
-    rows.into_iter().flatten().collect()
-}
-
-/// Plays one host. One that cannot boot is an error where it was named, and else a row with the reason.
-fn row(
-    name: String,
-    host: Result<Box<dyn Host>, String>,
-    wish: &Wish,
-    is_named: bool,
-    screen: &Screen,
-) -> Result<Row, String> {
-    let progress = screen.progress(&name, wish.cases().len());
-    let played = host.and_then(|mut host| {
-        let mut watch = |judge: &Judge| progress.show(judge);
-        play(&mut *host, wish, &mut watch)
-    });
-    progress.finish();
-    match played {
-        Ok(played) => Ok(Row { host: name, arch: played.arch, reason: None, cases: played.results }),
-        Err(reason) if is_named => Err(format!("host {name}: {reason}")),
-        Err(reason) => Ok(Row { host: name, arch: None, reason: Some(reason), cases: Vec::new() }),
-    }
-}
-
 fn list(wish: &Wish, format: Format) -> String {
     let cases = wish.cases();
     if format == Format::Json {
@@ -359,10 +276,4 @@ fn list(wish: &Wish, format: Format) -> String {
         let _ = writeln!(text, "{:width$}  {}", case.name, case.clauses.join(" "));
     }
     text
-}
-
-/// Prints to standard output. A reader that is gone is no error of ours.
-fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
 }

@@ -5,7 +5,7 @@
 use crate::hosts::folder::Folder;
 use crate::play::Wish;
 use crate::report::Row;
-use crate::verdict::{CaseResult, Verdict};
+use crate::verdict::{CaseResult, First, Time, Verdict};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -112,6 +112,8 @@ fn read(name: &str, report: &Value) -> Row {
             verdict,
             detail: text(&case["detail"]).unwrap_or_default(),
             micros: case["micros"].as_u64().unwrap_or(0),
+            first: first(&case["first"]),
+            time: Time::Kept,
         })
     });
     Row {
@@ -120,6 +122,12 @@ fn read(name: &str, report: &Value) -> Row {
         reason: text(&row["reason"]),
         cases: cases.collect(),
     }
+}
+
+/// The first run of a case that was run again inside.
+fn first(first: &Value) -> Option<First> {
+    let detail = first["detail"].as_str()?.to_owned();
+    Some(First { detail, micros: first["micros"].as_u64()?, slowness: first["slowness"].as_f64()? })
 }
 
 #[cfg(test)]
@@ -136,10 +144,14 @@ mod tests {
             cases: vec![
                 CaseResult::new(case, Verdict::Pass, "", 3),
                 CaseResult::new(case, Verdict::Fail, "why", 4),
+                CaseResult {
+                    first: Some(First { detail: "late".to_owned(), micros: 7, slowness: 2.5 }),
+                    ..CaseResult::new(case, Verdict::Pass, "", 5)
+                },
             ],
         };
-        let text =
-            crate::report::Report { seed: 1, rows: vec![row.clone()] }.text(crate::report::Format::Json);
+        let text = crate::report::Report { seed: 1, rows: vec![row.clone()] }
+            .text(crate::report::Format::Json, false);
         let report = serde_json::from_str(&text).expect("JSON");
         let back = read("kvm-amd", &report);
         assert_eq!((back.host, back.arch, back.reason, back.cases), (row.host, row.arch, None, row.cases));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `image`: the conformance image as a file, for machines of your own.
+//! `image`: an image as a file, for machines of your own.
 
+use crate::out::print;
 use clap::Args;
 use object::LittleEndian;
 use object::elf::{FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use std::fs;
 use std::path::PathBuf;
-use tenon_guest_images::Arch;
+use tenon_guest_images::{ALL, Arch};
 
 /// The longest flat copy that is made: an image is a megabyte at most.
 const FLAT_MAX: u64 = 64 << 20;
@@ -15,15 +16,16 @@ const FLAT_MAX: u64 = 64 << 20;
 /// Arguments of `image`.
 #[derive(Debug, Args)]
 pub struct Wish {
-    /// Its architecture.
-    #[arg(long, value_name = "NAME", value_parser = arch)]
-    arch: Arch,
-    /// The file to write.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Another image than the conformance image.
-    #[arg(long, hide = true, value_name = "NAME", default_value = "conformance")]
+    /// Which image: conformance; hello, which says so on Tenon's console and ends its machine; bare, smoke,
+    /// selftest, bench.
+    #[arg(long, value_name = "NAME", default_value = "conformance")]
     name: String,
+    /// Its architecture.
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", value_parser = arch)]
+    arch: Arch,
+    /// The file to write; without it NAME-ARCH.elf, or .img where it is flat, in this folder.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// A flat copy of its memory, for loaders that take no ELF: an `Image` for AArch64 and RISC-V.
     #[arg(long)]
     flat: bool,
@@ -39,6 +41,10 @@ fn arch(name: &str) -> Result<Arch, String> {
 ///
 /// Why it was not written, in one line.
 pub fn write(wish: &Wish) -> Result<(), String> {
+    let names = ALL.map(|image| image.name);
+    if !names.contains(&&*wish.name) {
+        return Err(format!("there is no image `{}`; there are {}", wish.name, names.join(", ")));
+    }
     let elf = tenon_guest_images::image(&wish.name, wish.arch)?;
     let bytes = match wish.flat {
         true if wish.arch == Arch::X86_64 => {
@@ -47,7 +53,13 @@ pub fn write(wish: &Wish) -> Result<(), String> {
         true => flat(&elf).ok_or("the image is no ELF file that can be laid flat")?,
         false => elf,
     };
-    fs::write(&wish.out, bytes).map_err(|why| format!("{}: {why}", wish.out.display()))
+    let own = || {
+        PathBuf::from(format!("{}-{}.{}", wish.name, wish.arch.name(), if wish.flat { "img" } else { "elf" }))
+    };
+    let out = wish.out.clone().unwrap_or_else(own);
+    fs::write(&out, bytes).map_err(|why| format!("{}: {why}", out.display()))?;
+    // A name that was not given is said.
+    if wish.out.is_none() { print(&format!("{}\n", out.display())) } else { Ok(()) }
 }
 
 /// The bytes of an ELF file's segments as they lie in memory, from the lowest on; what is zero at the end is

@@ -8,44 +8,27 @@
 
 #[cfg(test)]
 mod chaos;
+mod ends;
+mod limits;
 pub(crate) mod line;
 #[cfg(test)]
 mod tests;
 
+pub use limits::Limits;
+
 use crate::hosts::{Crash, End};
-use crate::verdict::{CaseResult, Verdict};
+use crate::verdict::{CaseResult, Time, Verdict};
+use ends::{Words, kept};
 use line::Lines;
 use std::time::Duration;
 use tenon_conformance::Case;
 use tenon_conformance::case::Ends;
 
-/// How long things may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// One case; also a boot up to its first case.
-    pub case: Duration,
-    /// Everything on one host.
-    pub host: Duration,
-}
-
-impl Limits {
-    /// 5 s a case, 60 s a host, times `scale`. `None` where that is no duration.
-    #[must_use]
-    pub fn scaled(scale: f64) -> Option<Self> {
-        let positive =
-            |seconds: f64| Duration::try_from_secs_f64(seconds * scale).ok().filter(|d| !d.is_zero());
-        Some(Self { case: positive(5.0)?, host: positive(60.0)? })
-    }
-
-    /// What these limits are scaled by.
-    #[must_use]
-    pub fn scale(&self) -> f64 {
-        self.case.as_secs_f64() / 5.0
-    }
-}
-
 /// This many boots in a row without a sign of life, and the host is given up.
 const MUTE_BOOTS_MAX: u32 = 2;
+
+/// This many cases in a row that timed out, and the host's row is stopped.
+pub const HUNG_MAX: u32 = 3;
 
 /// Results for cases that nobody asked for: more are not kept.
 const STRAYS_MAX: usize = 16;
@@ -60,6 +43,10 @@ pub struct Judge {
     limits: Limits,
     boot: Boot,
     mute_boots: u32,
+    /// Cases in a row that timed out.
+    hung: u32,
+    /// What earlier boots took up to their first case.
+    booting: Duration,
     /// Some boot has said hello.
     heard: bool,
     arch: Option<String>,
@@ -79,6 +66,8 @@ struct Boot {
     running: Option<Running>,
     /// The crash record that its host held, where the host told.
     crash: Option<Option<Crash>>,
+    /// When it began, and its first case, if that has begun.
+    begun: [Option<Duration>; 2],
     /// The last sign of progress.
     since: Duration,
 }
@@ -102,6 +91,8 @@ impl Judge {
             limits,
             boot: Boot::default(),
             mute_boots: 0,
+            hung: 0,
+            booting: Duration::ZERO,
             heard: false,
             arch: None,
         }
@@ -133,7 +124,21 @@ impl Judge {
 
     /// A machine was booted for [`Self::next`].
     pub fn booted(&mut self, now: Duration) {
-        self.boot = Boot { since: now, results: self.results.len(), ..Boot::default() };
+        self.boot =
+            Boot { since: now, begun: [Some(now), None], results: self.results.len(), ..Boot::default() };
+    }
+
+    /// How much time went into boots up to their first case: no case's time, and not the host's (REP-12).
+    #[must_use]
+    pub fn booting(&self, now: Duration) -> Duration {
+        let [Some(booted), first] = self.boot.begun else { return self.booting };
+        self.booting.saturating_add(first.unwrap_or(now).saturating_sub(booted))
+    }
+
+    /// Whether the host has used up its time: that of its cases, for what a boot takes is no case's (REP-12).
+    #[must_use]
+    pub fn is_out(&self, now: Duration) -> bool {
+        now.saturating_sub(self.booting(now)) >= self.limits.host
     }
 
     /// Whether the machine has nothing more to say and is to be stopped.
@@ -148,7 +153,8 @@ impl Judge {
         self.boot.since.saturating_add(self.limits.case)
     }
 
-    /// The deadline passed: the machine is to be stopped.
+    /// The deadline passed: the machine is to be stopped. Whether it hangs or is slow, a second run tells
+    /// (REP-14).
     pub fn overdue(&mut self) {
         let limit = self.limits.case.as_secs_f64();
         let detail = match &self.boot.running {
@@ -160,8 +166,15 @@ impl Judge {
             None => format!("the machine did not say hello within {limit} s{}", self.boot.lines.hint()),
         };
         self.blame(Verdict::Fail, detail, micros(self.limits.case));
+        self.is_out_of_time();
         self.boot.over = true;
-        self.count_mute();
+        self.count_mute(Time::NotRun);
+        self.hung = self.hung.saturating_add(1);
+        if self.hung >= HUNG_MAX {
+            self.stop(&format!(
+                "not run: {HUNG_MAX} cases in a row timed out; `--timeout-scale` gives each of them more time"
+            ));
+        }
     }
 
     /// The machine sent these bytes.
@@ -211,12 +224,15 @@ impl Judge {
                 self.blame(Verdict::Fail, detail, micros);
             }
         }
-        self.count_mute();
+        self.count_mute(Time::Kept);
         self.boot.over = true;
+        self.hung = 0;
     }
 
     /// The machine was stopped because [`Self::is_over`] said so.
     pub fn stopped(&mut self) {
+        self.booting = self.booting(self.boot.since);
+        self.boot.begun = [None; 2];
         // Each boot brings one result at least: so there are never more boots than cases.
         if self.results.len() == self.boot.results {
             self.conclude(Verdict::Error, "the machine did not run this case", 0);
@@ -228,8 +244,23 @@ impl Judge {
         let why = format!("no verdict: the host's {} s are used up", self.limits.host.as_secs_f64());
         if self.boot.running.is_some() {
             self.conclude(Verdict::Fail, why.as_str(), 0);
+            self.is_out_of_time();
         }
-        self.give_up(&why);
+        self.stop(&why);
+    }
+
+    /// The last result is one for want of time.
+    fn is_out_of_time(&mut self) {
+        if let Some(last) = self.results.last_mut() {
+            last.time = Time::Out;
+        }
+    }
+
+    /// As [`Self::give_up`], for want of time.
+    fn stop(&mut self, why: &str) {
+        let first = self.results.len();
+        self.give_up(why);
+        self.results.iter_mut().skip(first).for_each(|result| result.time = Time::NotRun);
     }
 
     /// No more boots: what has no result gets this error.
@@ -247,13 +278,20 @@ impl Judge {
         self.results
     }
 
-    fn count_mute(&mut self) {
+    /// Counts boots without a sign of life. `time`: what the results of the cases have to do with time that
+    /// get none.
+    fn count_mute(&mut self, time: Time) {
         self.mute_boots = if self.boot.hello { 0 } else { self.mute_boots.saturating_add(1) };
         if self.mute_boots < MUTE_BOOTS_MAX {
             return;
         }
         if self.heard {
-            self.give_up("not run: the machine does not come up any more");
+            let why = "not run: the machine does not come up any more";
+            if time == Time::NotRun {
+                self.stop(why)
+            } else {
+                self.give_up(why)
+            }
             return;
         }
         // Nothing was heard of any case: nobody's verdict, with one reason for all.
@@ -262,6 +300,10 @@ impl Judge {
         self.results.clear();
         while self.results.len() < count {
             self.conclude(Verdict::Error, why.as_str(), 0);
+        }
+        self.results.iter_mut().for_each(|result| result.time = time);
+        if let Some(first) = self.results.first_mut().filter(|_| time == Time::NotRun) {
+            first.time = Time::Out;
         }
     }
 
@@ -296,7 +338,7 @@ impl Judge {
         let (word, rest) = payload.split_once(' ').unwrap_or((payload, ""));
         match word {
             "hello" => self.hello(rest),
-            "begin" => self.begin(rest),
+            "begin" => self.begin(now, rest),
             "ends" => self.ends(rest),
             "verdict" => self.verdict(rest),
             "absent" => self.give_up(&format!("not run: the guest found no host: {rest}")),
@@ -332,7 +374,8 @@ impl Judge {
         }
     }
 
-    fn begin(&mut self, name: &str) {
+    fn begin(&mut self, now: Duration, name: &str) {
+        self.boot.begun[1].get_or_insert(now);
         if self.boot.running.is_some() {
             self.conclude(Verdict::Error, "another case began before it had a verdict", 0);
         }
@@ -346,13 +389,7 @@ impl Judge {
     fn reach(&mut self, name: &str, again: &str) -> bool {
         let Some(index) = self.cases.iter().position(|case| case.name == name) else {
             if self.strays.len() < STRAYS_MAX {
-                self.strays.push(CaseResult {
-                    name: name.to_owned(),
-                    clauses: Vec::new(),
-                    verdict: Verdict::Error,
-                    detail: "nobody asked for this case".to_owned(),
-                    micros: 0,
-                });
+                self.strays.push(CaseResult::stray(name, "nobody asked for this case"));
             }
             return false;
         };
@@ -406,6 +443,9 @@ impl Judge {
             (None, Some(verdict), Some(micros)) => self.conclude(verdict, detail, micros),
             _ => self.conclude(Verdict::Error, "its verdict is unreadable", 0),
         }
+        self.hung = 0;
+        // What a failed case left behind would be the next one's: that one has a machine of its own (REP-11).
+        self.boot.over = self.results.last().is_some_and(|result| result.verdict.is_bad());
     }
 
     fn done(&mut self) {
@@ -416,39 +456,6 @@ impl Judge {
     }
 }
 
-/// Whether the host holds the crash record that the case has left (LIFE-4).
-fn kept(ends: Ends, held: Option<&Option<Crash>>) -> (Verdict, String) {
-    let Ends::ExitAfterCrash(_, left) = ends else { return (Verdict::Pass, String::new()) };
-    let Some(held) = held else {
-        return (Verdict::Warn, "this host does not say which crash record it holds".to_owned());
-    };
-    let Some(held) = held else { return (Verdict::Fail, "the host holds no crash record".to_owned()) };
-    if held.code != left.code {
-        let detail = format!("the crash record's code is {:#x}, it was {:#x}", held.code, left.code);
-        return (Verdict::Fail, detail);
-    }
-    if held.text.len() != left.text.len() {
-        let detail = format!("the crash record has {} bytes, it had {}", held.text.len(), left.text.len());
-        return (Verdict::Fail, detail);
-    }
-    match held.text.iter().zip(left.text).position(|(held, left)| held != left) {
-        Some(at) => (Verdict::Fail, format!("the crash record's text differs from byte {at} on")),
-        None => (Verdict::Pass, String::new()),
-    }
-}
-
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The end of a case in the words of the report protocol.
-struct Words(Ends);
-
-impl std::fmt::Display for Words {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Ends::Exit(code) | Ends::ExitAfterCrash(code, _) => write!(f, "exit={code}"),
-            Ends::Restart => f.write_str("restart"),
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! A foreign hypervisor does not end when its runner does, however that happened. Its keeper does: its
 //! standard input is a pipe of the runner's, and when that is closed it ends the whole group, itself last.
 
+use crate::out::complain;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
@@ -25,20 +26,20 @@ pub fn run(words: &[OsString], folder: PathBuf) -> ExitCode {
         end_group(folder);
     };
     if thread::Builder::new().name("runner-watch".into()).spawn(watch).is_err() {
-        eprintln!("{NOT_RUN}no thread can be had");
+        complain(&format!("{NOT_RUN}no thread can be had"));
         return ExitCode::from(2);
     }
     match Command::new(program).args(arguments).stdin(Stdio::null()).status() {
         Ok(status) => ExitCode::from(code(status)),
         Err(error) => {
-            eprintln!("{NOT_RUN}`{}` cannot be run: {error}", program.display());
+            complain(&format!("{NOT_RUN}`{}` cannot be run: {error}", program.display()));
             ExitCode::from(2)
         }
     }
 }
 
 fn end_group(folder: PathBuf) {
-    // What cannot be removed lies in the build's own folder.
+    // What cannot be removed lies where temporary things do.
     let _ = fs::remove_dir_all(folder);
     #[cfg(unix)]
     {
@@ -55,7 +56,7 @@ fn end_group(folder: PathBuf) {
 fn code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        eprintln!("ended by signal {signal}");
+        complain(&format!("ended by signal {signal}"));
         return u8::try_from(128 + signal).unwrap_or(255);
     }
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255)

@@ -5,8 +5,11 @@
 //! | --- | --- |
 //! | [`cli`] | the command line |
 //! | [`hosts`] | hosts that a guest can be booted on |
+//! | [`rows`] | the rows of a run: which hosts, how many at a time |
 //! | [`play`] | boots, listens, stops, boots again |
-//! | [`image`] | the conformance image as a file |
+//! | [`again`] | runs again what timed out |
+//! | [`slowness`] | how much slower this machine is than a quiet one |
+//! | [`image`] | an image as a file |
 //! | [`emulated`] | rows of emulated machines, each with a runner of its own |
 //! | [`judge`] | from bytes and ends to verdicts |
 //! | [`verdict`] | what is known about a case |
@@ -15,6 +18,7 @@
 //! | `pace` | a call against a bare loop behind the same device |
 //! | `restart` | kills workers of a host under load |
 //! | [`clauses`] | the clauses of the spec |
+//! | [`out`] | standard output and standard error |
 //! | [`progress`] | progress on standard error |
 //! | [`console`] | the console of a machine under test |
 //! | [`keeper`] | what ends a foreign hypervisor with its runner |
@@ -22,6 +26,7 @@
 //! | [`guest`] | a process as a guest environment |
 //! | [`faults`] | broken hosts, to see that cases catch them |
 
+pub mod again;
 pub mod child;
 pub mod clauses;
 pub mod cli;
@@ -35,6 +40,7 @@ pub mod judge;
 pub mod keeper;
 #[cfg(target_os = "linux")]
 pub mod neighbours;
+pub mod out;
 #[cfg(target_os = "linux")]
 pub mod pace;
 pub mod play;
@@ -42,4 +48,6 @@ pub mod progress;
 pub mod report;
 #[cfg(target_os = "linux")]
 pub mod restart;
+pub mod rows;
+pub mod slowness;
 pub mod verdict;

@@ -3,8 +3,9 @@
 
 use crate::hosts::{End, Event, Host};
 use crate::judge::{Judge, Limits};
+use crate::slowness::Clock;
 use crate::verdict::CaseResult;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tenon_conformance::Case;
 
 /// The longest wait without a look at the clock.
@@ -53,14 +54,24 @@ pub struct Played {
     pub results: Vec<CaseResult>,
 }
 
-/// Plays a host. `watch` is told about the case that runs, whenever that may have changed.
+/// Plays a host once. `watch` is told about the case that runs, whenever that may have changed.
 ///
 /// # Errors
 ///
 /// Why there is no machine, when the first one cannot be booted.
 pub fn play(host: &mut dyn Host, wish: &Wish, watch: &mut dyn FnMut(&Judge)) -> Result<Played, String> {
-    let start = Instant::now();
-    let mut judge = Judge::new(wish.cases(), wish.limits);
+    run(host, wish, wish.cases(), &mut Clock::wall(), watch)
+}
+
+/// Plays these cases, which are the last ones of those that are asked for.
+pub(crate) fn run(
+    host: &mut dyn Host,
+    wish: &Wish,
+    cases: Vec<&'static Case>,
+    clock: &mut Clock,
+    watch: &mut dyn FnMut(&Judge),
+) -> Result<Played, String> {
+    let mut judge = Judge::new(cases, wish.limits);
     while let Some(case) = judge.next() {
         let mut machine = match host.boot(&wish.command_line(case)) {
             Ok(machine) => machine,
@@ -70,30 +81,32 @@ pub fn play(host: &mut dyn Host, wish: &Wish, watch: &mut dyn FnMut(&Judge)) -> 
                 break;
             }
         };
-        judge.booted(start.elapsed());
+        judge.booted(clock.elapsed());
         while !judge.is_over() {
             watch(&judge);
-            let left = judge.deadline().min(wish.limits.host).saturating_sub(start.elapsed());
-            match machine.next(left.min(PAUSE)) {
-                Some(Event::Bytes(bytes)) => judge.bytes(start.elapsed(), &bytes),
+            let now = clock.elapsed();
+            let end = wish.limits.host.saturating_add(judge.booting(now));
+            match machine.next(judge.deadline().min(end).saturating_sub(now).min(PAUSE)) {
+                Some(Event::Bytes(bytes)) => judge.bytes(clock.elapsed(), &bytes),
                 Some(Event::Ended(End::NotBooted(reason))) if judge.results().is_empty() => {
                     return Err(reason);
                 }
                 Some(Event::Crash(crash)) => judge.crash(crash),
-                Some(Event::Ended(end)) => judge.ended(start.elapsed(), &end),
+                Some(Event::Ended(end)) => judge.ended(clock.elapsed(), &end),
                 None => {}
             }
             // Also after bytes: a machine that never stops talking says nothing.
-            if start.elapsed() >= wish.limits.host {
+            if judge.is_out(clock.elapsed()) {
                 break;
             }
-            if !judge.is_over() && start.elapsed() >= judge.deadline() {
+            if !judge.is_over() && clock.elapsed() >= judge.deadline() {
                 judge.overdue();
             }
         }
         drop(machine);
+        let is_out = judge.is_out(clock.elapsed());
         judge.stopped();
-        if start.elapsed() >= wish.limits.host {
+        if is_out {
             judge.out_of_time();
         }
     }

@@ -52,18 +52,18 @@ pub enum Format {
     /// A table and what needs attention.
     #[default]
     Human,
-    /// TAP 14.
+    /// TAP 13.
     Tap,
     /// One JSON object.
     Json,
 }
 
 impl Report {
-    /// The report's text.
+    /// The report's text. `verbose`: the one for people names each case that was skipped.
     #[must_use]
-    pub fn text(&self, format: Format) -> String {
+    pub fn text(&self, format: Format, verbose: bool) -> String {
         match format {
-            Format::Human => human::Human(self).to_string(),
+            Format::Human => human::Human { report: self, verbose }.to_string(),
             Format::Tap => tap::Tap(self).to_string(),
             Format::Json => json::text(self),
         }
@@ -84,3 +84,15 @@ impl Report {
 fn one_line(text: &str) -> String {
     text.split(char::is_control).collect::<Vec<_>>().join(" ")
 }
+
+/// Why a case has its verdict, on one line: also its first run, where it had two.
+fn why(case: &CaseResult) -> String {
+    match (&case.first, case.detail.is_empty()) {
+        (None, _) => one_line(&case.detail),
+        (Some(first), true) => one_line(&format!("{first}")),
+        (Some(first), false) => one_line(&format!("{}; {first}", case.detail)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

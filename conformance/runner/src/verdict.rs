@@ -55,8 +55,20 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// What time has to do with a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Time {
+    /// Nothing.
+    #[default]
+    Kept,
+    /// The case, or the boot for it, timed out.
+    Out,
+    /// There was no run: the row was stopped before it, for want of time.
+    NotRun,
+}
+
 /// A case's result on one host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CaseResult {
     /// The case.
     pub name: String,
@@ -68,13 +80,61 @@ pub struct CaseResult {
     pub detail: String,
     /// How long it took.
     pub micros: u64,
+    /// Its first run, if that timed out and it was run again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<First>,
+    /// Whether it is to be run again for want of time.
+    #[serde(skip)]
+    pub time: Time,
+}
+
+/// A run that timed out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct First {
+    /// What did not come in time.
+    pub detail: String,
+    /// How long it was waited for.
+    pub micros: u64,
+    /// How many times slower than a quiet one the machine was when the case was run again.
+    pub slowness: f64,
+}
+
+impl fmt::Display for First {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { detail, slowness, .. } = self;
+        write!(
+            f,
+            "at first: {detail}; run again alone, on a machine {slowness:.1} times as slow as a quiet one"
+        )
+    }
 }
 
 impl CaseResult {
     /// A result of `case`.
     #[must_use]
     pub fn new(case: &Case, verdict: Verdict, detail: impl Into<String>, micros: u64) -> Self {
-        let detail = detail.into();
-        Self { name: case.name.to_owned(), clauses: case.clauses.to_vec(), verdict, detail, micros }
+        Self {
+            name: case.name.to_owned(),
+            clauses: case.clauses.to_vec(),
+            verdict,
+            detail: detail.into(),
+            micros,
+            first: None,
+            time: Time::Kept,
+        }
+    }
+
+    /// An error of a case that is not known here.
+    #[must_use]
+    pub fn stray(name: &str, detail: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            clauses: Vec::new(),
+            verdict: Verdict::Error,
+            detail: detail.to_owned(),
+            micros: 0,
+            first: None,
+            time: Time::Kept,
+        }
     }
 }

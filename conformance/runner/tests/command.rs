@@ -144,6 +144,27 @@ fn a_command_that_never_says_hello_is_an_error_for_each_case_and_one_line() {
 }
 
 #[test]
+fn its_files_lie_where_temporary_things_do_for_this_user_alone() {
+    // Beside the program nobody may be able to write: it is installed, or another user's.
+    let (place, told) = (scratch("temporary files"), scratch("where-the-image-was"));
+    let _ = (fs::remove_dir_all(&place), fs::remove_file(&told));
+    fs::create_dir_all(&place).expect("the folder is the test's own");
+    let script = format!("echo \\\"$0\\\" $(stat -c %a \\\"$(dirname \\\"$0\\\")\\\") >{}", told.display());
+    let line = format!("sh -c \"{script}\" {{image}} {{params}}");
+    let output = runner(&line, &["--filter", "call.nop"]).env("TMPDIR", &place).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let said = fs::read_to_string(&told).expect("the command ran");
+    assert!(said.starts_with(&format!("{}/tenon-command-", place.display())), "{said}");
+    assert!(said.ends_with(" 700\n"), "{said}");
+    assert_eq!(fs::read_dir(&place).expect("it is there").count(), 0, "left behind");
+    // Where there is no such place, that is said.
+    let output = runner(&line, &[]).env("TMPDIR", "/nowhere").output().expect("it runs");
+    let why = text(&output.stderr);
+    assert_eq!((output.status.code(), why.lines().count()), (Some(2), 1), "{why}");
+    assert!(why.contains("no folder in /nowhere"), "{why}");
+}
+
+#[test]
 fn nothing_of_a_command_is_left() {
     // Its child ignores what can be ignored, and holds on to the pipes.
     let mark = format!("{}", 1_000_000 + std::process::id());

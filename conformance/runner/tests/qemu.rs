@@ -92,7 +92,7 @@ fn a_guest_comes_back_after_its_host_was_killed() {
         return;
     }
     let place = Place::new("killed");
-    let (code, report, errors) = texts(&place.run(&["--host", "qemu", "--kill-workers", "10"]));
+    let (code, report, errors) = texts(&place.run(&["kill-workers", "--rounds", "10"]));
     assert_eq!((code, &*errors), (Some(0), ""), "{report}");
     assert!(report.contains("10 workers killed"), "{report}");
     place.is_clean();
@@ -104,7 +104,7 @@ fn two_guests_do_not_reach_each_other() {
         return;
     }
     let place = Place::new("neighbours");
-    let (code, report, errors) = texts(&place.run(&["--host", "qemu", "--neighbours"]));
+    let (code, report, errors) = texts(&place.run(&["neighbours"]));
     assert_eq!((code, &*errors), (Some(0), ""), "{report}");
     assert_eq!(report.matches("foreign=0 messages=0").count(), 2, "{report}");
     place.is_clean();
@@ -120,6 +120,49 @@ fn a_row_passes_and_leaves_nothing() {
         let (code, report, errors) = texts(&place.run(&["--host", machine, "--filter", "lifecycle"]));
         assert_eq!((code, &*errors), (Some(0), ""), "{report}");
     }
+    place.is_clean();
+}
+
+/// Runs the guest of this case by `tenon-ivshmem run`, which this program is as well; a second start of the
+/// command ends with code 9.
+fn run_guest(place: &Place, case: &str) -> (Option<i32>, String, String) {
+    let (image, mark) = (place.0.join("image"), place.0.join("mark"));
+    fs::write(&image, tenon_guest_images::CONFORMANCE.bytes).expect("the folder is the test's own");
+    let _ = fs::remove_file(&mark);
+    let again = format!("[ -e {0} ] && exit 9; touch {0}; exec \"$@\"", mark.display());
+    let qemu = "qemu-system-x86_64 -M q35 -cpu max -accel tcg -m 64 -nodefaults -no-user-config -display none -serial stdio \
+        -chardev socket,path={socket},id=tenon -device ivshmem-doorbell,vectors=16,chardev=tenon \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel";
+    let append = format!("ecam=0xb0000000 mmio=0xc0000000 seed=1 from={case} only={case}");
+    let mut words = vec!["ivshmem", "run", "--", "sh", "-c", &again, "sh"];
+    words.extend(qemu.split_whitespace());
+    words.extend([image.to_str().expect("text"), "-append", &append]);
+    texts(&place.run(&words))
+}
+
+#[test]
+fn the_end_of_a_guest_is_that_of_its_qemu() {
+    if !has_qemu() {
+        return;
+    }
+    let place = Place::new("run");
+    for (case, code, end) in [
+        ("lifecycle.exit", 42, "~END exit=42"),
+        ("lifecycle.exit-zero", 0, "~END exit=0"),
+        // A code that no process can have.
+        ("lifecycle.exit-all-32-bits", 255, "~END exit=4294967294"),
+        // Started again, with memory that is fresh; and the guest's end is told before its command's.
+        ("lifecycle.restart", 9, "~END restart"),
+    ] {
+        let (found, report, errors) = run_guest(&place, case);
+        assert_eq!(found, Some(code), "{case}: {report}{errors}");
+        assert!(errors.contains(end), "{case}: {errors}");
+        place.is_clean();
+    }
+    // A guest that leaves by its machine's exit port: the code is QEMU's.
+    let (found, report, errors) = run_guest(&place, "call.nop");
+    assert_eq!(found, Some(1), "{report}{errors}");
+    assert!(report.contains("verdict call.nop pass") && !errors.contains("~END"), "{report}{errors}");
     place.is_clean();
 }
 

@@ -77,8 +77,43 @@ fn a_human_report_ends_with_the_sum() {
 fn a_fault_is_reported_as_failures() {
     let (code, report, _) = text(&["--fault", "value-on-error", "--filter", "call.", "--format", "tap"]);
     assert_eq!(code, Some(1));
-    assert!(report.starts_with("TAP version 14\n1.."), "{report}");
+    assert!(report.starts_with("TAP version 13\n1.."), "{report}");
     assert!(report.lines().any(|line| line.starts_with("not ok ")), "{report}");
+}
+
+#[test]
+fn skips_are_a_number_unless_they_are_asked_for() {
+    let args = ["--host", "loopback", "--filter", "shared.", "--seed", "1"];
+    let (code, report, _) = text(&args);
+    assert!(code == Some(0) && report.contains("`-v` names each"), "{report}");
+    assert!(!report.contains("  skip ") && report.lines().count() < 10, "{report}");
+    for more in ["-v", "--verbose"] {
+        let (_, report, _) = text(&[&args[..], &[more]].concat());
+        let named = report.lines().filter(|line| line.starts_with("  skip shared.")).count();
+        assert!(named >= 3 && report.ends_with(&format!("0 failed, {named} skipped\n")), "{report}");
+    }
+}
+
+#[test]
+fn an_image_is_written_where_it_is_asked_for() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("the folder is the test's own");
+    for (args, file) in [
+        (&["image", "--name", "hello"][..], "hello-x86_64.elf"),
+        (&["image"], "conformance-x86_64.elf"),
+        (&["image", "--name", "smoke", "--out", "mine"], "mine"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tenon-conformance"))
+            .args(args)
+            .current_dir(&folder)
+            .output()
+            .expect("the runner runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(std::fs::read(folder.join(file)).is_ok_and(|image| image.starts_with(b"\x7fELF")), "{file}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said, if file == "mine" { String::new() } else { format!("{file}\n") });
+    }
 }
 
 #[test]
@@ -129,6 +164,11 @@ fn what_cannot_be_run_is_one_line_and_code_2() {
         &["--host", "kvm-native", "--conduit", "vmcall"],
         &["--host", "loopback", "--conduit", "vmcall"],
         &["--host", "kvm", "--conduit", "string"],
+        &["pace", "--host", "loopback"],
+        &["neighbours", "--host", "kvm"],
+        &["kill-workers", "--arch", "pdp11"],
+        &["image", "--name", "nothing"],
+        &["image", "--name", "hello", "--arch", "riscv64"],
     ] {
         let (code, report, reason) = text(args);
         assert_eq!((code, &*report, reason.lines().count()), (Some(2), "", 1), "{args:?}: {reason}");
@@ -139,6 +179,8 @@ fn what_cannot_be_run_is_one_line_and_code_2() {
         &["--format", "xml"],
         &["--nothing"],
         &["--conduit", "mmio"],
+        &["kill-workers", "--rounds", "0"],
+        &["--host", "qemu", "--pace"],
     ] {
         let (code, report, _) = text(args);
         assert_eq!((code, &*report), (Some(2), ""), "{args:?}");

@@ -3,6 +3,7 @@
 
 use super::step::HostCode;
 use super::{CPUS, Doorbells};
+use crate::out::complain;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -158,7 +159,7 @@ impl Cpus {
             }
         });
         if let Err(error) = started {
-            eprintln!("tenon-conformance: no thread for CPU {vcpu} of the guest: {error}");
+            complain(&format!("tenon-conformance: no thread for CPU {vcpu} of the guest: {error}"));
             cpu.lock().threaded = false;
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report for people: a table, below it what needs attention, and one line with the sum.
+//! The report for people: a table, below it what needs attention, and one line with the sum. Skips are a
+//! number, unless their reasons are asked for.
 
-use super::{Report, Row, one_line};
+use super::{Report, Row, one_line, why};
 use crate::clauses;
 use crate::verdict::Verdict;
 use std::fmt::{self, Display, Formatter};
@@ -14,11 +15,14 @@ const COLUMNS: [(&str, Verdict); 5] = [
     ("errored", Verdict::Error),
 ];
 
-pub(super) struct Human<'a>(pub(super) &'a Report);
+pub(super) struct Human<'a> {
+    pub(super) report: &'a Report,
+    pub(super) verbose: bool,
+}
 
 impl Display for Human<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self(report) = self;
+        let Self { report, verbose } = self;
         let width = report.rows.iter().map(|row| row.host.len()).max().unwrap_or(0).max("host".len());
         write!(f, "{:width$}  {:8}", "host", "arch")?;
         for (title, _) in COLUMNS {
@@ -39,9 +43,14 @@ impl Display for Human<'_> {
             }
         }
         for row in &report.rows {
-            attention(f, row)?;
+            attention(f, row, *verbose)?;
         }
-        writeln!(f, "\nseed {:x}", report.seed)?;
+        writeln!(f)?;
+        let skipped = report.count(Verdict::Skip);
+        if skipped != 0 && !verbose {
+            writeln!(f, "skipped: what a host does not offer; `-v` names each with its reason")?;
+        }
+        writeln!(f, "seed {:x}", report.seed)?;
         // A warning is a pass with a remark, and an error of a test is no pass: the table above tells them
         // apart.
         writeln!(
@@ -49,26 +58,33 @@ impl Display for Human<'_> {
             "{} passed, {} failed, {} skipped",
             report.count(Verdict::Pass) + report.count(Verdict::Warn),
             report.count(Verdict::Fail) + report.count(Verdict::Error),
-            report.count(Verdict::Skip)
+            skipped
         )
     }
 }
 
-/// What did not pass, with its reason, the worst first.
-fn attention(f: &mut Formatter<'_>, row: &Row) -> fmt::Result {
-    if row.cases.iter().any(|case| case.verdict != Verdict::Pass) {
+/// What did not pass, with its reason, the worst first; and what passed in a second run.
+fn attention(f: &mut Formatter<'_>, row: &Row, verbose: bool) -> fmt::Result {
+    let is_shown = |verdict, again: bool| match verdict {
+        Verdict::Pass => again,
+        Verdict::Skip => again || verbose,
+        _ => true,
+    };
+    let shown = row.cases.iter().filter(|case| is_shown(case.verdict, case.first.is_some()));
+    let shown: Vec<_> = shown.map(|case| (case, why(case))).collect();
+    if !shown.is_empty() {
         writeln!(f, "\n{}", row.host)?;
     }
-    for verdict in [Verdict::Fail, Verdict::Error, Verdict::Warn, Verdict::Skip] {
-        let cases: Vec<_> = row.cases.iter().filter(|case| case.verdict == verdict).collect();
+    for verdict in [Verdict::Fail, Verdict::Error, Verdict::Warn, Verdict::Pass, Verdict::Skip] {
+        let cases: Vec<_> = shown.iter().filter(|(case, _)| case.verdict == verdict).collect();
         // What nobody could judge for one reason is one line.
-        for same in cases.chunk_by(|a, b| verdict == Verdict::Error && a.detail == b.detail) {
-            let [first, more @ ..] = same else { continue };
-            let (name, detail) = (&first.name, one_line(&first.detail));
+        for same in cases.chunk_by(|a, b| verdict == Verdict::Error && a.1 == b.1) {
+            let [(first, why), more @ ..] = same else { continue };
+            let name = &first.name;
             match more.last() {
-                None => writeln!(f, "  {verdict:5} {name}: {detail} [{}]", first.clauses.join(" "))?,
-                Some(last) => {
-                    writeln!(f, "  {verdict:5} {} cases, {name} to {}: {detail}", same.len(), last.name)?;
+                None => writeln!(f, "  {verdict:5} {name}: {why} [{}]", first.clauses.join(" "))?,
+                Some((last, _)) => {
+                    writeln!(f, "  {verdict:5} {} cases, {name} to {}: {why}", same.len(), last.name)?;
                 }
             }
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report as TAP 14: a test point for each case on each host, and one for each host that is absent.
+//! The report as TAP 13, the newest that `prove` 3.44 takes: a test point for each case on each host, and one
+//! for each host that is absent.
 
-use super::{Report, one_line};
+use super::{Report, one_line, why};
 use crate::verdict::{CaseResult, Verdict};
 use std::fmt::{self, Display, Formatter};
 
@@ -12,7 +13,7 @@ impl Display for Tap<'_> {
         let Self(report) = self;
         let points: usize =
             report.rows.iter().map(|row| row.cases.len() + usize::from(row.reason.is_some())).sum();
-        writeln!(f, "TAP version 14\n1..{points}\n# seed {:x}", report.seed)?;
+        writeln!(f, "TAP version 13\n1..{points}\n# seed {:x}", report.seed)?;
         let mut number = 0;
         for row in &report.rows {
             if let Some(reason) = &row.reason {
@@ -32,12 +33,12 @@ fn point(f: &mut Formatter<'_>, number: usize, host: &str, case: &CaseResult) ->
     let not = if case.verdict.is_bad() { "not " } else { "" };
     write!(f, "{not}ok {number} - {host} {}", escape(&case.name))?;
     if case.verdict == Verdict::Skip {
-        return writeln!(f, " # SKIP {}", escape(&case.detail));
+        return writeln!(f, " # SKIP {}", escape(&why(case)));
     }
     writeln!(f)?;
-    if case.verdict != Verdict::Pass {
+    if case.verdict != Verdict::Pass || case.first.is_some() {
         // A YAML string in single quotes needs no escape but a doubled quote.
-        let detail = one_line(&case.detail).replace('\'', "''");
+        let detail = why(case).replace('\'', "''");
         writeln!(f, "  ---\n  verdict: {}\n  detail: '{detail}'", case.verdict)?;
         writeln!(f, "  clauses: [{}]\n  ...", case.clauses.join(", "))?;
     }
