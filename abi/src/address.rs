@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Wire addresses: a region and an offset, never a pointer (GEN-3).
 
+use crate::wire::flags;
+
 /// A wire address: region number in the top 16 bits, offset in bytes in the low 48 (GEN-3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
@@ -33,6 +35,22 @@ impl Address {
 const fn u16_to_u64(value: u16) -> u64 {
     let [low, high] = value.to_le_bytes();
     u64::from_le_bytes([low, high, 0, 0, 0, 0, 0, 0])
+}
+
+flags! {
+    pub struct Granules(u32), "Granules that a host offers: bit n stands for 2^n bytes (NEG-3)." {
+        12 K4, "NEG-3", "4 KiB";
+        14 K16, "NEG-3", "16 KiB";
+        16 K64, "NEG-3", "64 KiB";
+    }
+}
+
+impl Granules {
+    /// Whether this granule is among them.
+    #[must_use]
+    pub const fn offers(self, granule: Granule) -> bool {
+        self.bits() & granule.bit() != 0
+    }
 }
 
 /// The granule of a session: its size is `1 << shift` bytes, and every page-like object is aligned to it

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Submissions, completions and the call operations.
+//! Submissions and completions.
 
-use crate::layout::Number;
+use crate::operation::Op;
 use crate::status::Status;
-use crate::wire::{numbers, wire};
+use crate::wire::{flags, wire};
 use zerocopy::little_endian::{U32, U64};
 
 wire! {
@@ -32,39 +32,9 @@ pub const MAX_DEPTH: u32 = 4096;
 /// Added to the position in a `KICK_WANTED` that counts: its high half is one (CALL-25).
 pub const KICK_AT: u64 = 1 << 32;
 
-/// `args` hold the payload itself: `count` bytes (CALL-10).
-pub const FLAG_INLINE: u32 = 1 << 0;
-/// Submission flags as data.
-pub const FLAGS: &[Number] =
-    &[Number { name: "INLINE", value: 1, clause: "CALL-10", doc: "`args` hold `count` bytes of payload" }];
-
-numbers! {
-    pub struct Op(u16), "An operation: family in the high byte, number in the low one (CALL-12)." {
-        0x0100 NOP, "CALL-20", "does nothing: value = `args[0]`";
-        0x0101 PROBE, "CALL-21", "does an operation exist: value = 0, or 1, or 3 if it is replay-safe too";
-        0x0102 CANCEL, "CALL-22", "cancel a request in flight: value = 1 if it was cancelled, else 0";
-        0x0200 EVENT_BIND, "EVT-3", "bind a port to a vCPU's event ring";
-        0x0201 EVENT_UNBIND, "EVT-5", "release a port";
-        0x0202 EVENT_MOVE, "EVT-17", "bind a port to another ring";
-        0x0203 EVENT_SIGNAL, "EVT-6", "raise a port of one's own";
-        0x0204 EVENT_BIND_DIRECT, "EVT-22", "give a port an interrupt of its own";
-        0x0300 REGION_QUERY, "REG-4", "length of a region in bytes";
-        0x0500 VCPU_START, "VCPU-5", "start a vCPU";
-        0x0501 VCPU_STOP, "VCPU-6", "stop a vCPU and move its ports";
-        0x0502 VCPU_UPCALL, "VCPU-8", "set the interrupt of a vCPU's upcall";
-        0x0600 CONSOLE_WRITE, "CON-2", "write bytes to the console";
-        0x0601 CONSOLE_READ, "CON-4", "read bytes; completes when there are some";
-        0x0800 EXIT, "LIFE-2", "end the domain with a code";
-        0x0801 RESTART, "LIFE-3", "restart the domain";
-        0x0802 CRASH, "LIFE-4", "leave a crash record";
-    }
-}
-
-impl Op {
-    /// Whether the operation may be done twice without anybody noticing (CALL-18).
-    #[must_use]
-    pub const fn is_replay_safe(self) -> bool {
-        matches!(self, Self::NOP | Self::PROBE | Self::REGION_QUERY | Self::VCPU_UPCALL)
+flags! {
+    pub struct SubmissionFlags(u32), "Flags of a submission (CALL-9)." {
+        0 INLINE, "CALL-10", "`args` hold `count` bytes of payload";
     }
 }
 
@@ -136,7 +106,7 @@ impl Submission {
         let mut bytes = [0; INLINE_MAX];
         bytes.get_mut(..payload.len())?.copy_from_slice(payload);
         let mut submission = Self::new(op, [0; 6]);
-        submission.flags = U32::new(FLAG_INLINE);
+        submission.flags = U32::new(SubmissionFlags::INLINE.bits());
         submission.count = U32::new(u32::try_from(payload.len()).ok()?);
         submission.args = zerocopy::transmute!(bytes);
         Some(submission)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The discovery record: the first thing a guest reads, in one layout for ever (DISC-1).
 
-use crate::layout::Number;
-use crate::wire::{numbers, wire};
+use crate::wire::{flags, numbers, wire};
 use zerocopy::little_endian::{U16, U32, U64};
 
 /// The first eight bytes of the record: `Tenon\0DR` (DISC-1).
@@ -60,101 +59,32 @@ numbers! {
     }
 }
 
-/// Feature bits as data.
-pub const FEATURES: &[Number] = &[
-    Number {
-        name: "WINDOW",
-        value: 1 << 0,
-        clause: "NEG-6",
-        doc: "the host supplies its control pages in the window",
-    },
-    Number { name: "EVENTS", value: 1 << 1, clause: "EVT-1", doc: "ports and event rings" },
-    Number { name: "DIRECT", value: 1 << 2, clause: "EVT-22", doc: "direct ports" },
-    Number { name: "UPCALL", value: 1 << 3, clause: "VCPU-8", doc: "upcalls can be injected" },
-    Number { name: "SMP", value: 1 << 4, clause: "VCPU-5", doc: "vCPUs can be started and stopped" },
-    Number { name: "CONSOLE", value: 1 << 5, clause: "CON-1", doc: "console output and input" },
-    Number { name: "LIFECYCLE", value: 1 << 6, clause: "LIFE-1", doc: "exit, restart and crash record" },
-];
-
-/// Conduit flags as data.
-pub const CONDUIT_FLAGS: &[Number] = &[
-    Number {
-        name: "SYNCHRONOUS",
-        value: 1 << 0,
-        clause: "DISC-10",
-        doc: "what a kick completes is in memory when the kick returns",
-    },
-    Number {
-        name: "PRIVILEGED",
-        value: 1 << 1,
-        clause: "DISC-11",
-        doc: "the host can tell kicks and binds of user mode and refuses them",
-    },
-    Number {
-        name: "VMMCALL",
-        value: 1 << 2,
-        clause: "DISC-12",
-        doc: "on x86 a hypercall is VMMCALL; without this it is VMCALL",
-    },
-];
-
-/// Feature bits of a host or a session (NEG-2).
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    zerocopy::FromBytes,
-    zerocopy::IntoBytes,
-    zerocopy::KnownLayout,
-    zerocopy::Immutable,
-)]
-#[repr(transparent)]
-pub struct Features(u64);
-
-bitflags::bitflags! {
-    impl Features: u64 {
-        /// The host supplies its control pages in the window (NEG-6).
-        const WINDOW = 1 << 0;
-        /// Ports and event rings (EVT-1).
-        const EVENTS = 1 << 1;
-        /// Direct ports (EVT-22).
-        const DIRECT = 1 << 2;
-        /// Upcalls can be injected (VCPU-8).
-        const UPCALL = 1 << 3;
-        /// vCPUs can be started and stopped (VCPU-5).
-        const SMP = 1 << 4;
-        /// Console output and input (CON-1).
-        const CONSOLE = 1 << 5;
-        /// Exit, restart and crash record (LIFE-1).
-        const LIFECYCLE = 1 << 6;
+flags! {
+    pub struct Features(u64), "Feature bits of a host or a session (NEG-2)." {
+        0 WINDOW since 1, "NEG-6", "the host supplies its control pages in the window";
+        1 EVENTS since 1, "EVT-1", "ports and event rings";
+        2 DIRECT since 1, "EVT-22", "direct ports";
+        3 UPCALL since 1, "VCPU-8", "upcalls can be injected";
+        4 SMP since 1, "VCPU-5", "vCPUs can be started and stopped";
+        5 CONSOLE since 1, "CON-1", "console output and input";
+        6 LIFECYCLE since 1, "LIFE-1", "exit, restart and crash record";
     }
 }
 
-/// Conduit capabilities (DISC-6).
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    zerocopy::FromBytes,
-    zerocopy::IntoBytes,
-    zerocopy::KnownLayout,
-    zerocopy::Immutable,
-)]
-#[repr(transparent)]
-pub struct ConduitFlags(u16);
+impl Features {
+    /// What a minor version knows (NEG-2).
+    #[must_use]
+    pub fn of_minor(minor: u16) -> Self {
+        let known = Self::SINCE.iter().filter(|(_, since)| *since <= minor);
+        known.fold(Self::empty(), |all, (feature, _)| all.union(*feature))
+    }
+}
 
-bitflags::bitflags! {
-    impl ConduitFlags: u16 {
-        /// What a kick completes is in memory when the kick returns (DISC-10).
-        const SYNCHRONOUS = 1 << 0;
-        /// The host can tell kicks and binds of user mode and refuses them (DISC-11).
-        const PRIVILEGED = 1 << 1;
-        /// On x86 a hypercall is VMMCALL; without this it is VMCALL (DISC-12).
-        const VMMCALL = 1 << 2;
+flags! {
+    pub struct ConduitFlags(u16), "Conduit capabilities (DISC-6)." {
+        0 SYNCHRONOUS, "DISC-10", "what a kick completes is in memory when the kick returns";
+        1 PRIVILEGED, "DISC-11", "the host can tell kicks and binds of user mode and refuses them";
+        2 VMMCALL, "DISC-12", "on x86 a hypercall is VMMCALL; without this it is VMCALL";
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
 
-use crate::{call, control, discovery, status, stream, vcpu};
+use crate::{call, control, discovery, operation, status, stream, vcpu};
 
 /// One wire structure.
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +67,15 @@ pub const LAYOUT: &[Struct] = &[
 
 /// Every group of numbers.
 pub const NUMBERS: &[Group] = &[
-    Group { name: "Features", numbers: discovery::FEATURES },
+    Group { name: "Features", numbers: discovery::Features::NUMBERS },
     Group { name: "ConduitKind", numbers: discovery::ConduitKind::NUMBERS },
-    Group { name: "ConduitFlags", numbers: discovery::CONDUIT_FLAGS },
+    Group { name: "ConduitFlags", numbers: discovery::ConduitFlags::NUMBERS },
     Group { name: "ControlOp", numbers: control::ControlOp::NUMBERS },
     Group { name: "SessionState", numbers: control::SessionState::NUMBERS },
-    Group { name: "Op", numbers: call::Op::NUMBERS },
-    Group { name: "SubmissionFlags", numbers: call::FLAGS },
+    Group { name: "Op", numbers: operation::Op::NUMBERS },
+    Group { name: "Check", numbers: operation::Check::NUMBERS },
+    Group { name: "Traits", numbers: operation::Traits::NUMBERS },
+    Group { name: "SubmissionFlags", numbers: call::SubmissionFlags::NUMBERS },
     Group { name: "Status", numbers: status::Status::NUMBERS },
     Group { name: "QueueState", numbers: status::QueueState::NUMBERS },
     Group { name: "Reason", numbers: status::Reason::NUMBERS },

@@ -11,7 +11,8 @@
 //! | [`address`] | wire addresses and granules |
 //! | [`discovery`] | the discovery record and how it is found |
 //! | [`control`] | negotiate, bind, reset: the requests that are frozen for ever |
-//! | [`call`] | submissions, completions, turns, call operations |
+//! | [`call`] | submissions, completions, turns |
+//! | [`operation`] | the operations: one row for each |
 //! | [`event`] | event entries and event operations |
 //! | [`stream`] | data rings: control lines, records |
 //! | [`vcpu`] | the two areas of a vCPU, start, stop, upcall |
@@ -32,15 +33,17 @@ pub mod discovery;
 pub mod event;
 pub mod layout;
 pub mod lifecycle;
+pub mod operation;
 pub mod status;
 pub mod stream;
 pub mod vcpu;
 
-pub use address::{Address, Granule};
-pub use call::{Completion, Op, Submission, Tail, turn};
+pub use address::{Address, Granule, Granules};
+pub use call::{Completion, Submission, SubmissionFlags, Tail, turn};
 pub use control::{ControlOp, ControlRequest};
 pub use discovery::{ConduitFlags, ConduitKind, Features, Record};
 pub use event::Entry;
+pub use operation::{Op, Operation};
 pub use status::{QueueState, Reason, Status};
 pub use stream::{RecordHeader, RingLine, RingPosition, RingShape};
 pub use vcpu::Sizes;

@@ -90,6 +90,93 @@ macro_rules! numbers {
     };
 }
 
+/// Declares a set of bits. One line a bit: its number, name, clause, text. A set that grew says `since` when: the minor version that
+/// brought the bit.
+macro_rules! flags {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident($int:ident), $doc:literal {
+            $( $bit:literal $flag:ident $(since $since:literal)?, $clause:literal, $text:literal; )*
+        }
+    ) => {
+        #[doc = $doc]
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable)]
+        #[repr(transparent)]
+        pub struct $name($int);
+
+        bitflags::bitflags! {
+            impl $name: $int {
+                $( #[doc = concat!($text, " (", $clause, ")")] const $flag = 1 << $bit; )*
+            }
+        }
+
+        impl $name {
+            /// Every bit, as data.
+            pub const NUMBERS: &'static [$crate::layout::Number] = &[$( $crate::layout::Number {
+                name: stringify!($flag),
+                value: 1 << $bit,
+                clause: $clause,
+                doc: $text,
+            }, )*];
+
+            /// Every bit with the minor version that brought it; 0 where the set says nothing of versions.
+            pub const SINCE: &'static [(Self, u16)] = &[$( (Self::$flag, 0 $(+ $since)?), )*];
+        }
+    };
+}
+
+/// Declares the operations. One row each: number, name with its arguments and what they have to be, features that it needs, traits, clause, text.
+macro_rules! operations {
+    (
+        pub struct $name:ident($int:ident), $doc:literal {
+            $( $value:literal $op:ident($($argument:ident: $check:ident),*) [$($need:ident),*] [$($trait:ident),*],
+                $clause:literal, $text:literal; )*
+        }
+    ) => {
+        $crate::wire::numbers! {
+            pub struct $name($int), $doc {
+                $( $value $op, $clause, $text; )*
+            }
+        }
+
+        /// The row of each operation.
+        pub mod rows {
+            use super::{Check, Features, Op, Operation, Traits, six};
+
+            $(
+                #[doc = concat!($text, " (", $clause, ")")]
+                pub const $op: Operation = Operation {
+                    op: Op::$op,
+                    name: stringify!($op),
+                    needs: Features::empty()$(.union(Features::$need))*,
+                    arguments: &[$(stringify!($argument)),*],
+                    checks: six(&[$(Check::$check),*]),
+                    traits: Traits::empty()$(.union(Traits::$trait))*,
+                    clause: $clause,
+                    doc: $text,
+                };
+            )*
+        }
+
+        /// Every operation, in order of its number.
+        pub const OPERATIONS: &[Operation] = &[$(rows::$op),*];
+
+        impl $name {
+            /// The operation's row, if there is one of that number.
+            #[inline]
+            #[must_use]
+            pub const fn row(self) -> Option<&'static Operation> {
+                match self.0 {
+                    $( $value => Some(&rows::$op), )*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 /// Declares offsets inside an area whose size is chosen at bind time, as constants and as data.
 macro_rules! offsets {
     (
@@ -112,4 +199,4 @@ macro_rules! offsets {
     };
 }
 
-pub(crate) use {numbers, offsets, wire};
+pub(crate) use {flags, numbers, offsets, operations, wire};

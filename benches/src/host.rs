@@ -10,7 +10,7 @@ use tenon_host::kvm::{
     BIND_PORT, Config, Error, Exits, Flow, Interrupts, KICK_PORT, Line, Machine, Msi, VmMemory,
     WINDOW_ADDRESS, WindowConfig,
 };
-use tenon_host::{Action, Conduit, Domain, Memory};
+use tenon_host::{Action, Conduit, Domain, EventAction, Memory, VcpuAction};
 use tenon_rings::Mapping;
 
 use crate::quiet::thread;
@@ -114,21 +114,25 @@ impl Host {
     fn act(&self, state: &mut State) {
         while let Some(action) = state.domain.next_action() {
             let routed = match action {
-                Action::Upcall { .. } => {
+                Action::Vcpu(VcpuAction::Upcall { .. }) => {
                     state.upcall.raise();
                     Ok(())
                 }
-                Action::Direct { .. } => {
+                Action::Event(EventAction::Raise { .. }) => {
                     state.direct.raise();
                     Ok(())
                 }
-                Action::Route { vcpu: cpu, vector } => {
+                Action::Vcpu(VcpuAction::Route { vcpu: cpu, vector }) => {
                     self.interrupts.route(&state.upcall, vector.map(|vector| Msi { cpu, vector }))
                 }
-                Action::RouteDirect { vcpu: cpu, vector, .. } => {
+                Action::Event(EventAction::Route { vcpu: cpu, vector, .. }) => {
                     self.interrupts.route(&state.direct, Some(Msi { cpu, vector }))
                 }
-                _ => Ok(()),
+                // Nobody reads, and what a session leaves behind is not measured.
+                Action::Console(_) | Action::Session(_) | Action::Event(EventAction::Unroute { .. }) => {
+                    Ok(())
+                }
+                other => panic!("this machine cannot do {other:?}"),
             };
             if let Err(why) = routed {
                 eprintln!("an interrupt cannot be routed: {why}");

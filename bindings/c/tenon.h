@@ -83,6 +83,27 @@ extern "C" {
 #define TENON_OP_RESTART 0x801u // restart the domain [LIFE-3]
 #define TENON_OP_CRASH 0x802u // leave a crash record [LIFE-4]
 
+// Check
+#define TENON_CHECK_NONE 0x0u // not used: zero, else BAD_RESERVED [CALL-11]
+#define TENON_CHECK_WORD 0x1u // any 64 bits [CALL-11]
+#define TENON_CHECK_U16 0x2u // below 2^16 [CALL-11]
+#define TENON_CHECK_U32 0x3u // below 2^32 [CALL-11]
+#define TENON_CHECK_PORT 0x4u // below `max_ports` [EVT-3]
+#define TENON_CHECK_VCPU 0x5u // below `max_vcpus` [VCPU-1]
+#define TENON_CHECK_CLASS 0x6u // an event ring's class: 0 or 1 [EVT-2]
+#define TENON_CHECK_INTERRUPT 0x7u // from `irq_first` to `irq_last` [VCPU-8]
+#define TENON_CHECK_INTERRUPT_OR_ZERO 0x8u // the same, or 0 [VCPU-8]
+#define TENON_CHECK_START 0x9u // what the platform's start state can carry [VCPU-5]
+#define TENON_CHECK_ADDRESS 0xau // a wire address [GEN-3]
+#define TENON_CHECK_LENGTH 0xbu // bytes of the range that begins at the address before it [REG-3]
+
+// Traits
+#define TENON_TRAITS_REPLAY_SAFE 0x1u // may be submitted again after a reset: bit 1 of PROBE's value [CALL-18]
+#define TENON_TRAITS_PAYLOAD 0x2u // takes a payload: INLINE, or a range by its first two arguments [CALL-10]
+#define TENON_TRAITS_EMERGENCY 0x4u // the emergency lane takes it [CALL-23]
+#define TENON_TRAITS_EMERGENCY_INLINE 0x8u // the emergency lane takes it with INLINE [CALL-23]
+#define TENON_TRAITS_LATE 0x10u // may complete after the kick that submitted it [CALL-17]
+
 // SubmissionFlags
 #define TENON_SUBMISSION_FLAGS_INLINE 0x1u // `args` hold `count` bytes of payload [CALL-10]
 
@@ -145,6 +166,28 @@ extern "C" {
 #define TENON_HOST_AREA_KICK_WANTED 0x20u // U64: low half: call position from which a kick is wanted; high half: 1 if that counts, 0 if every kick is wanted [CALL-25]
 #define TENON_HOST_AREA_EMERGENCY 0x40u // Completion: the slot of the emergency lane [CALL-23]
 #define TENON_HOST_AREA_COMPLETIONS 0x80u // `Completion[depth]`, then the entries of event ring 0, then those of ring 1 [CALL-1]
+
+// Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features
+// that must all have been negotiated [NEG-7]. arguments: how many are used. traits: TENON_TRAITS_... A check
+// is TENON_CHECK_... without its prefix.
+#define TENON_OPERATIONS(X) \
+    X(NOP, 0x100u, UINT64_C(0x0), 1, 0x5u, WORD, NONE, NONE, NONE, NONE, NONE) \
+    X(PROBE, 0x101u, UINT64_C(0x0), 1, 0x1u, U16, NONE, NONE, NONE, NONE, NONE) \
+    X(CANCEL, 0x102u, UINT64_C(0x0), 1, 0x0u, U16, NONE, NONE, NONE, NONE, NONE) \
+    X(EVENT_BIND, 0x200u, UINT64_C(0x2), 3, 0x0u, PORT, VCPU, CLASS, NONE, NONE, NONE) \
+    X(EVENT_UNBIND, 0x201u, UINT64_C(0x2), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
+    X(EVENT_MOVE, 0x202u, UINT64_C(0x2), 3, 0x0u, PORT, VCPU, CLASS, NONE, NONE, NONE) \
+    X(EVENT_SIGNAL, 0x203u, UINT64_C(0x2), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
+    X(EVENT_BIND_DIRECT, 0x204u, UINT64_C(0x6), 3, 0x0u, PORT, VCPU, INTERRUPT, NONE, NONE, NONE) \
+    X(REGION_QUERY, 0x300u, UINT64_C(0x0), 1, 0x1u, U16, NONE, NONE, NONE, NONE, NONE) \
+    X(VCPU_START, 0x500u, UINT64_C(0x10), 3, 0x0u, VCPU, START, START, NONE, NONE, NONE) \
+    X(VCPU_STOP, 0x501u, UINT64_C(0x10), 2, 0x10u, VCPU, VCPU, NONE, NONE, NONE, NONE) \
+    X(VCPU_UPCALL, 0x502u, UINT64_C(0x8), 2, 0x1u, VCPU, INTERRUPT_OR_ZERO, NONE, NONE, NONE, NONE) \
+    X(CONSOLE_WRITE, 0x600u, UINT64_C(0x20), 2, 0xau, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(CONSOLE_READ, 0x601u, UINT64_C(0x20), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(EXIT, 0x800u, UINT64_C(0x40), 1, 0x4u, U32, NONE, NONE, NONE, NONE, NONE) \
+    X(RESTART, 0x801u, UINT64_C(0x40), 0, 0x4u, NONE, NONE, NONE, NONE, NONE, NONE) \
+    X(CRASH, 0x802u, UINT64_C(0x40), 3, 0x6u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE)
 
 // The discovery record, at the start of the window. Written by the host only; frozen in every version.
 struct tenon_record {

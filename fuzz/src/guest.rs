@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's own books, and the bytes that it decides by.
 
+use tenon_abi::operation::OPERATIONS;
 use tenon_abi::vcpu::{Sizes, guest};
 use tenon_abi::{ControlOp, ControlRequest, Op, Submission, Tail, turn};
 use zerocopy::{FromZeros, IntoBytes};
@@ -154,25 +155,16 @@ pub(crate) fn read_request(ground: &Ground, offset: u64) -> ControlRequest {
     request
 }
 
-/// Every operation, and two that do not exist.
-pub(crate) const OPS: [Op; 19] = [
-    Op::NOP,
-    Op::PROBE,
-    Op::CANCEL,
-    Op::EVENT_BIND,
-    Op::EVENT_UNBIND,
-    Op::EVENT_MOVE,
-    Op::EVENT_SIGNAL,
-    Op::EVENT_BIND_DIRECT,
-    Op::REGION_QUERY,
-    Op::VCPU_START,
-    Op::VCPU_STOP,
-    Op::VCPU_UPCALL,
-    Op::CONSOLE_WRITE,
-    Op::CONSOLE_READ,
-    Op::EXIT,
-    Op::RESTART,
-    Op::CRASH,
-    Op(0),
-    Op(0x05ff),
-];
+/// How many operations there are for [`numbered`]: every one of the table, and two that do not exist.
+pub(crate) const fn ops() -> u32 {
+    OPERATIONS.len() as u32 + 2
+}
+
+/// One of them, by its number below [`ops`].
+pub(crate) fn numbered(number: u32) -> Op {
+    match OPERATIONS.get(number as usize) {
+        Some(row) => row.op,
+        None if number as usize == OPERATIONS.len() => Op(0),
+        None => Op(0x05ff),
+    }
+}

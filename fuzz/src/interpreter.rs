@@ -3,13 +3,16 @@
 
 use std::rc::Rc;
 
+use tenon_abi::operation::{Check, Traits};
 use tenon_abi::vcpu::{Sizes, guest};
-use tenon_abi::{Address, ControlOp, ControlRequest, Features, Granule, Op, Status, Submission, Tail};
+use tenon_abi::{
+    Address, ControlOp, ControlRequest, Features, Granule, Granules, Op, Status, Submission, Tail,
+};
 use tenon_host::{Conduit, Config};
 use zerocopy::IntoBytes;
 
 use crate::ground::{MEMORY_LEN, Race, words};
-use crate::guest::{Book, Bytes, OPS, lay, read_request, request};
+use crate::guest::{Book, Bytes, lay, numbered, ops, read_request, request};
 use crate::model::Model;
 use crate::world::{Step, World, assert_alike};
 
@@ -43,16 +46,17 @@ impl<'a> Life<'a> {
         let vcpus = 1 + bytes.below(4);
         let mut config = Config::new(Conduit::call(true), vcpus, 0x7e_40_11);
         config.granules = match bytes.below(8) {
-            0 => Granule::K4.bit(),
-            shape => shape << 12 & config.granules | Granule::K16.bit(),
+            0 => Granules::K4,
+            shape => Granules::from_bits_truncate(shape << 12) | Granules::K16,
         };
         let unwanted = bytes.byte();
-        config.features = Features::all().bits() & !u64::from(unwanted & unwanted >> 1);
+        config.features = Features::from_bits_truncate(!u64::from(unwanted & unwanted >> 1));
         config.window_len = 0x1000 + (0x4000 << bytes.below(5));
         (config.max_depth, config.max_events, config.max_payload) = (64, 256, 4096);
         config.max_ports = 64 + bytes.below(2) * 16;
         let hole = u64::from(bytes.byte());
-        let (smallest, offered, ports) = (config.smallest_granule(), config.features, config.max_ports);
+        let (smallest, offered, ports) =
+            (config.smallest_granule(), config.features.bits(), config.max_ports);
         let world = World::new(config);
         world.ground.hole.set((hole << 10, (hole << 10) + (hole & 7) * 512));
         let model = Model::new(&world.ground, vcpus, ports);
@@ -280,7 +284,7 @@ impl<'a> Life<'a> {
 
     fn submit(&mut self, lane: usize) {
         let vcpu = self.bytes.below(self.books.len() as u32) as usize;
-        let op = OPS[self.bytes.below(OPS.len() as u32) as usize];
+        let op = numbered(self.bytes.below(ops()));
         let (a, b, c) = (self.bytes.byte(), self.bytes.byte(), self.bytes.byte());
         let spoil = self.bytes.byte();
         let mut submission = shape(op, [a, b, c]);
@@ -408,7 +412,7 @@ fn shape(op: Op, [a, b, c]: [u8; 3]) -> Submission {
     let memory = a << 10 | b << 2;
     let args = match op {
         Op::NOP => [a, 0, 0],
-        Op::PROBE => [u64::from(OPS[a as usize % OPS.len()].0), 0, 0],
+        Op::PROBE => [u64::from(numbered((a % u64::from(ops())) as u32).0), 0, 0],
         Op::CANCEL => [a % 8, 0, 0],
         Op::EVENT_UNBIND | Op::EVENT_SIGNAL => [a % 16, 0, 0],
         Op::EVENT_BIND | Op::EVENT_MOVE => [a % 16, b % 4, c & 1],
@@ -417,14 +421,15 @@ fn shape(op: Op, [a, b, c]: [u8; 3]) -> Submission {
         Op::VCPU_START => [a % 4, b, c],
         Op::VCPU_STOP => [a % 4, b % 4, 0],
         Op::VCPU_UPCALL => [a % 4, if b == 0 { 0 } else { 32 + b % 8 }, 0],
-        Op::CONSOLE_READ => [memory, c * 17, 0],
-        Op::CONSOLE_WRITE | Op::CRASH if c & 1 == 0 => {
-            let payload = vec![0x5a; a as usize % 49];
-            return Submission::with_inline(op, &payload).expect("at most 48 bytes");
-        }
-        Op::CONSOLE_WRITE | Op::CRASH => [memory, c * 17, 0],
         Op::EXIT => [a, 0, 0],
-        _ => [0; 3],
+        _ => match op.row() {
+            Some(row) if row.traits.contains(Traits::PAYLOAD) && c & 1 == 0 => {
+                let payload = vec![0x5a; a as usize % 49];
+                return Submission::with_inline(op, &payload).expect("at most 48 bytes");
+            }
+            Some(row) if row.checks.starts_with(&[Check::ADDRESS, Check::LENGTH]) => [memory, c * 17, 0],
+            _ => [0; 3],
+        },
     };
     let [x, y, z] = args;
     Submission::new(op, [x, y, z, 0, 0, 0])

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use tenon_abi::discovery::Session;
+use tenon_abi::operation::{Check, Traits};
 use tenon_abi::status::{QueueState, StateWord};
 use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_abi::{Address, Entry, Op, Status, Submission, Tail, turn};
-use tenon_host::Action;
+use tenon_host::{Action, LifecycleAction, SessionAction, VcpuAction};
 use tenon_rings::Site;
 
 use crate::ground::{Access, Ground, WINDOW, words};
@@ -285,8 +286,12 @@ impl Model {
         all[..7].copy_from_slice(&taking.words);
         let submission = Submission::from_words(all);
         let op = Op(taking.tail.code);
-        let range = (op == Op::CONSOLE_READ && taking.lane == 0)
-            .then(|| (submission.args[0].get(), submission.args[1].get()));
+        // A range that is not a payload's is one that the host writes to.
+        let is_written = op.row().is_some_and(|row| {
+            row.checks.starts_with(&[Check::ADDRESS, Check::LENGTH]) && !row.traits.contains(Traits::PAYLOAD)
+        });
+        let range =
+            (is_written && taking.lane == 0).then(|| (submission.args[0].get(), submission.args[1].get()));
         if u32::from(taking.tail.id) >= depth || here.in_flight.contains_key(&taking.tail.id) {
             self.bad_id = Some((taking.vcpu, taking.lane));
             return;
@@ -374,8 +379,14 @@ impl Model {
     /// What the host says that it is done with is done.
     fn nothing_forgotten(&self, ground: &Ground, step: &Step, outcome: &Outcome) {
         let (Step::Serve { queue, .. }, Some(served)) = (step, outcome.served) else { return };
-        let ends =
-            |action: &Action| matches!(action, Action::Exit { .. } | Action::Restart | Action::Stop { .. });
+        let ends = |action: &Action| {
+            matches!(
+                action,
+                Action::Lifecycle(LifecycleAction::Exit { .. })
+                    | Action::Lifecycle(LifecycleAction::Restart)
+                    | Action::Vcpu(VcpuAction::Stop { .. })
+            )
+        };
         if served.again || self.ended || outcome.actions.iter().any(ends) {
             return;
         }
@@ -397,17 +408,18 @@ impl Model {
         let mut upcalls = vec![false; self.areas.len()];
         for action in actions {
             match *action {
-                Action::Upcall { vcpu, vector } => {
+                Action::Vcpu(VcpuAction::Upcall { vcpu, vector }) => {
                     let sent = std::mem::replace(&mut upcalls[vcpu as usize], true);
                     assert!(!sent, "two upcalls for vCPU {vcpu} at once");
                     assert!(vector >= 32, "an upcall with vector {vector} (VCPU-8)");
                 }
-                Action::Stop { vcpu } => {
+                Action::Vcpu(VcpuAction::Stop { vcpu }) => {
                     upcalls[vcpu as usize] = false;
                     self.areas[vcpu as usize] = None;
                 }
-                Action::Reset { .. } => upcalls.fill(false),
-                Action::Exit { .. } | Action::Restart => self.ended = true,
+                Action::Session(SessionAction::Reset { .. }) => upcalls.fill(false),
+                Action::Lifecycle(LifecycleAction::Exit { .. })
+                | Action::Lifecycle(LifecycleAction::Restart) => self.ended = true,
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use tenon_host::{Action, Config, Domain, Served, State};
+use tenon_host::{Action, Config, Domain, Error, Misfit, Served, Services, State, VcpuAction};
 
 use crate::ground::{Given, Ground};
 
@@ -30,7 +30,8 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Without what a restored domain may do more often.
     fn without_upcalls(&self) -> (Option<Served>, usize, Vec<&Action>) {
-        let rest = self.actions.iter().filter(|action| !matches!(action, Action::Upcall { .. }));
+        let rest =
+            self.actions.iter().filter(|action| !matches!(action, Action::Vcpu(VcpuAction::Upcall { .. })));
         (self.served, self.value, rest.collect())
     }
 }
@@ -78,9 +79,9 @@ impl World {
     /// This domain as an embedder restores it over `ground`; `None` where the memory no longer holds its
     /// areas.
     pub(crate) fn restored(&self, ground: Rc<Ground>) -> Option<Self> {
-        let domain = match Domain::restore(self.saved(), Given(Rc::clone(&ground))) {
+        let domain = match Domain::restore(self.saved(), Given(Rc::clone(&ground)), Services::default()) {
             Ok(domain) => domain,
-            Err(tenon_host::Error::BadState("an area lies outside the memory")) => return None,
+            Err(Error::BadState(Misfit::OutsideMemory)) => return None,
             Err(error) => panic!("a state that was saved is refused: {error}"),
         };
         Some(Self { ground, domain })

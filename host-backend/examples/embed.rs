@@ -8,7 +8,7 @@ use kvm_bindings::{CpuId, KVM_MEM_READONLY, kvm_cpuid_entry2, kvm_msi, kvm_regs,
 use kvm_ioctls::{Kvm, VcpuExit, VcpuFd, VmFd};
 use std::{error::Error, process::exit};
 use tenon_boot::{Kind, Layout, cpuid, pvh};
-use tenon_host::{Action, Conduit, Config, Domain, Pieces};
+use tenon_host::{Action, Conduit, Config, Domain, LifecycleAction, Pieces, VcpuAction};
 use tenon_rings::Mapping;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, MmapRegion};
 
@@ -24,8 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (vm, base) = (kvm.create_vm()?, ram.get_host_address(GuestAddress(0))?);
     give(&vm, 0, 0, 0, RAM, base)?;
     give(&vm, 1, KVM_MEM_READONLY, WINDOW_AT, WINDOW, window.as_ptr())?;
-    vm.set_tss_address(0xfffb_d000)?;
-    vm.create_irq_chip()?;
+    vm.set_tss_address(0xfffb_d000).and_then(|()| vm.create_irq_chip())?;
     let mut vcpu = vm.create_vcpu(0)?;
     start(&kvm, &ram, &vcpu)?;
 
@@ -54,13 +53,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn act(domain: &mut Domain<Pieces>, vm: &VmFd) {
     while let Some(action) = domain.next_action() {
         match action {
-            Action::Output => print!("{}", String::from_utf8_lossy(&domain.take_output())),
-            Action::Upcall { vcpu, vector } | Action::Direct { vcpu, vector, .. } => {
+            Action::Console(_) => print!("{}", String::from_utf8_lossy(&domain.take_output())),
+            Action::Vcpu(VcpuAction::Upcall { vcpu, vector }) => {
                 let address_lo = 0xfee0_0000 | vcpu << 12;
                 let _ = vm.signal_msi(kvm_msi { address_lo, data: vector, ..Default::default() });
             }
-            Action::Exit { code } => exit(code as i32),
-            other => eprintln!("not in this example: {other:?}"),
+            Action::Vcpu(VcpuAction::Route { .. }) | Action::Session(_) => {} // messages need no route
+            Action::Lifecycle(LifecycleAction::Exit { code }) => exit(code as i32),
+            other => panic!("not in this example: {other:?}"),
         }
     }
 }

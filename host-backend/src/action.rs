@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the core asks of its attachment.
+//! What the core asks of its attachment, by family. An attachment that meets an action that it does not know cannot go on: it ends the run with an
+//! error.
 
 use crate::lifecycle::CrashRecord;
 use alloc::collections::VecDeque;
@@ -8,6 +9,62 @@ use alloc::collections::VecDeque;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
+    /// Of a session.
+    Session(SessionAction),
+    /// Of a direct port.
+    Event(EventAction),
+    /// Of a vCPU.
+    Vcpu(VcpuAction),
+    /// Of the console.
+    Console(ConsoleAction),
+    /// Of the domain's life.
+    Lifecycle(LifecycleAction),
+}
+
+/// What sessions ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionAction {
+    /// The guest reset its session (SES-6): forget all routes.
+    Reset {
+        /// Number of the session that begins.
+        session: u32,
+    },
+}
+
+/// What direct ports ask for (EVT-22).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventAction {
+    /// A port was bound, or its vCPU is another one: route its interrupt.
+    Route {
+        /// The port.
+        port: u32,
+        /// The vCPU that gets the interrupt.
+        vcpu: u32,
+        /// The vector.
+        vector: u32,
+    },
+    /// A port was released: forget its route.
+    Unroute {
+        /// The port.
+        port: u32,
+    },
+    /// Inject a port's interrupt.
+    Raise {
+        /// The port.
+        port: u32,
+        /// The vCPU that gets it.
+        vcpu: u32,
+        /// The vector.
+        vector: u32,
+    },
+}
+
+/// What vCPUs ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VcpuAction {
     /// Inject the vCPU's upcall (VCPU-8).
     Upcall {
         /// The vCPU.
@@ -22,29 +79,6 @@ pub enum Action {
         /// The vector; `None` turns upcalls off.
         vector: Option<u32>,
     },
-    /// A direct port was bound: route its interrupt (EVT-22).
-    RouteDirect {
-        /// The port.
-        port: u32,
-        /// The vCPU that gets the interrupt.
-        vcpu: u32,
-        /// The vector.
-        vector: u32,
-    },
-    /// A direct port was released: forget its route.
-    UnrouteDirect {
-        /// The port.
-        port: u32,
-    },
-    /// Inject a direct port's interrupt.
-    Direct {
-        /// The port.
-        port: u32,
-        /// The vCPU that gets it.
-        vcpu: u32,
-        /// The vector.
-        vector: u32,
-    },
     /// Start a vCPU (VCPU-5).
     Start {
         /// The vCPU.
@@ -54,14 +88,26 @@ pub enum Action {
         /// What it is given.
         argument: u64,
     },
-    /// Stop a vCPU. When it executes nothing more, say so by [`crate::Domain::stopped`]: only then is the
-    /// guest's request completed, and the vCPU may be started again (VCPU-6).
+    /// Stop a vCPU. When it executes nothing more, say so by [`crate::Domain::stopped`]: only then is the guest's request completed, and the vCPU
+    /// may be started again (VCPU-6).
     Stop {
         /// The vCPU.
         vcpu: u32,
     },
-    /// Console output waits: see [`crate::Domain::take_output`].
+}
+
+/// What the console asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsoleAction {
+    /// Output waits: see [`crate::Domain::take_output`].
     Output,
+}
+
+/// What the domain's life asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LifecycleAction {
     /// The guest left a crash record (LIFE-4). It goes on.
     Crash(CrashRecord),
     /// End the domain with this code (LIFE-2).
@@ -71,11 +117,24 @@ pub enum Action {
     },
     /// Boot the domain anew (LIFE-3).
     Restart,
-    /// The guest reset its session (SES-6).
-    Reset {
-        /// Number of the session that begins.
-        session: u32,
-    },
+}
+
+macro_rules! grouped {
+    ($($group:ident($action:ty);)*) => { $(
+        impl From<$action> for Action {
+            fn from(action: $action) -> Self {
+                Self::$group(action)
+            }
+        }
+    )* };
+}
+
+grouped! {
+    Session(SessionAction);
+    Event(EventAction);
+    Vcpu(VcpuAction);
+    Console(ConsoleAction);
+    Lifecycle(LifecycleAction);
 }
 
 /// What one call of [`crate::Domain::serve`] did.
@@ -96,22 +155,32 @@ pub(crate) struct Actions {
 
 impl Actions {
     /// While this many wait nothing is fetched, so what one submission may add is all that can be beyond it.
-    const HIGH: usize = 64;
+    const HIGH: u32 = 64;
 
-    pub(crate) fn push(&mut self, action: Action) {
-        self.queue.push_back(action);
+    pub(crate) fn push(&mut self, action: impl Into<Action>) {
+        self.queue.push_back(action.into());
     }
 
     pub(crate) fn pop(&mut self) -> Option<Action> {
         self.queue.pop_front()
     }
 
-    pub(crate) fn is_high(&self) -> bool {
-        self.queue.len() >= Self::HIGH
+    /// How many more may wait before nothing is fetched any more.
+    pub(crate) fn room(&self) -> u32 {
+        Self::HIGH.saturating_sub(u32::try_from(self.queue.len()).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     /// What only the ended session asked for is dropped.
     pub(crate) fn end_session(&mut self) {
-        self.queue.retain(|action| !matches!(action, Action::Upcall { .. } | Action::Direct { .. }));
+        self.queue.retain(|action| {
+            !matches!(
+                action,
+                Action::Vcpu(VcpuAction::Upcall { .. }) | Action::Event(EventAction::Raise { .. })
+            )
+        });
     }
 }

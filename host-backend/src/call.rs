@@ -2,23 +2,38 @@
 //! The serve loop and the call operations (CALL-12 to CALL-23). The loop's bound is CALL-19's.
 
 use crate::action::Served;
+use crate::base::Base;
 use crate::domain::Domain;
+use crate::family::Families;
+use crate::late::Waits;
 use crate::memory::Memory;
 use crate::region::Range;
 use alloc::vec;
 use alloc::vec::Vec;
-use tenon_abi::call::{FLAG_INLINE, INLINE_MAX, unpack};
-use tenon_abi::{Features, Op, Status, Submission};
-use tenon_rings::call::Fetched;
+use tenon_abi::call::unpack;
+use tenon_abi::operation::{Arguments, Traits, rows};
+use tenon_abi::{Features, Op, Operation, Status, Submission};
+use tenon_rings::call::{Fetched, Run};
 use tenon_rings::{Completer, Error, Site, Words};
+
+/// An operation that its guest may do, with arguments that passed the checks of its row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) op: Op,
+    pub(crate) queue: u32,
+    pub(crate) id: u16,
+    pub(crate) arguments: Arguments,
+    /// The private copy, for the bytes of an inline payload.
+    pub(crate) submission: &'a Submission,
+}
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     /// Complete it with OK and this value.
     Value(u64),
-    /// It completes later, or was completed already.
-    Later,
+    /// It completes later, when this has come.
+    Later(Waits),
     /// The domain or the vCPU is no more: nobody waits.
     Never,
 }
@@ -38,25 +53,46 @@ impl Lane {
     }
 }
 
+/// The host's ends of a bound vCPU's two queues.
+pub(crate) struct Queues<W> {
+    pub(crate) call: Completer<W>,
+    pub(crate) emergency: Completer<W>,
+    /// What was last submitted to the call queue. The next is likely to be the same: runs of one operation are served at once.
+    usual: Op,
+}
+
+impl<W: Words> Queues<W> {
+    pub(crate) const fn new(call: Completer<W>, emergency: Completer<W>) -> Self {
+        Self { call, emergency, usual: Op::NOP }
+    }
+
+    #[inline]
+    pub(crate) const fn lane(&mut self, lane: Lane) -> &mut Completer<W> {
+        match lane {
+            Lane::Call => &mut self.call,
+            Lane::Emergency => &mut self.emergency,
+        }
+    }
+}
+
 impl<M: Memory> Domain<M> {
-    /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not
-    /// an error (DISC-7).
+    /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not an error (DISC-7).
     pub fn serve(&mut self, queue: u32, budget: u32) -> Served {
         let (vcpu, lane) = Lane::of(queue);
         let mut served = Served { fetched: 0, again: false };
-        while !self.ended {
-            if served.fetched >= budget || self.actions.is_high() {
+        while !self.base.ended {
+            let room = self.base.actions.room();
+            if served.fetched >= budget || room == 0 {
                 served.again = true;
                 break;
             }
             let left = budget.wrapping_sub(served.fetched);
-            let Some(completer) = self.lane(vcpu, lane) else { break };
-            let run = completer.answer(left, Op::NOP, nop);
+            let Some(run) = self.run(queue, left, room) else { break };
             served.fetched = served.fetched.saturating_add(run.answered);
             match run.next {
                 Some(Ok(fetched)) => {
                     served.fetched = served.fetched.saturating_add(1);
-                    self.execute(queue, vcpu, lane, &fetched);
+                    self.execute(queue, &fetched);
                     // It looked at every port, which is enough for one entry.
                     if fetched.op == Op::VCPU_STOP {
                         served.again = true;
@@ -64,7 +100,7 @@ impl<M: Memory> Domain<M> {
                     }
                 }
                 Some(Err(Error::Corrupt(corrupt))) => {
-                    self.show_state(vcpu, lane, corrupt.to_word());
+                    self.base.show_state(vcpu, lane, corrupt.to_word());
                     break;
                 }
                 Some(Err(_)) => break,
@@ -78,150 +114,182 @@ impl<M: Memory> Domain<M> {
         served
     }
 
+    /// Answers a run of submissions of the usual operation, and fetches the first of another one. `None`: the queue is not bound.
+    #[inline]
+    fn run(&mut self, queue: u32, left: u32, room: u32) -> Option<Run> {
+        let (vcpu, lane) = Lane::of(queue);
+        let Self { queues, base, families } = self;
+        let bound = queues.get_mut(usize::try_from(vcpu).ok()?)?.as_mut()?;
+        let (usual, completer) = (bound.usual, bound.lane(lane));
+        if usual == Op::NOP {
+            // It needs nothing of the domain, and so nothing but its row.
+            let limits = &base.limits;
+            let nop = |submission: &Submission| {
+                rows::NOP.arguments(submission, limits).map(|Arguments { words: [value, ..], .. }| value)
+            };
+            return Some(completer.answer(left, Op::NOP, nop));
+        }
+        Some(run_of(base, families, (queue, lane), completer, usual, left.min(room)))
+    }
+
     /// Apart from the loop, whose registers it would take.
     #[inline(never)]
-    fn execute(&mut self, queue: u32, vcpu: u32, lane: Lane, fetched: &Fetched) {
-        let result = match lane {
-            Lane::Call => self.dispatch(queue, vcpu, fetched),
-            Lane::Emergency => self.dispatch_emergency(vcpu, fetched),
-        };
-        let (status, value) = match result {
+    fn execute(&mut self, queue: u32, fetched: &Fetched) {
+        let (vcpu, lane) = Lane::of(queue);
+        if let Some(queues) = self.queues_mut(vcpu)
+            && lane == Lane::Call
+        {
+            queues.usual = fetched.op;
+        }
+        let (status, value) = match self.dispatch(queue, lane, fetched) {
             Ok(Done::Value(value)) => (Status::OK, value),
-            Ok(Done::Later | Done::Never) => return,
+            Ok(Done::Later(waits)) => {
+                self.base.late.insert((queue, fetched.id), waits);
+                return;
+            }
+            Ok(Done::Never) => return,
             Err(status) => (status, 0),
         };
-        if let Some(completer) = self.lane(vcpu, lane) {
-            completer.complete(fetched.id, status, value);
+        if let Some(queues) = self.queues_mut(vcpu) {
+            queues.lane(lane).complete(fetched.id, status, value);
         }
     }
 
-    #[inline]
-    fn dispatch(&mut self, queue: u32, vcpu: u32, fetched: &Fetched) -> Result<Done, Status> {
+    fn dispatch(&mut self, queue: u32, lane: Lane, fetched: &Fetched) -> Result<Done, Status> {
         let submission = &fetched.submission;
-        if !self.offers(fetched.op) {
-            return Err(Status::NOT_SUPPORTED);
-        }
-        match fetched.op {
-            Op::NOP => nop(submission).map(Done::Value),
-            Op::PROBE => self.probe(submission),
-            Op::CANCEL => self.cancel(queue, vcpu, submission),
-            Op::EVENT_BIND => self.event_bind(submission),
-            Op::EVENT_UNBIND => self.event_unbind(submission),
-            Op::EVENT_MOVE => self.event_move(submission),
-            Op::EVENT_SIGNAL => self.event_signal(submission),
-            Op::EVENT_BIND_DIRECT => self.event_bind_direct(submission),
-            Op::REGION_QUERY => self.region_query(submission),
-            Op::VCPU_START => self.vcpu_start(submission),
-            Op::VCPU_STOP => self.vcpu_stop(queue, fetched.id, submission),
-            Op::VCPU_UPCALL => self.vcpu_upcall(submission),
-            Op::CONSOLE_WRITE => self.console_write(submission),
-            Op::CONSOLE_READ => self.console_read(queue, fetched.id, submission),
-            Op::EXIT => self.exit(submission),
-            Op::RESTART => self.restart(submission),
-            Op::CRASH => self.crash(vcpu, submission),
-            _ => Err(Status::NOT_SUPPORTED),
+        let row = self.base.row(fetched.op, lane, submission)?;
+        let arguments = row.arguments(submission, &self.base.limits)?;
+        let call = Call { op: fetched.op, queue, id: fetched.id, arguments, submission };
+        match call.op {
+            Op::NOP => Ok(Done::Value(call.first())),
+            Op::PROBE => Ok(Done::Value(self.base.probe(&call))),
+            Op::CANCEL => self.cancel(&call),
+            Op::VCPU_STOP => self.vcpu_stop(&call),
+            _ => perform(&mut self.base, &mut self.families, &call),
         }
     }
 
-    /// What the emergency lane takes (CALL-23).
-    fn dispatch_emergency(&mut self, vcpu: u32, fetched: &Fetched) -> Result<Done, Status> {
-        let submission = &fetched.submission;
-        if !self.offers(fetched.op) {
-            return Err(Status::NOT_SUPPORTED);
-        }
-        match fetched.op {
-            Op::NOP => nop(submission).map(Done::Value),
-            Op::CONSOLE_WRITE if submission.flags.get() & FLAG_INLINE != 0 => self.console_write(submission),
-            Op::EXIT => self.exit(submission),
-            Op::RESTART => self.restart(submission),
-            Op::CRASH => self.crash(vcpu, submission),
-            _ => Err(Status::NOT_SUPPORTED),
-        }
-    }
-
-    /// Whether an operation exists in this session (NEG-7, CALL-12).
-    fn offers(&self, op: Op) -> bool {
-        let needs = match op {
-            Op::NOP | Op::PROBE | Op::CANCEL | Op::REGION_QUERY => Features::empty(),
-            Op::EVENT_BIND | Op::EVENT_UNBIND | Op::EVENT_MOVE | Op::EVENT_SIGNAL => Features::EVENTS,
-            Op::EVENT_BIND_DIRECT => Features::EVENTS.union(Features::DIRECT),
-            Op::VCPU_START | Op::VCPU_STOP => Features::SMP,
-            Op::VCPU_UPCALL => Features::UPCALL,
-            Op::CONSOLE_WRITE | Op::CONSOLE_READ => Features::CONSOLE,
-            Op::EXIT | Op::RESTART | Op::CRASH => Features::LIFECYCLE,
-            _ => return false,
+    fn cancel(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [id, ..] = call.numbers();
+        let depth = self.queues_mut(call.vcpu()).map_or(0, |queues| queues.call.depth());
+        let id = u16::try_from(id).ok().filter(|id| u32::from(*id) < depth).ok_or(Status::BAD_ARGUMENT)?;
+        let key = (call.queue, id);
+        let Some(waits) = self.base.late.get(key).filter(|waits| waits.is_cancellable()) else {
+            return Ok(Done::Value(0));
         };
-        self.has(needs)
-    }
-
-    fn probe(&self, submission: &Submission) -> Result<Done, Status> {
-        let [op] = arguments(submission)?;
-        let op = Op(u16::try_from(op).map_err(|_| Status::BAD_ARGUMENT)?);
-        Ok(Done::Value(match (self.offers(op), op.is_replay_safe()) {
-            (false, _) => 0,
-            (true, false) => 1,
-            (true, true) => 3,
-        }))
-    }
-
-    fn cancel(&mut self, queue: u32, vcpu: u32, submission: &Submission) -> Result<Done, Status> {
-        let [id] = arguments(submission)?;
-        let depth = self.lane(vcpu, Lane::Call).map_or(0, |completer| completer.depth());
-        let id = u16::try_from(id).map_err(|_| Status::BAD_ARGUMENT)?;
-        if u32::from(id) >= depth {
-            return Err(Status::BAD_ARGUMENT);
+        self.base.late.remove(key);
+        self.families.dropped(key, waits);
+        if let Some(queues) = self.queues_mut(call.vcpu()) {
+            queues.call.complete(id, Status::CANCELLED, 0);
         }
-        if self.state.console.read.is_some_and(|read| read.queue == queue && read.id == id) {
-            self.state.console.read = None;
-            if let Some(completer) = self.lane(vcpu, Lane::Call) {
-                completer.complete(id, Status::CANCELLED, 0);
+        Ok(Done::Value(1))
+    }
+
+    /// Writes the completions of late requests that are done (CALL-17). The end of each entry that may have ended some.
+    pub(crate) fn write_finished(&mut self) {
+        for finished in core::mem::take(&mut self.base.finished) {
+            let ((queue, id), status, value) = (finished.key, finished.status, finished.value);
+            let (vcpu, lane) = Lane::of(queue);
+            if self.queues_mut(vcpu).is_some_and(|queues| queues.lane(lane).complete(id, status, value)) {
+                self.completions_written(vcpu, lane);
             }
-            return Ok(Done::Value(1));
-        }
-        Ok(Done::Value(0))
-    }
-
-    fn region_query(&self, submission: &Submission) -> Result<Done, Status> {
-        let [region] = arguments(submission)?;
-        let region = u16::try_from(region).map_err(|_| Status::BAD_ARGUMENT)?;
-        self.memory.region_len(region).map(Done::Value).ok_or(Status::BAD_REGION)
-    }
-
-    /// Completes a request that was kept, outside of its kick (CALL-17).
-    pub(crate) fn complete_later(&mut self, queue: u32, id: u16, status: Status, value: u64) {
-        let (vcpu, lane) = Lane::of(queue);
-        let done = self.lane(vcpu, lane).is_some_and(|completer| completer.complete(id, status, value));
-        if done {
-            self.completions_written(vcpu, lane);
         }
     }
 
     /// Sends the upcall that completions owe (CALL-16).
     fn completions_written(&mut self, vcpu: u32, lane: Lane) {
-        if lane == Lane::Emergency || !self.has(Features::UPCALL) {
+        if lane == Lane::Emergency || !self.base.has(Features::UPCALL) {
             return;
         }
-        let Some(areas) = self.areas_mut(vcpu) else { return };
-        match areas.call.owes_upcall() {
-            Ok(true) => self.owe(vcpu),
-            Err(Error::Corrupt(corrupt)) => self.show_state(vcpu, lane, corrupt.to_word()),
+        let Some(queues) = self.queues_mut(vcpu) else { return };
+        match queues.call.owes_upcall() {
+            Ok(true) => self.base.owe(vcpu),
+            Err(Error::Corrupt(corrupt)) => self.base.show_state(vcpu, lane, corrupt.to_word()),
             Ok(false) | Err(_) => {}
         }
     }
 
-    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and
-    /// looks once more. `false`: something came meanwhile, serve first. `true`: stop looking until the
-    /// doorbell rings (CALL-26).
+    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and looks once more. `false`: something
+    /// came meanwhile, serve first. `true`: stop looking until the doorbell rings (CALL-26).
     ///
-    /// Until this is called for the first time a guest rings for each of its batches; from then on only when
-    /// it is called for, and after a restore every queue is to be served once without being rung for. The
-    /// emergency lane is always rung for.
+    /// Until this is called for the first time a guest rings for each of its batches; from then on only when it is called for, and after a restore every
+    /// queue is to be served once without being rung for. The emergency lane is always rung for.
     pub fn rest(&mut self, queue: u32) -> bool {
         let (vcpu, lane) = Lane::of(queue);
-        lane == Lane::Emergency || self.lane(vcpu, lane).is_none_or(Completer::rest)
+        lane == Lane::Emergency || self.queues_mut(vcpu).is_none_or(|queues| queues.call.rest())
     }
 
-    fn show_state(&mut self, vcpu: u32, lane: Lane, word: u64) {
+    #[inline]
+    pub(crate) fn queues_mut(&mut self, vcpu: u32) -> Option<&mut Queues<M::Words>> {
+        self.queues.get_mut(usize::try_from(vcpu).ok()?)?.as_mut()
+    }
+}
+
+/// Submissions of one operation, one behind the other, with one look at what is negotiated for all of them. An operation that may end otherwise than at once
+/// is fetched and done by itself.
+fn run_of<M: Memory>(
+    base: &mut Base<M>,
+    families: &mut Families,
+    (queue, lane): (u32, Lane),
+    completer: &mut Completer<M::Words>,
+    op: Op,
+    budget: u32,
+) -> Run {
+    let row = base.offered(op).filter(|row| lane == Lane::Call && ends_at_once(row));
+    let Some(row) = row else { return Run { answered: 0, next: Some(completer.fetch()) } };
+    completer.answer(budget, op, |submission| {
+        let arguments = row.arguments(submission, &base.limits)?;
+        let call = Call { op, queue, id: submission.id(), arguments, submission };
+        match perform(base, families, &call)? {
+            Done::Value(value) => Ok(value),
+            Done::Later(_) | Done::Never => Err(Status::INDETERMINATE),
+        }
+    })
+}
+
+/// Whether an operation is complete when [`perform`] comes back, asks for one action at most, and leaves the queues alone.
+const fn ends_at_once(row: &Operation) -> bool {
+    let late = row.traits.contains(Traits::LATE);
+    !late
+        && matches!(
+            row.op,
+            Op::EVENT_SIGNAL | Op::EVENT_BIND | Op::EVENT_UNBIND | Op::REGION_QUERY | Op::CONSOLE_WRITE
+        )
+}
+
+/// The operations that need no queue but the one they came from: those of events, vCPUs and the leaf families.
+#[inline]
+fn perform<M: Memory>(base: &mut Base<M>, families: &mut Families, call: &Call<'_>) -> Result<Done, Status> {
+    match call.op {
+        Op::EVENT_SIGNAL => base.event_signal(call),
+        Op::EVENT_BIND => base.event_bind(call),
+        Op::EVENT_UNBIND => base.event_unbind(call),
+        Op::EVENT_MOVE => base.event_move(call),
+        Op::EVENT_BIND_DIRECT => base.event_bind_direct(call),
+        Op::VCPU_START => base.vcpu_start(call),
+        Op::VCPU_UPCALL => base.vcpu_upcall(call),
+        _ => families.call(base, call),
+    }
+}
+
+impl<M: Memory> Base<M> {
+    /// The row of an operation that a queue takes (CALL-12, CALL-23).
+    fn row(&self, op: Op, lane: Lane, submission: &Submission) -> Result<&'static Operation, Status> {
+        let takes = |row: &&Operation| lane == Lane::Call || row.is_for_emergencies(submission.flags.get());
+        self.offered(op).filter(takes).ok_or(Status::NOT_SUPPORTED)
+    }
+
+    fn probe(&self, call: &Call<'_>) -> u64 {
+        let [op, ..] = call.numbers();
+        let row = u16::try_from(op).ok().and_then(|op| self.offered(Op(op)));
+        match row.map(|row| row.traits.contains(Traits::REPLAY_SAFE)) {
+            None => 0,
+            Some(false) => 1,
+            Some(true) => 3,
+        }
+    }
+
+    pub(crate) fn show_state(&mut self, vcpu: u32, lane: Lane, word: u64) {
         let offset = match lane {
             Lane::Call => tenon_abi::vcpu::host::CALL_STATE,
             Lane::Emergency => tenon_abi::vcpu::host::EMERGENCY_STATE,
@@ -233,77 +301,54 @@ impl<M: Memory> Domain<M> {
     }
 }
 
-/// NOP: it needs nothing of the domain (CALL-20).
-#[inline(always)]
-fn nop(submission: &Submission) -> Result<u64, Status> {
-    // One look at all that must be zero: flags, payload, the other arguments.
-    let [head, value, a1, a2, a3, a4, a5, _] = submission.to_words();
-    if head | a1 | a2 | a3 | a4 | a5 != 0 {
-        // A branch, not a selection that every answer waits for.
-        core::hint::cold_path();
-        return Err(Status::BAD_RESERVED);
+impl Call<'_> {
+    /// The vCPU on whose queue it came.
+    pub(crate) const fn vcpu(&self) -> u32 {
+        Lane::of(self.queue).0
     }
-    Ok(value)
-}
 
-/// The first `N` arguments of a submission without flags and payload; the others must be zero (CALL-9 to
-/// CALL-11).
-#[inline]
-pub(crate) fn arguments<const N: usize>(submission: &Submission) -> Result<[u64; N], Status> {
-    let mut rest = u64::from(submission.flags.get()) | u64::from(submission.count.get());
-    let mut arguments = [0; N];
-    for (index, word) in submission.args.iter().enumerate() {
-        match arguments.get_mut(index) {
-            Some(argument) => *argument = word.get(),
-            None => rest |= word.get(),
-        }
+    /// The first argument.
+    pub(crate) const fn first(&self) -> u64 {
+        let [first, ..] = self.arguments.words;
+        first
     }
-    if rest == 0 { Ok(arguments) } else { Err(Status::BAD_RESERVED) }
-}
 
-/// The payload of a submission, copied, and its third argument where it carries a range (CALL-10, REG-2,
-/// REG-3). One that is longer than `limit` is refused; what lies beyond the first `room` bytes is not copied.
-pub(crate) fn payload<M: Memory>(
-    domain: &Domain<M>,
-    submission: &Submission,
-    limit: u32,
-    room: usize,
-) -> Result<(Vec<u8>, u64), Status> {
-    match submission.flags.get() {
-        0 => {
-            let [address, len, extra] = arguments(submission)?;
-            if len > u64::from(limit) {
-                return Err(Status::TOO_LONG);
-            }
-            let range = Range::check(&domain.memory, address, len)?;
-            // Bounded by `limit`, which is the host's.
-            let mut bytes = vec![0; usize::try_from(len).map_err(|_| Status::TOO_LONG)?.min(room)];
-            // Nothing is wanted of an empty range, and memory that ends there may refuse it (REG-3).
-            if !bytes.is_empty() && !domain.memory.read(range.region, range.offset, &mut bytes) {
-                return Err(Status::BAD_RANGE);
-            }
-            Ok((bytes, extra))
-        }
-        FLAG_INLINE => {
-            let count = usize::try_from(submission.count.get()).map_err(|_| Status::TOO_LONG)?;
-            if count > INLINE_MAX {
-                return Err(Status::TOO_LONG);
-            }
-            let bytes = submission.inline();
-            let (used, rest) = bytes.split_at_checked(count).ok_or(Status::TOO_LONG)?;
-            if rest.iter().any(|&byte| byte != 0) {
-                return Err(Status::BAD_RESERVED);
-            }
-            Ok((used.get(..count.min(room)).unwrap_or_default().to_vec(), 0))
-        }
-        _ => Err(Status::BAD_RESERVED),
+    /// The low halves of all arguments: the whole of each whose check bounds it by 32 bits or fewer.
+    #[inline]
+    pub(crate) fn numbers(&self) -> [u32; 6] {
+        self.arguments.words.map(|word| unpack(word).0)
     }
-}
 
-/// A 32-bit argument (CALL-11).
-pub(crate) fn narrow(argument: u64) -> Result<u32, Status> {
-    match unpack(argument) {
-        (low, 0) => Ok(low),
-        _ => Err(Status::BAD_ARGUMENT),
+    /// The range that the first two arguments name, for bytes that the host writes there: at least one, at most `max_payload` (CON-3, CON-4).
+    pub(crate) fn range<M: Memory>(&self, base: &Base<M>) -> Result<Range, Status> {
+        let [address, len, ..] = self.arguments.words;
+        if len == 0 {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        if len > u64::from(base.config.max_payload) {
+            return Err(Status::TOO_LONG);
+        }
+        Range::check(&base.memory, address, len)
+    }
+
+    /// The payload, copied (CALL-10, REG-2, REG-3). One that is longer than `limit` is refused; what lies beyond the first `room` bytes is not
+    /// copied.
+    pub(crate) fn payload<M: Memory>(&self, memory: &M, limit: u32, room: usize) -> Result<Vec<u8>, Status> {
+        if let Some(count) = self.arguments.inline {
+            let bytes = self.submission.inline();
+            return Ok(bytes.get(..count.min(room)).unwrap_or_default().to_vec());
+        }
+        let [address, len, ..] = self.arguments.words;
+        if len > u64::from(limit) {
+            return Err(Status::TOO_LONG);
+        }
+        let range = Range::check(memory, address, len)?;
+        // Bounded by `limit`, which is the host's.
+        let mut bytes = vec![0; usize::try_from(len).map_err(|_| Status::TOO_LONG)?.min(room)];
+        // Nothing is wanted of an empty range, and memory that ends there may refuse it (REG-3).
+        if !bytes.is_empty() && !memory.read(range.region, range.offset, &mut bytes) {
+            return Err(Status::BAD_RANGE);
+        }
+        Ok(bytes)
     }
 }

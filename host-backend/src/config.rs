@@ -2,16 +2,21 @@
 //! What a domain is offered.
 
 use crate::error::Error;
+use core::fmt;
+use core::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
-use tenon_abi::{ConduitFlags, ConduitKind, Features, Granule, Status};
+use tenon_abi::operation::Limits;
+use tenon_abi::{ConduitFlags, ConduitKind, Features, Granule, Granules, VERSION};
 
 /// How the guest reaches this host (DISC-6 to DISC-8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conduit {
-    /// A [`ConduitKind`].
-    pub kind: u16,
-    /// [`ConduitFlags`].
-    pub flags: u16,
+    /// What kind it is.
+    #[serde(with = "kind")]
+    pub kind: ConduitKind,
+    /// What it can do.
+    #[serde(with = "flags")]
+    pub flags: ConduitFlags,
     /// Where queue 0 is kicked.
     pub kick_base: u64,
     /// Distance between the doorbells of two queues.
@@ -25,7 +30,7 @@ impl Conduit {
     #[must_use]
     pub const fn call(synchronous: bool) -> Self {
         let flags = if synchronous { ConduitFlags::SYNCHRONOUS } else { ConduitFlags::empty() };
-        Self { kind: ConduitKind::CALL.0, flags: flags.bits(), kick_base: 0, kick_stride: 0, bind_base: 0 }
+        Self { kind: ConduitKind::CALL, flags, kick_base: 0, kick_stride: 0, bind_base: 0 }
     }
 
     /// Doorbells of a device whose memory both sides share (SHM-2, SHM-3): every kick is one store of
@@ -34,8 +39,8 @@ impl Conduit {
     pub const fn shared(doorbell: u32, bind: u64) -> Self {
         let [d0, d1, d2, d3] = doorbell.to_le_bytes();
         Self {
-            kind: ConduitKind::SHARED.0,
-            flags: ConduitFlags::empty().bits(),
+            kind: ConduitKind::SHARED,
+            flags: ConduitFlags::empty(),
             kick_base: u64::from_le_bytes([d0, d1, d2, d3, 0, 0, 0, 0]),
             kick_stride: 0,
             bind_base: bind,
@@ -48,8 +53,8 @@ impl Conduit {
         let [k0, k1] = kick.to_le_bytes();
         let [b0, b1] = bind.to_le_bytes();
         Self {
-            kind: ConduitKind::PORT_IO.0,
-            flags: ConduitFlags::SYNCHRONOUS.bits(),
+            kind: ConduitKind::PORT_IO,
+            flags: ConduitFlags::SYNCHRONOUS,
             kick_base: u64::from_le_bytes([k0, k1, 0, 0, 0, 0, 0, 0]),
             kick_stride: 0,
             bind_base: u64::from_le_bytes([b0, b1, 0, 0, 0, 0, 0, 0]),
@@ -60,8 +65,8 @@ impl Conduit {
     #[must_use]
     pub const fn mmio(kick: u64, bind: u64) -> Self {
         Self {
-            kind: ConduitKind::MMIO.0,
-            flags: ConduitFlags::SYNCHRONOUS.bits(),
+            kind: ConduitKind::MMIO,
+            flags: ConduitFlags::SYNCHRONOUS,
             kick_base: kick,
             kick_stride: 0,
             bind_base: bind,
@@ -76,13 +81,84 @@ impl Conduit {
         let [k0, k1, k2, k3] = kick.to_le_bytes();
         let [b0, b1, b2, b3] = bind.to_le_bytes();
         Self {
-            kind: ConduitKind::HYPERCALL.0,
-            flags: ConduitFlags::SYNCHRONOUS.union(more).bits(),
+            kind: ConduitKind::HYPERCALL,
+            flags: ConduitFlags::SYNCHRONOUS.union(more),
             kick_base: u64::from_le_bytes([k0, k1, k2, k3, 0, 0, 0, 0]),
             kick_stride: 0,
             bind_base: u64::from_le_bytes([b0, b1, b2, b3, 0, 0, 0, 0]),
         }
     }
+}
+
+/// A setting of [`Config`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// [`Config::minor`].
+    Minor,
+    /// [`Config::features`]: one that the minor version does not know.
+    Features,
+    /// [`Config::granules`].
+    Granules,
+    /// [`Config::window_len`].
+    WindowLen,
+    /// [`Config::max_vcpus`].
+    MaxVcpus,
+    /// [`Config::max_depth`].
+    MaxDepth,
+    /// [`Config::max_events`].
+    MaxEvents,
+    /// [`Config::max_ports`].
+    MaxPorts,
+    /// [`Config::max_payload`].
+    MaxPayload,
+    /// [`Config::interrupts`].
+    Interrupts,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Minor => "minor",
+            Self::Features => "features",
+            Self::Granules => "granules",
+            Self::WindowLen => "window_len",
+            Self::MaxVcpus => "max_vcpus",
+            Self::MaxDepth => "max_depth",
+            Self::MaxEvents => "max_events",
+            Self::MaxPorts => "max_ports",
+            Self::MaxPayload => "max_payload",
+            Self::Interrupts => "interrupts",
+        })
+    }
+}
+
+/// Types of the wire in a saved state: as their numbers. Unknown bits stay and are found by [`Config::check`].
+macro_rules! as_number {
+    ($($module:ident: $ty:ty as $int:ty, $get:expr, $set:expr;)*) => { $(
+        pub(crate) mod $module {
+            #[allow(clippy::wildcard_imports, reason = "the types are named by whoever calls the macro")]
+            use super::*;
+            use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+            pub(crate) fn serialize<S: Serializer>(value: &$ty, to: S) -> Result<S::Ok, S::Error> {
+                let get: fn(&$ty) -> $int = $get;
+                get(value).serialize(to)
+            }
+
+            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$ty, D::Error> {
+                let set: fn($int) -> $ty = $set;
+                <$int>::deserialize(from).map(set)
+            }
+        }
+    )* };
+}
+
+as_number! {
+    kind: ConduitKind as u16, |kind| kind.0, ConduitKind;
+    flags: ConduitFlags as u16, ConduitFlags::bits, ConduitFlags::from_bits_retain;
+    features: Features as u64, Features::bits, Features::from_bits_retain;
+    granules: Granules as u32, Granules::bits, Granules::from_bits_retain;
 }
 
 /// What a domain is offered. The limits are also its quotas: the core allocates by these numbers and never by
@@ -91,10 +167,14 @@ impl Conduit {
 pub struct Config {
     /// The conduit.
     pub conduit: Conduit,
-    /// [`Features`] that are offered.
-    pub features: u64,
-    /// Granules that are offered: bit n stands for 2^n bytes (NEG-3).
-    pub granules: u32,
+    /// The newest minor version that is offered (NEG-1).
+    pub minor: u16,
+    /// Features that are offered, where the services of the domain can serve them.
+    #[serde(with = "features")]
+    pub features: Features,
+    /// Granules that are offered (NEG-3).
+    #[serde(with = "granules")]
+    pub granules: Granules,
     /// Length of the window in bytes, a multiple of 8.
     pub window_len: u64,
     /// vCPU numbers are below this; vCPU 0 runs from the start.
@@ -110,9 +190,8 @@ pub struct Config {
     pub max_direct: u32,
     /// Largest payload of one call in bytes.
     pub max_payload: u32,
-    /// Interrupts that a guest may choose for upcalls and direct ports: the first and the last number, as the
-    /// platform counts them (VCPU-8).
-    pub interrupts: [u32; 2],
+    /// Interrupts that a guest may choose for upcalls and direct ports, as the platform counts them (VCPU-8).
+    pub interrupts: RangeInclusive<u32>,
     /// Largest entry and argument of VCPU_START: what the platform's start state can carry (VCPU-5).
     pub max_start: u64,
     /// Where session seeds are drawn from; give every domain another one.
@@ -123,13 +202,13 @@ impl Config {
     /// Modest limits, everything offered, 64 KiB of window for each vCPU, interrupts 32 to 255.
     #[must_use]
     pub fn new(conduit: Conduit, max_vcpus: u32, seed: u64) -> Self {
-        let granules = Granule::K4.bit() | Granule::K16.bit() | Granule::K64.bit();
         // One granule for the record, and room for default areas at the largest granule.
         let window_len = u64::from(max_vcpus).saturating_add(1).saturating_mul(Granule::K64.size());
         Self {
             conduit,
-            features: Features::all().bits(),
-            granules,
+            minor: VERSION.minor,
+            features: Features::all(),
+            granules: Granules::all(),
             window_len,
             max_vcpus,
             max_depth: 256,
@@ -137,7 +216,7 @@ impl Config {
             max_ports: 1024,
             max_direct: 64,
             max_payload: 65_536,
-            interrupts: [32, 255],
+            interrupts: 32..=255,
             max_start: u64::MAX,
             seed,
         }
@@ -149,40 +228,56 @@ impl Config {
     ///
     /// [`Error::BadConfig`] with the field's name.
     pub fn check(&self) -> Result<(), Error> {
-        let offered = Granule::K4.bit() | Granule::K16.bit() | Granule::K64.bit();
-        let [first, last] = self.interrupts;
+        let (first, last) = (*self.interrupts.start(), *self.interrupts.end());
+        let known = Features::of_minor(self.minor);
         let rules = [
-            (Features::from_bits(self.features).is_some(), "features"),
-            (self.granules != 0 && self.granules & !offered == 0, "granules"),
-            (self.window_len >= 256 && self.window_len.is_multiple_of(8), "window_len"),
-            ((1..=4096).contains(&self.max_vcpus), "max_vcpus"),
-            ((64..=4096).contains(&self.max_depth) && self.max_depth.is_power_of_two(), "max_depth"),
-            ((256..=65_536).contains(&self.max_events) && self.max_events.is_power_of_two(), "max_events"),
-            ((64..=65_536).contains(&self.max_ports), "max_ports"),
-            ((4096..=1 << 20).contains(&self.max_payload), "max_payload"),
-            (first >= 1 && last.checked_sub(first).is_some_and(|more| more >= 7), "interrupts"),
+            ((1..=VERSION.minor).contains(&self.minor), Setting::Minor),
+            (known.contains(self.features), Setting::Features),
+            (!self.granules.is_empty() && Granules::all().contains(self.granules), Setting::Granules),
+            (self.window_len >= 256 && self.window_len.is_multiple_of(8), Setting::WindowLen),
+            ((1..=4096).contains(&self.max_vcpus), Setting::MaxVcpus),
+            ((64..=4096).contains(&self.max_depth) && self.max_depth.is_power_of_two(), Setting::MaxDepth),
+            (
+                (256..=65_536).contains(&self.max_events) && self.max_events.is_power_of_two(),
+                Setting::MaxEvents,
+            ),
+            ((64..=65_536).contains(&self.max_ports), Setting::MaxPorts),
+            ((4096..=1 << 20).contains(&self.max_payload), Setting::MaxPayload),
+            (first >= 1 && last.checked_sub(first).is_some_and(|more| more >= 7), Setting::Interrupts),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
-            Some(&(_, field)) => Err(Error::BadConfig(field)),
+            Some((_, setting)) => Err(Error::BadConfig(*setting)),
             None => Ok(()),
         }
+    }
+
+    /// The same, as a host of an older minor version offers it: without what that version does not know (NEG-1).
+    #[must_use]
+    pub fn of_minor(mut self, minor: u16) -> Self {
+        self.minor = minor;
+        self.features = self.features.intersection(Features::of_minor(minor));
+        self
     }
 
     /// Whether a guest may choose this interrupt (VCPU-8).
     #[must_use]
     pub fn has_interrupt(&self, number: u32) -> bool {
-        let [first, last] = self.interrupts;
-        (first..=last).contains(&number)
+        self.interrupts.contains(&number)
     }
 
-    /// An interrupt by a guest's number for it.
-    pub(crate) fn interrupt(&self, argument: u64) -> Result<u32, Status> {
-        u32::try_from(argument).ok().filter(|&number| self.has_interrupt(number)).ok_or(Status::BAD_ARGUMENT)
+    /// What arguments are held against (CALL-11).
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_ports: self.max_ports,
+            max_vcpus: self.max_vcpus,
+            interrupts: [*self.interrupts.start(), *self.interrupts.end()],
+            max_start: self.max_start,
+        }
     }
 
     /// The smallest granule offered: what counts before negotiation (GEN-4).
     #[must_use]
     pub fn smallest_granule(&self) -> Granule {
-        Granule::from_shift(self.granules.trailing_zeros()).unwrap_or(Granule::K4)
+        Granule::from_shift(self.granules.bits().trailing_zeros()).unwrap_or(Granule::K4)
     }
 }

@@ -1,111 +1,148 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Console output and input (CON-1 to CON-5).
 
-use crate::action::Action;
-use crate::call::{Done, arguments, payload};
+use crate::action::ConsoleAction;
+use crate::base::Base;
+use crate::call::{Call, Done};
 use crate::domain::Domain;
+use crate::family::Family;
+use crate::late::{Key, Waits};
 use crate::memory::Memory;
 use crate::region::Range;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
-use tenon_abi::{Status, Submission};
+use tenon_abi::{Op, Status};
 
 /// Output that waits for the embedder, at most, in bytes.
 const OUTPUT_MAX: usize = 65_536;
 /// Input that waits for the guest, at most, in bytes.
 const INPUT_MAX: usize = 4096;
 
-/// A read that waits for input.
+/// A read that waits for input: its request, and where the input goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Read {
-    pub(crate) queue: u32,
-    pub(crate) id: u16,
-    pub(crate) address: u64,
-    pub(crate) len: u64,
+struct Read {
+    queue: u32,
+    id: u16,
+    address: u64,
+    len: u64,
 }
 
-/// A domain's console.
+impl Read {
+    const fn key(&self) -> Key {
+        (self.queue, self.id)
+    }
+}
+
+/// A domain's console. Input and output stay beyond a session, a read does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Console {
-    pub(crate) output: Vec<u8>,
-    pub(crate) input: Vec<u8>,
-    pub(crate) read: Option<Read>,
+    output: Vec<u8>,
+    input: Vec<u8>,
+    read: Option<Read>,
 }
 
 impl<M: Memory> Domain<M> {
     /// Output since the last call, in order. At most 64 KiB wait; what has no room the guest keeps (CON-2).
     pub fn take_output(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.state.console.output)
+        core::mem::take(&mut self.families.console.output)
     }
 
     /// Gives the guest console input; the result is the number of bytes taken, from the front.
     pub fn input(&mut self, bytes: &[u8]) -> usize {
-        let room = INPUT_MAX.saturating_sub(self.state.console.input.len());
-        let taken = bytes.get(..bytes.len().min(room)).unwrap_or_default();
-        self.state.console.input.extend_from_slice(taken);
-        self.answer_read();
-        taken.len()
+        let taken = self.families.console.take_input(&mut self.base, bytes);
+        self.write_finished();
+        taken
+    }
+}
+
+impl Family for Console {
+    fn call<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
+        match call.op {
+            Op::CONSOLE_WRITE => self.write(base, call),
+            Op::CONSOLE_READ => self.read(base, call),
+            _ => Err(Status::NOT_SUPPORTED),
+        }
     }
 
-    pub(crate) fn console_write(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let limit = self.config.max_payload;
+    fn waits(&self, key: Key, waits: Waits) -> bool {
+        waits == Waits::Input && self.read.is_some_and(|read| read.key() == key)
+    }
+
+    fn waiting(&self) -> usize {
+        usize::from(self.read.is_some())
+    }
+
+    fn dropped(&mut self, key: Key, _waits: Waits) {
+        self.read = self.read.filter(|read| read.key() != key);
+    }
+
+    fn end_session(&mut self) {
+        self.read = None;
+    }
+
+    fn resume<M: Memory>(&self, base: &mut Base<M>) {
+        if !self.output.is_empty() {
+            base.actions.push(ConsoleAction::Output);
+        }
+    }
+}
+
+impl Console {
+    fn write<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
         // Copying what there is no room for would be work for nothing, a megabyte at a time.
-        let room = OUTPUT_MAX.saturating_sub(self.state.console.output.len());
-        let (bytes, extra) = payload(self, submission, limit, room)?;
-        if extra != 0 {
-            return Err(Status::BAD_RESERVED);
+        let room = OUTPUT_MAX.saturating_sub(self.output.len());
+        let bytes = call.payload(&base.memory, base.config.max_payload, room)?;
+        if let Some(journal) = &mut base.services.journal {
+            let taken = journal.keep_output(&bytes).min(bytes.len());
+            return Ok(Done::Value(u64::try_from(taken).unwrap_or(0)));
         }
-        if let Some(taken) = self.memory.keep_output(&bytes) {
-            return Ok(Done::Value(u64::try_from(taken.min(bytes.len())).unwrap_or(0)));
+        if self.output.is_empty() && !bytes.is_empty() {
+            base.actions.push(ConsoleAction::Output);
         }
-        let output = &mut self.state.console.output;
-        if output.is_empty() && !bytes.is_empty() {
-            self.actions.push(Action::Output);
-        }
-        output.extend_from_slice(&bytes);
+        self.output.extend_from_slice(&bytes);
         Ok(Done::Value(u64::try_from(bytes.len()).unwrap_or(0)))
     }
 
-    pub(crate) fn console_read(
-        &mut self,
-        queue: u32,
-        id: u16,
-        submission: &Submission,
-    ) -> Result<Done, Status> {
-        let [address, len] = arguments(submission)?;
-        if len == 0 {
-            return Err(Status::BAD_ARGUMENT);
-        }
-        if len > u64::from(self.config.max_payload) {
-            return Err(Status::TOO_LONG);
-        }
-        Range::check(&self.memory, address, len)?;
-        if self.state.console.read.is_some() {
+    fn read<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
+        let [address, len, ..] = call.arguments.words;
+        call.range(base)?;
+        if self.read.is_some() {
             return Err(Status::EXISTS);
         }
-        self.state.console.read = Some(Read { queue, id, address, len });
-        self.answer_read();
-        Ok(Done::Later)
+        let read = Read { queue: call.queue, id: call.id, address, len };
+        if self.input.is_empty() {
+            self.read = Some(read);
+            return Ok(Done::Later(Waits::Input));
+        }
+        self.deliver(base, read).map(Done::Value)
     }
 
-    /// Completes the waiting read if there is input.
-    fn answer_read(&mut self) {
-        let console = &mut self.state.console;
-        let Some(read) = console.read else { return };
-        if console.input.is_empty() {
-            return;
+    fn take_input<M: Memory>(&mut self, base: &mut Base<M>, bytes: &[u8]) -> usize {
+        let room = INPUT_MAX.saturating_sub(self.input.len());
+        let taken = bytes.get(..bytes.len().min(room)).unwrap_or_default();
+        self.input.extend_from_slice(taken);
+        if !self.input.is_empty()
+            && let Some(read) = self.read.take()
+        {
+            let (status, value) = match self.deliver(base, read) {
+                Ok(value) => (Status::OK, value),
+                Err(status) => (status, 0),
+            };
+            base.finish(read.key(), status, value);
         }
-        let len = usize::try_from(read.len).unwrap_or(usize::MAX).min(console.input.len());
-        console.read = None;
-        // The range was checked when the read was fetched; a memory that shrank since refuses the write, and
-        // the input stays.
-        let data = console.input.get(..len).unwrap_or_default();
-        let written = Range::check(&self.memory, read.address, read.len)
-            .is_ok_and(|range| self.memory.write(range.region, range.offset, data));
-        let status = if written { Status::OK } else { Status::BAD_RANGE };
-        if written {
-            console.input.drain(..len);
+        taken.len()
+    }
+
+    /// Writes input where a read wants it; the number of bytes. The range was checked when the read was fetched; a memory that shrank since refuses
+    /// the write, and the input stays.
+    fn deliver<M: Memory>(&mut self, base: &Base<M>, read: Read) -> Result<u64, Status> {
+        let len = usize::try_from(read.len).unwrap_or(usize::MAX).min(self.input.len());
+        let data = self.input.get(..len).unwrap_or_default();
+        let range = Range::check(&base.memory, read.address, read.len).map_err(|_| Status::BAD_RANGE)?;
+        if !base.memory.write(range.region, range.offset, data) {
+            return Err(Status::BAD_RANGE);
         }
-        self.complete_later(read.queue, read.id, status, u64::try_from(len).unwrap_or(0));
+        self.input.drain(..len);
+        Ok(u64::try_from(len).unwrap_or(0))
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Negotiate, bind, reset (NEG-1 to NEG-6, SES-1 to SES-8, VCPU-1 to VCPU-4).
 
-use crate::action::Action;
+use crate::action::SessionAction;
+use crate::base::{Base, Session};
+use crate::call::Queues;
 use crate::discovery::next_session;
 use crate::domain::Domain;
 use crate::event::Port;
@@ -20,10 +22,10 @@ impl<M: Memory> Domain<M> {
     /// Answers a control request after a frame number was handed over (DISC-8). What is no request gets no
     /// answer (SES-3).
     pub fn control(&mut self, frame: u32) {
-        let offset = u64::from(frame).wrapping_shl(u32::from(self.granule().shift()));
+        let offset = u64::from(frame).wrapping_shl(u32::from(self.base.granule().shift()));
         let mut bytes = [0; size_of::<ControlRequest>()];
-        let inside = Range::check(&self.memory, offset, 128).is_ok();
-        if !inside || self.ended || !self.memory.read(0, offset, &mut bytes) {
+        let inside = Range::check(&self.base.memory, offset, 128).is_ok();
+        if !inside || self.base.ended || !self.base.memory.read(0, offset, &mut bytes) {
             return;
         }
         let Ok(request) = ControlRequest::read_from_bytes(&bytes) else { return };
@@ -31,7 +33,7 @@ impl<M: Memory> Domain<M> {
             return;
         }
         if tenon_rings::planted!("control-answered-first") {
-            self.record().answer(request.ticket.get(), Status::OK, 0);
+            self.base.record().answer(request.ticket.get(), Status::OK, 0);
         }
         let result = self.request(&request);
         let (status, value) = match result {
@@ -39,7 +41,7 @@ impl<M: Memory> Domain<M> {
             Err(status) => (status, 0),
         };
         tracing::debug!(op = ?ControlOp(request.op.get()), ?status, "control request");
-        self.record().answer(request.ticket.get(), status, value);
+        self.base.record().answer(request.ticket.get(), status, value);
     }
 
     fn request(&mut self, request: &ControlRequest) -> Result<u64, Status> {
@@ -47,7 +49,7 @@ impl<M: Memory> Domain<M> {
         if op.name().is_none() {
             return Err(Status::NOT_SUPPORTED);
         }
-        if request.session.get() != self.state.session {
+        if request.session.get() != self.base.session.number {
             return Err(Status::BAD_SESSION);
         }
         check_reserved(request, op)?;
@@ -59,92 +61,104 @@ impl<M: Memory> Domain<M> {
     }
 
     fn negotiate(&mut self, request: &ControlRequest) -> Result<u64, Status> {
-        if self.state.granule.is_some() {
+        if self.base.session.granule.is_some() {
             return Err(Status::BAD_STATE);
         }
-        if request.major.get() != VERSION.major || request.minor.get() > VERSION.minor {
+        let minor = request.minor.get();
+        if request.major.get() != VERSION.major || minor > self.base.config.minor {
             return Err(Status::BAD_VERSION);
         }
-        let features = request.features.get();
-        if features & !self.config.features != 0 {
-            return Err(Status::BAD_FEATURES);
-        }
+        // A feature that this version does not know is not offered in it.
+        let offered = self.base.config.features.intersection(Features::of_minor(minor));
+        let features = Features::from_bits(request.features.get())
+            .filter(|features| offered.contains(*features))
+            .ok_or(Status::BAD_FEATURES)?;
         let granule = Granule::from_shift(request.granule.get()).ok_or(Status::BAD_ARGUMENT)?;
-        if self.config.granules & granule.bit() == 0 {
+        if !self.base.config.granules.offers(granule) {
             return Err(Status::BAD_ARGUMENT);
         }
-        self.state.granule = Some(granule.shift());
-        self.state.features = features;
-        self.record().set_active(Some((request.minor.get(), granule, features)));
+        self.base.session.granule = Some(granule.shift());
+        (self.base.session.minor, self.base.session.features) = (minor, features);
+        self.base.record().set_active(Some((minor, granule, features)));
         Ok(0)
     }
 
     fn bind(&mut self, request: &ControlRequest) -> Result<u64, Status> {
-        if self.state.granule.is_none() {
+        if self.base.session.granule.is_none() {
             return Err(Status::BAD_STATE);
         }
         let vcpu = request.vcpu.get();
-        self.check_vcpu(vcpu)?;
-        if self.areas_mut(vcpu).is_some() {
+        self.base.check_vcpu(vcpu)?;
+        if self.base.areas_mut(vcpu).is_some() {
             return Err(Status::EXISTS);
         }
         let sizes =
             Sizes { depth: request.depth.get(), events: [request.events0.get(), request.events1.get()] };
         let [first, second] = sizes.events;
         if !sizes.is_valid()
-            || sizes.depth > self.config.max_depth
-            || first.max(second) > self.config.max_events
+            || sizes.depth > self.base.config.max_depth
+            || first.max(second) > self.base.config.max_events
         {
             return Err(Status::BAD_ARGUMENT);
         }
-        let align = self.granule().size();
+        let align = self.base.granule().size();
         let guest_area = request.guest_area.get();
-        let guest = Range::check_area(&self.memory, guest_area, sizes.guest_len(), align)?;
-        let guest = guest.words(&self.memory)?;
+        let guest = Range::check_area(&self.base.memory, guest_area, sizes.guest_len(), align)?;
+        let guest = guest.words(&self.base.memory)?;
 
-        let in_window = self.has(Features::WINDOW);
+        let in_window = self.base.has(Features::WINDOW);
         let (host_at, host, value) = if in_window {
             if request.host_area.get() != 0 {
                 return Err(Status::BAD_RESERVED);
             }
-            let at = self.window_room(sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
-            let words = self.window_words(at, sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
+            let at = self.base.window_room(sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
+            let words = self.base.window_words(at, sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
             (at, words, at)
         } else {
             let at = request.host_area.get();
-            let range = Range::check_area(&self.memory, at, sizes.host_len(), align)?;
-            (at, range.words(&self.memory)?, 0)
+            let range = Range::check_area(&self.base.memory, at, sizes.host_len(), align)?;
+            (at, range.words(&self.base.memory)?, 0)
         };
         clear(&host);
         let place =
             Place { depth: sizes.depth, events: sizes.events, guest: guest_area, host: host_at, in_window };
-        let areas = Areas::lay_out(place, guest, host, self.state.seed, Positions::default())
-            .ok_or(Status::BAD_RANGE)?;
+        let (areas, queues) =
+            Areas::lay_out(place, guest, host, self.base.session.seed, Positions::default())
+                .ok_or(Status::BAD_RANGE)?;
         show_running(&areas.host);
-        if let Some(slot) = self.vcpu_mut(vcpu) {
-            slot.areas = Some(areas);
-        }
+        self.attach(vcpu, areas, queues);
         Ok(value)
     }
 
+    /// Gives a vCPU its areas and queues.
+    pub(crate) fn attach(&mut self, vcpu: u32, areas: Areas<M::Words>, queues: Queues<M::Words>) {
+        if let Some(slot) = self.base.vcpu_mut(vcpu) {
+            slot.areas = Some(areas);
+        }
+        if let Some(place) = usize::try_from(vcpu).ok().and_then(|vcpu| self.queues.get_mut(vcpu)) {
+            *place = Some(queues);
+        }
+    }
+
     fn reset(&mut self) -> u64 {
+        let Self { queues, base, families } = self;
         let old = if tenon_rings::planted!("reset-marks-areas-late") {
-            self.areas_mut(0).map(|areas| areas.host.clone())
+            base.areas_mut(0).map(|areas| areas.host.clone())
         } else {
             None
         };
-        self.state.console.read = None;
-        self.ports.fill(Port::default());
-        self.direct = 0;
-        for vcpu in &mut self.vcpus {
+        queues.iter_mut().for_each(|queues| *queues = None);
+        families.end_session();
+        base.late.clear();
+        base.ports.fill(Port::default());
+        base.direct = 0;
+        for vcpu in &mut base.vcpus {
             vcpu.end_session();
         }
-        self.actions.end_session();
-        self.state.granule = None;
-        self.state.features = 0;
-        let session = next_session(self.wire_session(), &mut self.state.random);
-        (self.state.session, self.state.seed) = (session.number, session.seed);
-        let record = self.record();
+        base.actions.end_session();
+        let session = next_session(base.session.wire(), &mut base.session.random);
+        base.session = Session::idle(session, base.session.random);
+        let record = base.record();
         if tenon_rings::planted!("reset-session-first") {
             record.set_session(session);
         }
@@ -154,10 +168,12 @@ impl<M: Memory> Domain<M> {
         if let Some(host) = old {
             show_running(&host);
         }
-        self.actions.push(Action::Reset { session: session.number });
+        base.actions.push(SessionAction::Reset { session: session.number });
         u64::from(session.number)
     }
+}
 
+impl<M: Memory> Base<M> {
     /// The lowest place in the window with room for `len` bytes, on a granule, behind the record.
     fn window_room(&self, len: u64) -> Option<u64> {
         let granule = self.granule();

@@ -29,8 +29,8 @@
 //!         }
 //!     });
 //! }
-//! cpus.start(0, 0x10_0000)?; // the boot CPU; later `Action::Start`
-//! cpus.stop(0); // `Action::Stop`: counts even if the vCPU's thread has not woken yet
+//! cpus.start(0, 0x10_0000)?; // the boot CPU; later `VcpuAction::Start`
+//! cpus.stop(0); // `VcpuAction::Stop`: counts even if the vCPU's thread has not woken yet
 //! let outcome = cpus.wait(Duration::from_millis(10), "the limit has passed");
 //! assert_eq!(outcome, "the limit has passed");
 //! assert!(cpus.wait_for_threads(Duration::from_secs(5)).is_empty());

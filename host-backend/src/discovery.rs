@@ -27,12 +27,12 @@ impl<W: Words> RecordWriter<W> {
         let mut record = Record::new_zeroed();
         record.magic = U64::new(MAGIC);
         record.major = U16::new(VERSION.major);
-        record.minor = U16::new(VERSION.minor);
+        record.minor = U16::new(config.minor);
         record.size = U32::new(256);
-        record.features = U64::new(config.features);
-        record.granules = U32::new(config.granules);
-        record.conduit = U16::new(config.conduit.kind);
-        record.conduit_flags = U16::new(config.conduit.flags);
+        record.features = U64::new(config.features.bits());
+        record.granules = U32::new(config.granules.bits());
+        record.conduit = U16::new(config.conduit.kind.0);
+        record.conduit_flags = U16::new(config.conduit.flags.bits());
         record.kick_base = U64::new(config.conduit.kick_base);
         record.kick_stride = U32::new(config.conduit.kick_stride);
         record.bind_base = U64::new(config.conduit.bind_base);
@@ -43,8 +43,9 @@ impl<W: Words> RecordWriter<W> {
         record.max_ports = U32::new(config.max_ports);
         record.max_payload = U32::new(config.max_payload);
         record.region0_len = U64::new(region0_len);
-        if config.features & (Features::UPCALL | Features::DIRECT).bits() != 0 {
-            [record.irq_first, record.irq_last] = config.interrupts.map(U32::new);
+        if config.features.intersects(Features::UPCALL | Features::DIRECT) {
+            record.irq_first = U32::new(*config.interrupts.start());
+            record.irq_last = U32::new(*config.interrupts.end());
         }
         let (words, _) = record.as_bytes().as_chunks::<8>();
         for (index, bytes) in words.iter().enumerate().take(FIXED_WORDS) {
@@ -60,13 +61,13 @@ impl<W: Words> RecordWriter<W> {
     }
 
     /// The session's minor version, granule and features, or `None` for an idle one (NEG-5).
-    pub(crate) fn set_active(&self, active: Option<(u16, Granule, u64)>) {
+    pub(crate) fn set_active(&self, active: Option<(u16, Granule, Features)>) {
         let (word, features) = match active {
             Some((minor, granule, features)) => {
                 let [m0, m1] = VERSION.major.to_le_bytes();
                 let [n0, n1] = minor.to_le_bytes();
                 let [s0, s1] = SessionState::OPEN.0.to_le_bytes();
-                (u64::from_le_bytes([m0, m1, n0, n1, granule.shift(), 0, s0, s1]), features)
+                (u64::from_le_bytes([m0, m1, n0, n1, granule.shift(), 0, s0, s1]), features.bits())
             }
             None => (0, 0),
         };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an embedder can do wrong. What a guest does wrong is answered on the wire.
 
+use crate::config::Setting;
+use crate::state::Misfit;
 use thiserror::Error;
 
 /// Why the host side could not be set up.
@@ -9,7 +11,7 @@ use thiserror::Error;
 pub enum Error {
     /// A value of [`crate::Config`] is outside what the spec allows.
     #[error("the configuration's `{0}` is outside what the spec allows (DISC-9)")]
-    BadConfig(&'static str),
+    BadConfig(Setting),
     /// The window is smaller than the configuration says.
     #[error("the window has {found} bytes, the configuration promises {promised}")]
     SmallWindow {
@@ -18,9 +20,9 @@ pub enum Error {
         /// Bytes that the record would promise.
         promised: u64,
     },
-    /// A saved state does not fit this configuration or this memory.
+    /// A saved state does not fit this configuration, this memory or these services.
     #[error("the saved state does not fit: {0}")]
-    BadState(&'static str),
+    BadState(Misfit),
     /// A port that the guest has not bound.
     #[error("port {0} is not bound")]
     NotBound(u32),

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ports: binding, moving, raising (EVT-1 to EVT-22).
 
-use crate::action::Action;
-use crate::call::{Done, arguments, narrow};
+use crate::action::EventAction;
+use crate::base::Base;
+use crate::call::{Call, Done};
 use crate::domain::Domain;
 use crate::error::Error;
 use crate::memory::Memory;
 use serde::{Deserialize, Serialize};
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::host;
-use tenon_abi::{Features, Status, Submission};
+use tenon_abi::{Features, Status};
 use tenon_rings::{Raised, Raiser, Site, Words};
 
 /// What a port is bound to.
@@ -29,23 +30,23 @@ pub(crate) struct Port {
 }
 
 impl<M: Memory> Domain<M> {
-    /// Raises a port for a device of the embedder's, which has made the state that it announces visible
-    /// before (EVT-9).
+    /// Raises a port for a device of the embedder's, which has made the state that it announces visible before (EVT-9).
     ///
     /// # Errors
     ///
     /// [`Error::NotBound`] if the guest has not bound the port: there is nobody to tell.
     pub fn raise(&mut self, port: u32) -> Result<(), Error> {
-        match self.raise_port(port) {
+        match self.base.raise_port(port) {
             // A corrupt ring is the guest's loss; it stands in the ring's state word.
             Ok(()) | Err(Status::BAD_STATE) => Ok(()),
             Err(_) => Err(Error::NotBound(port)),
         }
     }
+}
 
-    pub(crate) fn event_bind(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [port, vcpu, class] = arguments(submission)?;
-        let (port, vcpu, class) = (narrow(port)?, narrow(vcpu)?, narrow(class)?);
+impl<M: Memory> Base<M> {
+    pub(crate) fn event_bind(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [port, vcpu, class, ..] = call.numbers();
         if self.port(port)?.target.is_some() {
             return Err(Status::EXISTS);
         }
@@ -54,14 +55,11 @@ impl<M: Memory> Domain<M> {
         Ok(Done::Value(0))
     }
 
-    pub(crate) fn event_bind_direct(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [port, vcpu, vector] = arguments(submission)?;
-        let (port, vcpu) = (narrow(port)?, narrow(vcpu)?);
-        let vector = self.config.interrupt(vector)?;
+    pub(crate) fn event_bind_direct(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [port, vcpu, vector, ..] = call.numbers();
         if self.port(port)?.target.is_some() {
             return Err(Status::EXISTS);
         }
-        self.check_vcpu(vcpu)?;
         if self.areas_mut(vcpu).is_none() {
             return Err(Status::NOT_FOUND);
         }
@@ -70,20 +68,18 @@ impl<M: Memory> Domain<M> {
         }
         *self.port_mut(port)? = Port { target: Some(Target::Direct { vcpu, vector }), last: None };
         self.direct = self.direct.saturating_add(1);
-        self.actions.push(Action::RouteDirect { port, vcpu, vector });
+        self.actions.push(EventAction::Route { port, vcpu, vector });
         Ok(Done::Value(0))
     }
 
-    pub(crate) fn event_unbind(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [port] = arguments(submission)?;
-        let port = narrow(port)?;
+    pub(crate) fn event_unbind(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [port, ..] = call.numbers();
         self.detach(port)?;
         Ok(Done::Value(0))
     }
 
-    pub(crate) fn event_move(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [port, vcpu, class] = arguments(submission)?;
-        let (port, vcpu, class) = (narrow(port)?, narrow(vcpu)?, narrow(class)?);
+    pub(crate) fn event_move(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [port, vcpu, class, ..] = call.numbers();
         let old = self.port(port)?.target.ok_or(Status::NOT_FOUND)?;
         let target = Target::Ring { vcpu, class };
         if old == target {
@@ -100,9 +96,9 @@ impl<M: Memory> Domain<M> {
         Ok(Done::Value(0))
     }
 
-    pub(crate) fn event_signal(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [port] = arguments(submission)?;
-        self.raise_port(narrow(port)?)?;
+    pub(crate) fn event_signal(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [port, ..] = call.numbers();
+        self.raise_port(port)?;
         Ok(Done::Value(0))
     }
 
@@ -126,7 +122,7 @@ impl<M: Memory> Domain<M> {
             let moved = match self.port(port)?.target {
                 Some(Target::Ring { vcpu: at, class }) if at == vcpu => Target::Ring { vcpu: to, class },
                 Some(Target::Direct { vcpu: at, vector }) if at == vcpu => {
-                    self.actions.push(Action::RouteDirect { port, vcpu: to, vector });
+                    self.actions.push(EventAction::Route { port, vcpu: to, vector });
                     Target::Direct { vcpu: to, vector }
                 }
                 _ => continue,
@@ -153,7 +149,7 @@ impl<M: Memory> Domain<M> {
     fn detach(&mut self, port: u32) -> Result<bool, Status> {
         if let Some(Target::Direct { .. }) = self.port(port)?.target {
             self.direct = self.direct.saturating_sub(1);
-            self.actions.push(Action::UnrouteDirect { port });
+            self.actions.push(EventAction::Unroute { port });
         }
         self.detach_quietly(port)
     }
@@ -177,12 +173,8 @@ impl<M: Memory> Domain<M> {
         untaken
     }
 
-    /// Checks vCPU and class and reserves an entry (EVT-3, EVT-4).
+    /// Reserves an entry (EVT-3, EVT-4).
     fn reserve(&mut self, vcpu: u32, class: u32) -> Result<(), Status> {
-        self.check_vcpu(vcpu)?;
-        if class >= CLASSES {
-            return Err(Status::BAD_ARGUMENT);
-        }
         let ring = self.ring_mut(vcpu, class).ok_or(Status::NOT_FOUND)?;
         match ring.reserve() {
             Ok(()) => Ok(()),
@@ -199,7 +191,7 @@ impl<M: Memory> Domain<M> {
         let Port { target, mut last } = *self.port(number)?;
         match target.ok_or(Status::NOT_FOUND)? {
             Target::Direct { vcpu, vector } => {
-                self.actions.push(Action::Direct { port: number, vcpu, vector });
+                self.actions.push(EventAction::Raise { port: number, vcpu, vector });
             }
             Target::Ring { vcpu, class } => {
                 let ring = self.ring_mut(vcpu, class).ok_or(Status::NOT_FOUND)?;

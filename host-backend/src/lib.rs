@@ -9,6 +9,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`config`] | what a domain is offered |
+//! | [`services`] | what an embedder does for the core |
 //! | [`memory`] | the memory behind the core: the trait that an embedder implements |
 //! | [`domain`] | the domain and its one entry for each doorbell |
 //! | [`action`] | what the core asks of its attachment |
@@ -20,6 +21,9 @@
 //! | [`region`] | where a range of the guest's is checked |
 //! | [`console`] | output and input |
 //! | [`lifecycle`] | exit, restart, crash record |
+//! | `base` | what all families share |
+//! | `family` | the trait of leaf families, and their list |
+//! | `late` | requests that complete late |
 //! | [`state`] | everything private as one serialisable value |
 //! | [`loopback`] | guest and host in one process |
 //! | [`cpus`] | start, stop and end of vCPU threads, for any hypervisor |
@@ -37,6 +41,7 @@
 extern crate alloc;
 
 pub mod action;
+mod base;
 pub mod call;
 pub mod config;
 pub mod console;
@@ -47,24 +52,28 @@ pub mod discovery;
 pub mod domain;
 mod error;
 pub mod event;
+mod family;
 #[cfg(all(feature = "kvm", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod kvm;
+mod late;
 pub mod lifecycle;
 #[cfg(feature = "std")]
 pub mod loopback;
 pub mod memory;
 mod quiet;
 pub mod region;
+pub mod services;
 pub mod state;
 pub mod vcpu;
 
-pub use action::{Action, Served};
-pub use config::{Conduit, Config};
+pub use action::{Action, ConsoleAction, EventAction, LifecycleAction, Served, SessionAction, VcpuAction};
+pub use config::{Conduit, Config, Setting};
 pub use domain::Domain;
 pub use error::Error;
 pub use lifecycle::CrashRecord;
 pub use memory::{Memory, Pieces};
-pub use state::State;
+pub use services::{Journal, Services};
+pub use state::{Misfit, State};
 
 /// The README's snippets compile.
 #[cfg(doctest)]

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exit, restart, crash record (LIFE-1 to LIFE-4).
 
-use crate::action::Action;
-use crate::call::{Done, arguments, payload};
+use crate::action::LifecycleAction;
+use crate::base::Base;
+use crate::call::{Call, Done};
 use crate::domain::Domain;
+use crate::family::Family;
 use crate::memory::Memory;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::lifecycle::CRASH_TEXT_MAX;
-use tenon_abi::{Status, Submission};
+use tenon_abi::{Op, Status};
 
 /// What a guest left behind when it crashed (LIFE-4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,28 +23,46 @@ pub struct CrashRecord {
     pub text: Vec<u8>,
 }
 
+/// What is known of a domain's end. It stays beyond a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lifecycle {
+    crash: Option<CrashRecord>,
+}
+
 impl<M: Memory> Domain<M> {
-    pub(crate) fn exit(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [code] = arguments(submission)?;
-        let code = u32::try_from(code).map_err(|_| Status::BAD_ARGUMENT)?;
-        self.actions.push(Action::Exit { code });
-        self.ended = true;
+    /// The last crash record, if the guest left one (LIFE-4).
+    #[must_use]
+    pub const fn crash_record(&self) -> Option<&CrashRecord> {
+        self.families.lifecycle.crash.as_ref()
+    }
+}
+
+impl Family for Lifecycle {
+    fn call<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
+        match call.op {
+            Op::EXIT => {
+                let [code, ..] = call.numbers();
+                base.actions.push(LifecycleAction::Exit { code });
+            }
+            Op::RESTART => base.actions.push(LifecycleAction::Restart),
+            Op::CRASH => return self.crash(base, call),
+            _ => return Err(Status::NOT_SUPPORTED),
+        }
+        base.ended = true;
         Ok(Done::Never)
     }
+}
 
-    pub(crate) fn restart(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [] = arguments(submission)?;
-        self.actions.push(Action::Restart);
-        self.ended = true;
-        Ok(Done::Never)
-    }
-
-    pub(crate) fn crash(&mut self, vcpu: u32, submission: &Submission) -> Result<Done, Status> {
-        let (text, code) = payload(self, submission, CRASH_TEXT_MAX, usize::MAX)?;
-        let record = CrashRecord { vcpu, code, text };
-        self.memory.keep_crash(&record);
+impl Lifecycle {
+    fn crash<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
+        let text = call.payload(&base.memory, CRASH_TEXT_MAX, usize::MAX)?;
+        let [_, _, code, ..] = call.arguments.words;
+        let record = CrashRecord { vcpu: call.vcpu(), code, text };
+        if let Some(journal) = &mut base.services.journal {
+            journal.keep_crash(&record);
+        }
         self.crash = Some(record.clone());
-        self.actions.push(Action::Crash(record));
+        base.actions.push(LifecycleAction::Crash(record));
         Ok(Done::Value(0))
     }
 }

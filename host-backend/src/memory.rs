@@ -5,7 +5,6 @@ mod pieces;
 
 pub use pieces::Pieces;
 
-use crate::lifecycle::CrashRecord;
 use tenon_rings::Words;
 
 /// The memory that a guest gave its host, and the window that the host gave its guest.
@@ -31,18 +30,4 @@ pub trait Memory {
 
     /// The whole window, which only the host writes.
     fn window(&self) -> Self::Words;
-
-    /// Takes console output, from the front, before the guest is told that it was written: the number of
-    /// bytes taken. For a host whose process may die at any time, so that what a guest saw completed stays
-    /// done. `None`, as without such a host, leaves it to [`crate::Domain::take_output`].
-    fn keep_output(&self, bytes: &[u8]) -> Option<usize> {
-        let _ = bytes;
-        None
-    }
-
-    /// Keeps a crash record before the guest is told that it is kept, as [`Self::keep_output`] does with
-    /// output. The action is told as well.
-    fn keep_crash(&self, record: &CrashRecord) {
-        let _ = record;
-    }
 }

@@ -1,8 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a range of the guest's is checked, and nowhere else (REG-1 to REG-4).
 
+use crate::base::Base;
+use crate::call::{Call, Done};
+use crate::family::Family;
 use crate::memory::Memory;
-use tenon_abi::{Address, Status};
+use serde::{Deserialize, Serialize};
+use tenon_abi::{Address, Op, Status};
+
+/// The regions of a domain are its memory's: nothing else is known of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Region {}
+
+impl Family for Region {
+    fn call<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
+        match call.op {
+            Op::REGION_QUERY => {
+                let [region, ..] = call.numbers();
+                let len = u16::try_from(region).ok().and_then(|region| base.memory.region_len(region));
+                len.map(Done::Value).ok_or(Status::BAD_REGION)
+            }
+            _ => Err(Status::NOT_SUPPORTED),
+        }
+    }
+}
 
 /// A range of guest memory that lies inside its region. Access is a separate, fallible step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,14 +6,18 @@
 
 mod check;
 
-use crate::action::Action;
+use crate::action::{EventAction, VcpuAction};
+use crate::base::Session;
+use crate::call::Queues;
 use crate::config::Config;
-use crate::domain::{Core, Domain};
+use crate::domain::Domain;
 use crate::error::Error;
 use crate::event::{Port, Target};
-use crate::lifecycle::CrashRecord;
+use crate::family::Families;
+use crate::late::{Late, Saved};
 use crate::memory::Memory;
 use crate::region::Range;
+use crate::services::Services;
 use crate::vcpu::{Areas, Place, Positions};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -27,21 +31,93 @@ use tenon_rings::{Arm, Corrupt, planted};
 pub struct State {
     version: u32,
     config: Config,
-    core: Core,
+    session: Session,
     vcpus: Vec<SavedVcpu>,
     ports: Vec<Port>,
-    crash: Option<CrashRecord>,
+    late: Vec<Saved>,
+    families: Families,
     ended: bool,
 }
 
 /// Changes with each change of [`State`]'s meaning.
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
+
+/// Why a saved state does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// It was saved by a host whose states mean something else.
+    #[error("it is of another version")]
+    Version,
+    /// Its configuration promises another number of ports or vCPUs.
+    #[error("it has another number of ports or vCPUs")]
+    Counts,
+    /// It offers a feature that the services of the new domain cannot serve.
+    #[error("a feature that it offers has no service")]
+    NoService,
+    /// A ring of a size that no guest can have bound.
+    #[error("a ring has a size that cannot be")]
+    RingSize,
+    /// The memory lacks what a vCPU's area lies in.
+    #[error("an area lies outside the memory")]
+    OutsideMemory,
+    /// The window lacks what a vCPU's area lies in.
+    #[error("an area lies outside the window")]
+    OutsideWindow,
+    /// An area without room for its parts.
+    #[error("an area is too small")]
+    SmallArea,
+    /// A bitmap of ids of another length.
+    #[error("a bitmap of ids has another length")]
+    Ids,
+    /// A session with what was not offered, or with something bound while idle (NEG-2 to NEG-4).
+    #[error("its session was never offered")]
+    Session,
+    /// An unbound port with an entry.
+    #[error("a port that is not bound has an entry")]
+    UnboundPort,
+    /// A direct port with an entry or an interrupt that is not offered (EVT-22).
+    #[error("a direct port has what it cannot have")]
+    DirectPort,
+    /// A port that is bound to an unbound vCPU.
+    #[error("a port is bound where nothing is")]
+    Nowhere,
+    /// A port whose last entry lies beyond what was written.
+    #[error("a port's last entry was never written")]
+    NeverWritten,
+    /// More direct ports than are offered.
+    #[error("it has too many direct ports")]
+    DirectPorts,
+    /// An event ring that holds what it cannot (EVT-4).
+    #[error("an event ring's positions do not fit")]
+    RingPositions,
+    /// A queue with other requests in flight than its positions say (CALL-8).
+    #[error("a queue's positions do not fit its requests in flight")]
+    QueuePositions,
+    /// A late request that is not in flight, or that nothing knows of (CALL-7).
+    #[error("something waits for a request that is not in flight")]
+    Stray,
+    /// A request in flight that nothing completes (CALL-7).
+    #[error("nothing completes a request that is in flight")]
+    Forgotten,
+    /// An upcall with an interrupt that is not offered (VCPU-8).
+    #[error("an upcall has a vector that cannot be")]
+    Vector,
+    /// A request for the stop of a vCPU that does not stop (VCPU-6).
+    #[error("a vCPU was asked to stop and does not")]
+    NotStopping,
+}
+
+impl From<Misfit> for Error {
+    fn from(misfit: Misfit) -> Self {
+        Self::BadState(misfit)
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedVcpu {
     running: bool,
     stopping: bool,
-    asked: Option<(u32, u16)>,
     vector: Option<u32>,
     owed: bool,
     areas: Option<SavedAreas>,
@@ -77,97 +153,110 @@ impl<M: Memory> Domain<M> {
     /// The private state. Do all actions first: they are not part of it.
     #[must_use]
     pub fn save(&self) -> State {
-        let vcpus = self.vcpus.iter().map(|vcpu| SavedVcpu {
+        let vcpus = self.base.vcpus.iter().zip(&self.queues).map(|(vcpu, queues)| SavedVcpu {
             running: vcpu.running,
             stopping: vcpu.stopping && !planted!("save-loses-stop"),
-            asked: vcpu.asked.filter(|_| !planted!("save-loses-asker")),
             vector: vcpu.vector.filter(|_| !planted!("save-loses-vector")),
             owed: vcpu.owed,
-            areas: vcpu.areas.as_ref().map(|areas| SavedAreas {
+            areas: vcpu.areas.as_ref().zip(queues.as_ref()).map(|(areas, queues)| SavedAreas {
                 place: areas.place,
-                call: save_queue(areas.call.state()),
-                emergency: save_queue(areas.emergency.state()),
+                call: save_queue(queues.call.state()),
+                emergency: save_queue(queues.emergency.state()),
                 rings: areas.rings.each_ref().map(|ring| save_ring(ring.state())),
             }),
         });
+        let mut families = self.families.clone();
+        if planted!("save-loses-crash") {
+            families.lifecycle = Default::default();
+        }
         State {
             version: STATE_VERSION,
-            config: self.config.clone(),
-            core: self.state.clone(),
+            config: self.base.config.clone(),
+            session: self.base.session.clone(),
             vcpus: vcpus.collect(),
-            ports: self.ports.clone(),
-            crash: self.crash.clone().filter(|_| !planted!("save-loses-crash")),
-            ended: self.ended && !planted!("save-loses-end"),
+            ports: self.base.ports.clone(),
+            late: self.base.late.save(planted!("save-loses-asker")),
+            families,
+            ended: self.base.ended && !planted!("save-loses-end"),
         }
     }
 
-    /// A domain that goes on where `state` was saved, over memory with the same contents. Every bound vCPU
-    /// gets a spurious upcall (EVT-13), because what was armed is not part of the state. The actions tell a
-    /// new attachment what the old one knew: interrupt routes, vCPUs that are to stop, output that waits.
+    /// A domain that goes on where `state` was saved, over memory with the same contents, with services of its own. Every bound vCPU gets a spurious upcall
+    /// (EVT-13), because what was armed is not part of the state. The actions tell a new attachment what the old one knew: interrupt routes, vCPUs
+    /// that are to stop, output that waits.
     ///
     /// # Errors
     ///
-    /// [`Error::BadState`] when the state is of another version, does not fit the memory, or is one in which
-    /// no domain can be.
-    pub fn restore(state: State, memory: M) -> Result<Self, Error> {
+    /// [`Error::BadState`] when the state is of another version, does not fit memory or services, or is one in which no domain can be.
+    pub fn restore(state: State, memory: M, services: Services) -> Result<Self, Error> {
         if state.version != STATE_VERSION {
-            return Err(Error::BadState("it is of another version"));
+            return Err(Misfit::Version.into());
         }
-        let mut domain = Self::assemble(state.config, memory, state.core)?;
-        if state.ports.len() != domain.ports.len() || state.vcpus.len() != domain.vcpus.len() {
-            return Err(Error::BadState("it has another number of ports or vCPUs"));
+        if state.config.features.intersects(Families::missing(&services)) {
+            return Err(Misfit::NoService.into());
         }
-        domain.ports = state.ports;
-        (domain.crash, domain.ended) = (state.crash, state.ended && !planted!("restore-loses-end"));
+        let mut domain = Self::assemble(state.config, memory, services, state.session)?;
+        if state.ports.len() != domain.base.ports.len() || state.vcpus.len() != domain.base.vcpus.len() {
+            return Err(Misfit::Counts.into());
+        }
+        domain.base.ports = state.ports;
+        domain.base.late = Late::restore(&state.late).ok_or(Misfit::Stray)?;
+        if planted!("restore-loses-asker") {
+            domain.base.late.clear();
+        }
+        (domain.families, domain.base.ended) =
+            (state.families, state.ended && !planted!("restore-loses-end"));
         for (vcpu, saved) in (0u32..).zip(state.vcpus) {
-            let areas = match saved.areas {
-                Some(areas) => Some(domain.restore_areas(&areas)?),
-                None => None,
-            };
-            let bound = areas.is_some();
-            if let Some(slot) = domain.vcpu_mut(vcpu) {
-                (slot.running, slot.vector, slot.owed) = (saved.running, saved.vector, saved.owed);
-                (slot.stopping, slot.asked, slot.areas) = (saved.stopping, saved.asked, areas);
-                slot.asked = slot.asked.filter(|_| !planted!("restore-loses-asker"));
-            }
-            if saved.vector.is_some() {
-                domain.actions.push(Action::Route { vcpu, vector: saved.vector });
-            }
-            if saved.stopping {
-                domain.actions.push(Action::Stop { vcpu });
-            }
-            if bound && !planted!("restore-owes-nothing") {
-                domain.owe(vcpu);
-            }
+            domain.restore_vcpu(vcpu, &saved)?;
         }
-        for (number, port) in (0u32..).zip(&domain.ports) {
+        for (number, port) in (0u32..).zip(&domain.base.ports) {
             if let Some(Target::Direct { vcpu, vector }) = port.target {
-                domain.direct = domain.direct.saturating_add(1);
-                domain.actions.push(Action::RouteDirect { port: number, vcpu, vector });
+                domain.base.direct = domain.base.direct.saturating_add(1);
+                domain.base.actions.push(EventAction::Route { port: number, vcpu, vector });
             }
         }
-        if !domain.state.console.output.is_empty() {
-            domain.actions.push(Action::Output);
-        }
+        domain.families.resume(&mut domain.base);
         domain.check_parts()?;
         Ok(domain)
     }
 
-    fn restore_areas(&self, saved: &SavedAreas) -> Result<Areas<M::Words>, Error> {
+    fn restore_vcpu(&mut self, vcpu: u32, saved: &SavedVcpu) -> Result<(), Error> {
+        if let Some(slot) = self.base.vcpu_mut(vcpu) {
+            (slot.running, slot.stopping) = (saved.running, saved.stopping);
+            (slot.vector, slot.owed) = (saved.vector, saved.owed);
+        }
+        if let Some(areas) = &saved.areas {
+            let (areas, queues) = self.restore_areas(areas)?;
+            self.attach(vcpu, areas, queues);
+        }
+        if saved.vector.is_some() {
+            self.base.actions.push(VcpuAction::Route { vcpu, vector: saved.vector });
+        }
+        if saved.stopping {
+            self.base.actions.push(VcpuAction::Stop { vcpu });
+        }
+        if saved.areas.is_some() && !planted!("restore-owes-nothing") {
+            self.base.owe(vcpu);
+        }
+        Ok(())
+    }
+
+    fn restore_areas(&self, saved: &SavedAreas) -> Result<(Areas<M::Words>, Queues<M::Words>), Misfit> {
         let place = saved.place;
         let sizes = place.sizes();
         if !sizes.is_valid() {
-            return Err(Error::BadState("a ring has a size that cannot be"));
+            return Err(Misfit::RingSize);
         }
-        let unreachable = |_| Error::BadState("an area lies outside the memory");
-        let range = Range::check(&self.memory, place.guest, sizes.guest_len()).map_err(unreachable)?;
-        let guest = range.words(&self.memory).map_err(unreachable)?;
+        let memory = &self.base.memory;
+        let words = |address: u64, len: u64| {
+            let range = Range::check(memory, address, len).map_err(|_| Misfit::OutsideMemory)?;
+            range.words(memory).map_err(|_| Misfit::OutsideMemory)
+        };
+        let guest = words(place.guest, sizes.guest_len())?;
         let host = if place.in_window {
-            self.window_words(place.host, sizes.host_len())
-                .ok_or(Error::BadState("an area lies outside the window"))?
+            self.base.window_words(place.host, sizes.host_len()).ok_or(Misfit::OutsideWindow)?
         } else {
-            let range = Range::check(&self.memory, place.host, sizes.host_len()).map_err(unreachable)?;
-            range.words(&self.memory).map_err(unreachable)?
+            words(place.host, sizes.host_len())?
         };
         let [ring0, ring1] = &saved.rings;
         let positions = Positions {
@@ -175,8 +264,7 @@ impl<M: Memory> Domain<M> {
             emergency: restore_queue(&saved.emergency)?,
             rings: [restore_ring(ring0), restore_ring(ring1)],
         };
-        Areas::lay_out(place, guest, host, self.state.seed, positions)
-            .ok_or(Error::BadState("an area is too small"))
+        Areas::lay_out(place, guest, host, self.base.session.seed, positions).ok_or(Misfit::SmallArea)
     }
 }
 
@@ -192,9 +280,8 @@ fn save_queue(state: &CompleterState) -> SavedQueue {
     }
 }
 
-fn restore_queue(saved: &SavedQueue) -> Result<CompleterState, Error> {
-    let in_flight = <[u64; 64]>::try_from(saved.in_flight.as_slice())
-        .map_err(|_| Error::BadState("a bitmap of ids has another length"))?;
+fn restore_queue(saved: &SavedQueue) -> Result<CompleterState, Misfit> {
+    let in_flight = <[u64; 64]>::try_from(saved.in_flight.as_slice()).map_err(|_| Misfit::Ids)?;
     Ok(CompleterState {
         fetched: saved.fetched,
         completed: saved.completed,

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A vCPU's areas; start, stop, upcall (VCPU-1 to VCPU-8).
 
-use crate::action::Action;
-use crate::call::{Done, Lane, arguments, narrow};
+use crate::action::VcpuAction;
+use crate::base::Base;
+use crate::call::{Call, Done, Queues};
 use crate::domain::Domain;
+use crate::late::Waits;
 use crate::memory::Memory;
-use tenon_abi::vcpu::{Sizes, guest, host};
-use tenon_abi::{Status, Submission};
+use core::fmt;
+use tenon_abi::Status;
+use tenon_abi::vcpu::{Sizes, call_queue, guest, host};
 use tenon_rings::call::{CompleterState, Parts, Queue};
 use tenon_rings::event::{RaiserState, Ring};
-use tenon_rings::{Completer, Raiser, Words};
+use tenon_rings::{Raiser, Words};
 
 /// One vCPU as the host sees it.
 pub(crate) struct Vcpu<W> {
     pub(crate) running: bool,
     /// It was asked to stop and has not yet (VCPU-6).
     pub(crate) stopping: bool,
-    /// The queue and the id of that request; `None` once they are gone, as the id may belong to another
-    /// request by then.
-    pub(crate) asked: Option<(u32, u16)>,
     pub(crate) vector: Option<u32>,
     /// An upcall is owed and was not handed to the attachment (VCPU-8).
     pub(crate) owed: bool,
@@ -27,9 +27,20 @@ pub(crate) struct Vcpu<W> {
     pub(crate) areas: Option<Areas<W>>,
 }
 
+impl<W> fmt::Debug for Vcpu<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vcpu")
+            .field("running", &self.running)
+            .field("stopping", &self.stopping)
+            .field("vector", &self.vector)
+            .field("place", &self.areas.as_ref().map(|areas| areas.place))
+            .finish_non_exhaustive()
+    }
+}
+
 impl<W> Vcpu<W> {
     pub(crate) const fn new(running: bool) -> Self {
-        Self { running, stopping: false, asked: None, vector: None, owed: false, queued: false, areas: None }
+        Self { running, stopping: false, vector: None, owed: false, queued: false, areas: None }
     }
 
     /// Forgets what belonged to the session.
@@ -70,19 +81,23 @@ impl Default for Positions {
     }
 }
 
-/// A bound vCPU's areas and rings.
+/// A bound vCPU's areas and event rings.
 pub(crate) struct Areas<W> {
     pub(crate) place: Place,
     pub(crate) host: W,
-    pub(crate) call: Completer<W>,
-    pub(crate) emergency: Completer<W>,
     pub(crate) rings: [Raiser<W>; 2],
 }
 
 impl<W: Words> Areas<W> {
-    /// Lays the rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the caller
+    /// Lays queues and rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the caller
     /// has checked.
-    pub(crate) fn lay_out(place: Place, guest: W, host: W, seed: u32, positions: Positions) -> Option<Self> {
+    pub(crate) fn lay_out(
+        place: Place,
+        guest: W,
+        host: W,
+        seed: u32,
+        positions: Positions,
+    ) -> Option<(Self, Queues<W>)> {
         let sizes = place.sizes();
         let part = |words: &W, offset: u64, len: u64| {
             words.slice(usize::try_from(offset / 8).ok()?, usize::try_from(len / 8).ok()?)
@@ -109,82 +124,77 @@ impl<W: Words> Areas<W> {
         };
         let [state0, state1] = positions.rings;
         let rings = [ring(0, first, state0)?, ring(1, second, state1)?];
-        Some(Self { place, host, call: call.ok()?, emergency: emergency.ok()?, rings })
+        Some((Self { place, host, rings }, Queues::new(call.ok()?, emergency.ok()?)))
     }
 }
 
 impl<M: Memory> Domain<M> {
-    pub(crate) fn vcpu_start(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [vcpu, entry, argument] = arguments(submission)?;
-        let vcpu = narrow(vcpu)?;
-        self.check_vcpu(vcpu)?;
-        let max_start = self.config.max_start;
-        let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
-        if slot.running {
-            return Err(Status::BAD_STATE);
-        }
-        if entry.max(argument) > max_start {
+    pub(crate) fn vcpu_stop(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [vcpu, target, ..] = call.numbers();
+        if vcpu == target || self.base.areas_mut(target).is_none() {
             return Err(Status::BAD_ARGUMENT);
         }
-        slot.running = true;
-        self.actions.push(Action::Start { vcpu, entry, argument });
-        Ok(Done::Value(0))
-    }
-
-    pub(crate) fn vcpu_stop(&mut self, queue: u32, id: u16, submission: &Submission) -> Result<Done, Status> {
-        let [vcpu, target] = arguments(submission)?;
-        let (vcpu, target) = (narrow(vcpu)?, narrow(target)?);
-        self.check_vcpu(vcpu)?;
-        self.check_vcpu(target)?;
-        if vcpu == target || self.areas_mut(target).is_none() {
-            return Err(Status::BAD_ARGUMENT);
-        }
-        if self.vcpu_mut(vcpu).is_none_or(|slot| !slot.running || slot.stopping) {
+        if self.base.vcpu_mut(vcpu).is_none_or(|slot| !slot.running || slot.stopping) {
             return Err(Status::BAD_STATE);
         }
-        self.move_ports(vcpu, target)?;
-        if self.state.console.read.is_some_and(|read| Lane::of(read.queue).0 == vcpu) {
-            self.state.console.read = None;
+        self.base.move_ports(vcpu, target)?;
+        self.release(vcpu);
+        if let Some(slot) = self.base.vcpu_mut(vcpu) {
+            *slot = Vcpu { stopping: true, ..Vcpu::new(true) };
         }
-        // Its queue goes, and with it what was asked there.
-        for slot in &mut self.vcpus {
-            slot.asked = slot.asked.filter(|&(queue, _)| Lane::of(queue).0 != vcpu);
-        }
-        let asked = (Lane::of(queue).0 != vcpu).then_some((queue, id));
-        if let Some(slot) = self.vcpu_mut(vcpu) {
-            *slot = Vcpu { stopping: true, asked, ..Vcpu::new(true) };
-        }
-        self.actions.push(Action::Stop { vcpu });
-        Ok(Done::Later)
+        self.base.actions.push(VcpuAction::Stop { vcpu });
+        // A vCPU that stops itself has no queue any more: nobody is told.
+        Ok(if call.vcpu() == vcpu { Done::Never } else { Done::Later(Waits::Stop { vcpu }) })
     }
 
-    /// The vCPU of an [`Action::Stop`] executes nothing more: completes the request that asked for it
-    /// (VCPU-6).
+    /// A vCPU's queues go, and with them what was asked there.
+    fn release(&mut self, vcpu: u32) {
+        for (key, waits) in self.base.late.drop_queue(call_queue(vcpu)) {
+            self.families.dropped(key, waits);
+        }
+        if let Some(queues) = usize::try_from(vcpu).ok().and_then(|vcpu| self.queues.get_mut(vcpu)) {
+            *queues = None;
+        }
+    }
+
+    /// The vCPU of a [`VcpuAction::Stop`] executes nothing more: completes the request that asked for it (VCPU-6).
     pub fn stopped(&mut self, vcpu: u32) {
-        let Some(slot) = self.vcpu_mut(vcpu) else { return };
+        let Some(slot) = self.base.vcpu_mut(vcpu) else { return };
         if !core::mem::take(&mut slot.stopping) {
             return;
         }
         slot.running = false;
-        // A vCPU that stopped itself has no queue any more, and a session that ended has no requests: nobody
-        // is told.
-        if let Some((queue, id)) = slot.asked.take() {
-            self.complete_later(queue, id, Status::OK, 0);
+        // A session that ended has no requests.
+        if let Some(key) = self.base.late.find(Waits::Stop { vcpu }) {
+            self.base.finish(key, Status::OK, 0);
         }
+        self.write_finished();
+    }
+}
+
+impl<M: Memory> Base<M> {
+    pub(crate) fn vcpu_start(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [vcpu, ..] = call.numbers();
+        let [_, entry, argument, ..] = call.arguments.words;
+        let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
+        if slot.running {
+            return Err(Status::BAD_STATE);
+        }
+        slot.running = true;
+        self.actions.push(VcpuAction::Start { vcpu, entry, argument });
+        Ok(Done::Value(0))
     }
 
-    pub(crate) fn vcpu_upcall(&mut self, submission: &Submission) -> Result<Done, Status> {
-        let [vcpu, vector] = arguments(submission)?;
-        let vcpu = narrow(vcpu)?;
-        self.check_vcpu(vcpu)?;
-        let vector = if vector == 0 { None } else { Some(self.config.interrupt(vector)?) };
+    pub(crate) fn vcpu_upcall(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [vcpu, vector, ..] = call.numbers();
+        let vector = (vector != 0).then_some(vector);
         let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
         if slot.areas.is_none() {
             return Err(Status::NOT_FOUND);
         }
         slot.vector = vector;
         let owed = core::mem::take(&mut slot.owed);
-        self.actions.push(Action::Route { vcpu, vector });
+        self.actions.push(VcpuAction::Route { vcpu, vector });
         if owed {
             self.owe(vcpu);
         }
@@ -197,7 +207,7 @@ impl<M: Memory> Domain<M> {
         match slot.vector {
             Some(vector) if !slot.queued => {
                 slot.queued = true;
-                self.actions.push(Action::Upcall { vcpu, vector });
+                self.actions.push(VcpuAction::Upcall { vcpu, vector });
             }
             Some(_) => {}
             None => slot.owed = true,
@@ -216,14 +226,5 @@ impl<M: Memory> Domain<M> {
     #[inline]
     pub(crate) fn areas_mut(&mut self, vcpu: u32) -> Option<&mut Areas<M::Words>> {
         self.vcpu_mut(vcpu)?.areas.as_mut()
-    }
-
-    #[inline]
-    pub(crate) fn lane(&mut self, vcpu: u32, lane: Lane) -> Option<&mut Completer<M::Words>> {
-        let areas = self.areas_mut(vcpu)?;
-        Some(match lane {
-            Lane::Call => &mut areas.call,
-            Lane::Emergency => &mut areas.emergency,
-        })
     }
 }

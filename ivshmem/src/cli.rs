@@ -3,7 +3,6 @@
 
 use crate::Error;
 use crate::broker::{self, Broker, Until};
-use crate::memory::Keep;
 use crate::run::run;
 use crate::shape::{MESSAGES, Shape};
 use crate::worker::{End, Worker};
@@ -14,7 +13,8 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tenon_host::CrashRecord;
+use std::sync::mpsc::{Sender, channel};
+use tenon_host::{CrashRecord, Journal, Services};
 
 /// What the last line on standard error starts with when the guest ended itself: `exit=` and its code, or
 /// `restart`.
@@ -174,12 +174,12 @@ fn guest(prefix: &[&str], args: &RunArgs) -> Result<u8, Error> {
 fn work(args: &WorkerArgs) -> Result<u8, Error> {
     let broker: OwnedFd =
         io::stdin().as_fd().try_clone_to_owned().map_err(Error::system("standard input is no broker"))?;
-    let keep = Pipes { echo: args.echo, back: Vec::new() };
-    let mut worker = Worker::new(broker, args.common.shape(), args.common.seed, args.again, keep)?;
+    let (echo, back) = channel();
+    let services = Services::ready().with_journal(Pipes { echo: args.echo.then_some(echo) });
+    let mut worker = Worker::new(broker, args.common.shape(), args.common.seed, args.again, services)?;
     let end = worker.run(|domain| {
-        let back = domain.memory().keep(|keep| std::mem::take(&mut keep.back));
-        if !back.is_empty() {
-            domain.input(&back);
+        for bytes in back.try_iter() {
+            domain.input(&bytes);
         }
     })?;
     match end {
@@ -193,22 +193,25 @@ fn work(args: &WorkerArgs) -> Result<u8, Error> {
 
 /// Output to standard output, crash records to standard error: pipes, which outlive the process.
 struct Pipes {
-    echo: bool,
-    back: Vec<u8>,
+    /// Where what is to come back goes.
+    echo: Option<Sender<Vec<u8>>>,
 }
 
-impl Keep for Pipes {
-    fn output(&mut self, bytes: &[u8]) -> usize {
+impl Journal for Pipes {
+    fn keep_output(&mut self, bytes: &[u8]) -> usize {
         // Straight to the pipe: a buffer of this process would die with it.
         let taken = rustix::io::write(io::stdout(), bytes).unwrap_or(0);
         let taken_bytes = bytes.get(..taken).unwrap_or_default();
-        if let Some(at) = taken_bytes.iter().position(|&byte| byte == ENQ).filter(|_| self.echo) {
-            self.back.extend_from_slice(taken_bytes.get(at.saturating_add(1)..).unwrap_or_default());
+        if let Some(echo) = &self.echo
+            && let Some(at) = taken_bytes.iter().position(|&byte| byte == ENQ)
+        {
+            // The receiver lives as long as the worker.
+            let _ = echo.send(taken_bytes.get(at.saturating_add(1)..).unwrap_or_default().to_vec());
         }
         taken
     }
 
-    fn crash(&mut self, record: &CrashRecord) {
+    fn keep_crash(&mut self, record: &CrashRecord) {
         let mut line = format!("{CRASH}{:x} ", record.code);
         for byte in &record.text {
             // A string takes whatever it is given.

@@ -55,6 +55,9 @@ pub enum Error {
     /// The core refused its configuration.
     #[error(transparent)]
     Core(#[from] tenon_host::Error),
+    /// The core asks for what this worker does not know.
+    #[error("the core asks for {0}, which this worker cannot do")]
+    Action(String),
     /// Workers die before they serve.
     #[error("{0} workers in a row ended before they served: {1}")]
     Workers(u32, String),

@@ -6,11 +6,9 @@
 use crate::Error;
 use crate::shape::Shape;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
-use std::cell::RefCell;
-use std::fmt;
 use std::os::fd::AsFd;
 use std::ptr;
-use tenon_host::{CrashRecord, Memory};
+use tenon_host::Memory;
 use tenon_rings::{Mapping, Words};
 
 /// Maps all of a guest's memory, for as long as this process lives.
@@ -34,41 +32,29 @@ pub fn map(memory: impl AsFd, shape: Shape) -> Result<Mapping, Error> {
     unsafe { Mapping::new(base.cast(), len) }.ok_or(Error::Length(shape.len, 0))
 }
 
-/// Where what a guest leaves behind is kept, before the guest is told that it is (CALL-18).
-pub trait Keep {
-    /// Takes console output; the number of bytes taken, from the front.
-    fn output(&mut self, bytes: &[u8]) -> usize;
-    /// Takes a crash record.
-    fn crash(&mut self, record: &CrashRecord);
-}
-
 /// A guest's memory as its host sees it.
-pub struct Device<K> {
+#[derive(Debug)]
+pub struct Device {
     all: Mapping,
     window: Mapping,
     free: u64,
-    keep: RefCell<K>,
 }
 
-impl<K: Keep> Device<K> {
+impl Device {
     /// The memory of this shape; `None` if it is shorter.
-    pub fn new(all: Mapping, shape: Shape, keep: K) -> Option<Self> {
+    #[must_use]
+    pub fn new(all: Mapping, shape: Shape) -> Option<Self> {
         let window = all.slice(0, usize::try_from(shape.window_len() / 8).ok()?)?;
-        Some(Self { all, window, free: shape.free(), keep: RefCell::new(keep) })
+        Some(Self { all, window, free: shape.free() })
     }
 
     /// Whether a range is the guest's: behind what is the host's.
     fn offset(&self, region: u16, offset: u64) -> Option<usize> {
         usize::try_from(offset).ok().filter(|_| region == 0 && offset >= self.free)
     }
-
-    /// What keeps this guest's output.
-    pub fn keep<R>(&self, run: impl FnOnce(&mut K) -> R) -> R {
-        run(&mut self.keep.borrow_mut())
-    }
 }
 
-impl<K: Keep> Memory for Device<K> {
+impl Memory for Device {
     type Words = Mapping;
 
     fn region_len(&self, region: u16) -> Option<u64> {
@@ -90,19 +76,5 @@ impl<K: Keep> Memory for Device<K> {
 
     fn window(&self) -> Mapping {
         self.window
-    }
-
-    fn keep_output(&self, bytes: &[u8]) -> Option<usize> {
-        Some(self.keep(|keep| keep.output(bytes)))
-    }
-
-    fn keep_crash(&self, record: &CrashRecord) {
-        self.keep(|keep| keep.crash(record));
-    }
-}
-
-impl<K> fmt::Debug for Device<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Device").field("bytes", &self.all.byte_len()).finish_non_exhaustive()
     }
 }

@@ -80,10 +80,10 @@ impl Shape {
         if self.messages == 0 {
             features = features.difference(Features::UPCALL.union(Features::DIRECT));
         }
-        config.features = features.bits();
+        config.features = features;
         let messages = u32::from(self.messages);
         let last = FIRST_INTERRUPT.saturating_add(messages.max(8)).saturating_sub(1);
-        (config.interrupts, config.max_direct) = ([FIRST_INTERRUPT, last], messages);
+        (config.interrupts, config.max_direct) = (FIRST_INTERRUPT..=last, messages);
         config
     }
 }

@@ -2,13 +2,13 @@
 //! The process that may die: the core over a guest's memory. It keeps nothing that its successor needs.
 
 use crate::Error;
-use crate::memory::{Device, Keep, map};
+use crate::memory::{Device, map};
 use crate::protocol;
 use crate::shape::{FIRST_INTERRUPT, GUEST, HOST, REFERENCE_WORDS, Shape};
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use tenon_host::{Action, Domain};
+use tenon_host::{Action, Domain, EventAction, LifecycleAction, Services, VcpuAction};
 use tenon_rings::{Mapping, Site, Words};
 
 /// Submissions that are served before another queue has its turn (CALL-19).
@@ -60,8 +60,8 @@ impl End {
 }
 
 /// A guest's host.
-pub struct Worker<K: Keep> {
-    domain: Domain<Device<K>>,
+pub struct Worker {
+    domain: Domain<Device>,
     /// Both are waited for; while the broker's is open, its guest is there.
     waited: [OwnedFd; 2],
     waiter: OwnedFd,
@@ -70,22 +70,32 @@ pub struct Worker<K: Keep> {
     bind: (Mapping, u64),
 }
 
-impl<K: Keep> Worker<K> {
+impl Worker {
     /// Attaches to the guest that the broker at the other end of this socket holds, and says that it is
     /// there. `again`: another worker served this memory before.
     ///
     /// # Errors
     ///
     /// [`Error::System`], [`Error::Protocol`], [`Error::Core`].
-    pub fn new(broker: OwnedFd, shape: Shape, seed: u64, again: bool, keep: K) -> Result<Self, Error> {
+    pub fn new(
+        broker: OwnedFd,
+        shape: Shape,
+        seed: u64,
+        again: bool,
+        services: Services,
+    ) -> Result<Self, Error> {
         let attached =
             protocol::attach(&broker, usize::from(shape.messages).saturating_add(shape.doorbells().into()))?;
         let all = map(&attached.memory, shape)?;
         let word = usize::try_from(shape.window_len() / 8).ok().and_then(|at| all.slice(at, 1));
         let bind = (word.ok_or(Error::Length(shape.len, shape.free()))?, 0);
-        let memory = Device::new(all, shape, keep).ok_or(Error::Length(shape.len, shape.free()))?;
+        let memory = Device::new(all, shape).ok_or(Error::Length(shape.len, shape.free()))?;
         let config = shape.config(seed);
-        let domain = if again { Domain::again(config, memory) } else { Domain::new(config, memory) }?;
+        let domain = if again {
+            Domain::recover(config, memory, services)
+        } else {
+            Domain::with(config, memory, services)
+        }?;
         let (doorbells, messages): (Vec<_>, Vec<_>) =
             attached.bells.into_iter().partition(|(peer, _)| *peer == HOST);
         let mut doorbells = doorbells.into_iter().map(|(_, doorbell)| doorbell);
@@ -112,17 +122,23 @@ impl<K: Keep> Worker<K> {
     /// # Errors
     ///
     /// [`Error::System`].
-    pub fn run(&mut self, mut between: impl FnMut(&mut Domain<Device<K>>)) -> Result<End, Error> {
+    pub fn run(&mut self, mut between: impl FnMut(&mut Domain<Device>)) -> Result<End, Error> {
         loop {
             let mut again = self.look();
             between(&mut self.domain);
             while let Some(action) = self.domain.next_action() {
                 match action {
-                    Action::Upcall { vector, .. } | Action::Direct { vector, .. } => self.message(vector),
-                    Action::Exit { code } => return Ok(End::Exit(code)),
-                    Action::Restart => return Ok(End::Restart),
-                    // Output and crash records are kept before this; interrupts are routed by the guest.
-                    _ => {}
+                    Action::Vcpu(VcpuAction::Upcall { vector, .. })
+                    | Action::Event(EventAction::Raise { vector, .. }) => self.message(vector),
+                    Action::Lifecycle(LifecycleAction::Exit { code }) => return Ok(End::Exit(code)),
+                    Action::Lifecycle(LifecycleAction::Restart) => return Ok(End::Restart),
+                    // Interrupts are routed by the guest; output and crash records were kept before this.
+                    Action::Vcpu(VcpuAction::Route { .. })
+                    | Action::Event(EventAction::Route { .. } | EventAction::Unroute { .. })
+                    | Action::Session(_)
+                    | Action::Console(_)
+                    | Action::Lifecycle(LifecycleAction::Crash(_)) => {}
+                    other => return Err(Error::Action(format!("{other:?}"))),
                 }
                 again = true;
             }

@@ -17,7 +17,10 @@ use std::process::ExitCode;
 use std::{panic, process, thread};
 use tenon_conformance::Selection;
 use tenon_host::loopback::{Act, Loopback, Timing};
-use tenon_host::{Action, Conduit, Config, CrashRecord, Domain, Memory};
+use tenon_host::{
+    Action, Conduit, Config, ConsoleAction, CrashRecord, Domain, EventAction, LifecycleAction, Memory,
+    VcpuAction,
+};
 
 /// What the host's last line on standard error starts with.
 pub const END: &str = "~END ";
@@ -71,22 +74,27 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
 fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
     let mut crash = None;
     Box::new(move |domain: &mut Domain<M>, action| match action {
-        Action::Upcall { vcpu, vector } | Action::Direct { vcpu, vector, .. } => cpus.inject(vcpu, vector),
-        Action::Start { vcpu, entry, argument } => cpus.start(vcpu, entry, argument),
-        Action::Stop { vcpu } => {
+        Action::Vcpu(VcpuAction::Upcall { vcpu, vector })
+        | Action::Event(EventAction::Raise { vcpu, vector, .. }) => cpus.inject(vcpu, vector),
+        Action::Vcpu(VcpuAction::Start { vcpu, entry, argument }) => cpus.start(vcpu, entry, argument),
+        Action::Vcpu(VcpuAction::Stop { vcpu }) => {
             let executes = cpus.stop(vcpu);
             if !executes {
                 domain.stopped(vcpu);
             }
         }
-        Action::Output => {
+        Action::Console(ConsoleAction::Output) => {
             let output = domain.take_output();
             domain.input(console::echo(&output));
         }
-        Action::Crash(record) => crash = Some(record),
-        Action::Exit { code } => end(&format!("exit={code}"), crash.as_ref()),
-        Action::Restart => end("restart", crash.as_ref()),
-        _ => {}
+        Action::Lifecycle(LifecycleAction::Crash(record)) => crash = Some(record),
+        Action::Lifecycle(LifecycleAction::Exit { code }) => end(&format!("exit={code}"), crash.as_ref()),
+        Action::Lifecycle(LifecycleAction::Restart) => end("restart", crash.as_ref()),
+        // Upcalls are injected as they come, with their vector.
+        Action::Vcpu(VcpuAction::Route { .. })
+        | Action::Event(EventAction::Route { .. } | EventAction::Unroute { .. })
+        | Action::Session(_) => {}
+        other => end(&format!("the core asks for {other:?}"), crash.as_ref()),
     })
 }
 

@@ -118,7 +118,7 @@ impl Host {
     pub(crate) fn new(shared: Shared, attack: Option<Attack>) -> Self {
         shared.clear();
         let mut config = Config::new(tenon_host::Conduit::call(true), 2, 99);
-        (config.granules, config.window_len) = (1 << 12, WINDOW as u64);
+        (config.granules, config.window_len) = (tenon_abi::Granules::K4, WINDOW as u64);
         (config.max_depth, config.max_events, config.max_ports, config.max_payload) = (64, 256, 64, 4096);
         let domain = RefCell::new(Domain::new(config, shared).expect("the configuration is legal"));
         let this = Self {

@@ -12,7 +12,7 @@ use super::worker::{Job, Said};
 use super::{
     Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory,
 };
-use crate::action::Action;
+use crate::action::{Action, ConsoleAction, EventAction, LifecycleAction, SessionAction, VcpuAction};
 use crate::config::Conduit;
 use crate::domain::Domain;
 use crate::lifecycle::CrashRecord;
@@ -146,7 +146,7 @@ impl Attachment {
 
     /// Somebody rang at `bell`, a port, an address or a function of a conduit of this kind.
     fn rung(&self, kind: ConduitKind, bell: u64, value: u32) {
-        if self.conduit.kind != kind.0 {
+        if self.conduit.kind != kind {
             return;
         }
         if bell == self.conduit.kick_base {
@@ -158,17 +158,17 @@ impl Attachment {
 
     fn act(&self, state: &mut State, action: Action) -> Result<(), Error> {
         match action {
-            Action::Upcall { vcpu, .. } => {
+            Action::Vcpu(VcpuAction::Upcall { vcpu, .. }) => {
                 if let Some(line) = upcall_line(state, vcpu) {
                     line.raise();
                 }
             }
-            Action::Route { vcpu, vector } => {
+            Action::Vcpu(VcpuAction::Route { vcpu, vector }) => {
                 if let Some(line) = upcall_line(state, vcpu) {
                     self.interrupts.route(line, vector.map(|vector| Msi { cpu: vcpu, vector }))?;
                 }
             }
-            Action::RouteDirect { port, vcpu, vector } => {
+            Action::Event(EventAction::Route { port, vcpu, vector }) => {
                 if !state.direct.contains_key(&port) {
                     let line = match state.spare.pop() {
                         Some(line) => line,
@@ -180,19 +180,19 @@ impl Attachment {
                     self.interrupts.route(line, Some(Msi { cpu: vcpu, vector }))?;
                 }
             }
-            Action::UnrouteDirect { port } => {
+            Action::Event(EventAction::Unroute { port }) => {
                 if let Some(line) = state.direct.remove(&port) {
                     let result = self.interrupts.route(&line, None);
                     state.spare.push(line);
                     result?;
                 }
             }
-            Action::Direct { port, .. } => {
+            Action::Event(EventAction::Raise { port, .. }) => {
                 if let Some(line) = state.direct.get(&port) {
                     line.raise();
                 }
             }
-            Action::Start { vcpu, entry, argument } => {
+            Action::Vcpu(VcpuAction::Start { vcpu, entry, argument }) => {
                 // Both were checked against the configuration's `max_start`.
                 let started = self.control.start(vcpu, Entry { address: entry, argument });
                 // Once the run has ended nothing is started any more.
@@ -200,25 +200,25 @@ impl Attachment {
                     self.control.end(Outcome::Failed { vcpu: Some(vcpu), why: CpuError::Busy });
                 }
             }
-            Action::Stop { vcpu } => {
+            Action::Vcpu(VcpuAction::Stop { vcpu }) => {
                 // The vCPU's own thread says when it has (`Exits::parked`), unless it executes nothing.
                 if !self.control.stop(vcpu) {
                     state.domain.stopped(vcpu);
                 }
             }
-            Action::Output => {
+            Action::Console(ConsoleAction::Output) => {
                 // The console's thread lives as long as the machine runs.
                 let _ = self.console.send(Said::Output);
             }
-            Action::Crash(record) => {
+            Action::Lifecycle(LifecycleAction::Crash(record)) => {
                 state.noise.note(Message::Crash { vcpu: record.vcpu, code: record.code });
             }
-            Action::Exit { code } => self.control.end(Outcome::Exit(code)),
-            Action::Restart => self.control.end(Outcome::Restart),
-            Action::Reset { .. } => {
+            Action::Lifecycle(LifecycleAction::Exit { code }) => self.control.end(Outcome::Exit(code)),
+            Action::Lifecycle(LifecycleAction::Restart) => self.control.end(Outcome::Restart),
+            Action::Session(SessionAction::Reset { .. }) => {
                 let ports: Vec<u32> = state.direct.keys().copied().collect();
                 for port in ports {
-                    self.act(state, Action::UnrouteDirect { port })?;
+                    self.act(state, EventAction::Unroute { port }.into())?;
                 }
                 for line in &state.upcalls {
                     self.interrupts.route(line, None)?;

@@ -17,6 +17,7 @@ use super::worker::{Job, Said, serve_hot, talk, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
 use crate::config::{Conduit, Config};
 use crate::domain::Domain;
+use crate::services::Services;
 use tenon_abi::{ConduitFlags, ConduitKind};
 
 /// What a guest is given.
@@ -112,13 +113,13 @@ impl Vmm {
             }
         };
         if !config.hot_queues.is_empty() {
-            conduit.flags &= !ConduitFlags::SYNCHRONOUS.bits();
+            conduit.flags.remove(ConduitFlags::SYNCHRONOUS);
         }
         let mut offer = Config::new(conduit, config.vcpus, config.seed);
         offer.window_len = u64::try_from(WINDOW_SIZE).unwrap_or(0);
         (offer.max_events, offer.max_ports) = (65_536, 4096);
         (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
-        let domain = Domain::new(offer, memory).map_err(Error::Domain)?;
+        let domain = Domain::with(offer, memory, Services::ready()).map_err(Error::Domain)?;
         let (jobs, said) = (channel(), channel());
         let interrupts = Arc::clone(machine.interrupts());
         let attachment =

@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::memory::Memory;
+use crate::services::Services;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -56,7 +57,15 @@ where
     ///
     /// [`Error::Domain`] or [`Error::Thread`].
     pub fn new(config: Config, memory: M, timing: Timing, act: Act<M>) -> Result<Self, Error> {
-        let domain = Domain::new(config, memory)?;
+        Self::over(Domain::with(config, memory, Services::ready())?, timing, act)
+    }
+
+    /// The same over a domain that is there: one with services of its own, or a restored one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Thread`].
+    pub fn over(domain: Domain<M>, timing: Timing, act: Act<M>) -> Result<Self, Error> {
         let shared = Arc::new(Shared { host: Mutex::new(Host { domain, act }), bell: Bell::default() });
         let server = match timing {
             Timing::Synchronous => None,

@@ -2,7 +2,7 @@
 //! A guest of a few lines: control requests and NOPs by the shared types.
 
 use super::{Act, Arena, Loopback, Timing};
-use crate::{Action, Conduit, Config, Memory};
+use crate::{Action, Conduit, Config, LifecycleAction, Memory};
 use std::boxed::Box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -132,7 +132,7 @@ fn the_end_of_a_domain_is_told_once() {
     let seen = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&seen);
     let act: Act<Arena> = Box::new(move |_, action| {
-        if let Action::Exit { code } = action {
+        if let Action::Lifecycle(LifecycleAction::Exit { code }) = action {
             count.store(code, Ordering::Release);
         }
     });

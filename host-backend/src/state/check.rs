@@ -2,15 +2,17 @@
 //! What holds in every domain, checked where one is made from a file: the rings' fast paths rely on it and
 //! look at nothing twice.
 
-use crate::call::Lane;
+use super::Misfit;
+use crate::call::{Lane, Queues};
 use crate::domain::Domain;
-use crate::error::Error;
 use crate::event::Target;
+use crate::late::Waits;
 use crate::memory::Memory;
 use crate::vcpu::Areas;
 use alloc::collections::{BTreeMap, BTreeSet};
-use tenon_abi::Granule;
 use tenon_abi::event::CLASSES;
+use tenon_abi::vcpu::call_queue;
+use tenon_abi::{Features, Granule};
 use tenon_rings::call::CompleterState;
 use tenon_rings::event::RaiserState;
 
@@ -22,34 +24,38 @@ impl<M: Memory> Domain<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::BadState`] with the first rule that does not hold.
-    pub(super) fn check_parts(&self) -> Result<(), Error> {
+    /// The first rule that does not hold.
+    pub(super) fn check_parts(&self) -> Result<(), Misfit> {
         self.check_session()?;
         self.check_ports()?;
         self.check_requests()
     }
 
-    /// A session has what was offered (NEG-2, NEG-3), and without one nothing is bound (NEG-4).
-    fn check_session(&self) -> Result<(), Error> {
-        let holds = match self.state.granule {
-            Some(shift) => Granule::from_shift(u32::from(shift))
-                .is_some_and(|granule| self.config.granules & granule.bit() != 0),
-            None => self.state.features == 0 && self.vcpus.iter().all(|vcpu| vcpu.areas.is_none()),
+    /// A session has what was offered in its version (NEG-1 to NEG-3), and without one nothing is bound (NEG-4).
+    fn check_session(&self) -> Result<(), Misfit> {
+        let (session, config) = (&self.base.session, &self.base.config);
+        let holds = match session.granule {
+            Some(shift) => {
+                Granule::from_shift(u32::from(shift)).is_some_and(|granule| config.granules.offers(granule))
+            }
+            None => session.features.is_empty() && self.base.vcpus.iter().all(|vcpu| vcpu.areas.is_none()),
         };
-        require(holds && self.state.features & !self.config.features == 0, "its session was never offered")
+        let offered = config.features.intersection(Features::of_minor(session.minor));
+        let known = session.minor <= config.minor && offered.contains(session.features);
+        require(holds && known, Misfit::Session)
     }
 
     /// Each port is bound to something, and each ring has room for its ports (EVT-4).
-    fn check_ports(&self) -> Result<(), Error> {
-        const NOWHERE: Error = Error::BadState("a port is bound where nothing is");
+    fn check_ports(&self) -> Result<(), Misfit> {
+        const NOWHERE: Misfit = Misfit::Nowhere;
         let (mut bound, mut direct) = (BTreeMap::new(), 0u32);
-        for port in &self.ports {
+        for port in &self.base.ports {
             match port.target {
-                None => require(port.last.is_none(), "a port that is not bound has an entry")?,
+                None => require(port.last.is_none(), Misfit::UnboundPort)?,
                 Some(Target::Direct { vcpu, vector }) => {
                     require(
-                        self.config.has_interrupt(vector) && port.last.is_none(),
-                        "a direct port has what it cannot have",
+                        self.base.config.has_interrupt(vector) && port.last.is_none(),
+                        Misfit::DirectPort,
                     )?;
                     self.areas(vcpu).ok_or(NOWHERE)?;
                     direct = direct.saturating_add(1);
@@ -58,63 +64,67 @@ impl<M: Memory> Domain<M> {
                     let index = usize::try_from(class).map_err(|_| NOWHERE)?;
                     let ring = self.areas(vcpu).and_then(|areas| areas.rings.get(index)).ok_or(NOWHERE)?;
                     let written = ring.state().written;
-                    require(
-                        port.last.is_none_or(|last| last < written),
-                        "a port's last entry was never written",
-                    )?;
+                    require(port.last.is_none_or(|last| last < written), Misfit::NeverWritten)?;
                     let count: &mut u32 = bound.entry((vcpu, class)).or_default();
                     *count = count.saturating_add(1);
                 }
             }
         }
-        require(direct <= self.config.max_direct, "it has too many direct ports")?;
-        for (vcpu, slot) in (0u32..).zip(&self.vcpus) {
+        require(direct <= self.base.config.max_direct, Misfit::DirectPorts)?;
+        for (vcpu, slot) in (0u32..).zip(&self.base.vcpus) {
             let Some(areas) = &slot.areas else { continue };
             for ((class, ring), &size) in (0..CLASSES).zip(&areas.rings).zip(&areas.place.events) {
                 let bound = bound.get(&(vcpu, class)).copied().unwrap_or(0);
-                require(is_ring(ring.state(), size, bound), "an event ring's positions do not fit")?;
+                require(is_ring(ring.state(), size, bound), Misfit::RingPositions)?;
             }
         }
         Ok(())
     }
 
     /// Each request in flight has one thing that completes it, and nothing completes another (CALL-7).
-    fn check_requests(&self) -> Result<(), Error> {
-        const STRAY: &str = "something waits for a request that is not in flight";
-        let mut waiting = BTreeSet::new();
-        let read = self.state.console.read.map(|read| (read.queue, read.id));
-        for (queue, id) in self.vcpus.iter().filter_map(|slot| slot.asked).chain(read) {
+    fn check_requests(&self) -> Result<(), Misfit> {
+        let (mut known, mut stops) = (0usize, BTreeSet::new());
+        for ((queue, id), waits) in self.base.late.iter() {
             let (vcpu, lane) = Lane::of(queue);
-            let areas = self.areas(vcpu).ok_or(Error::BadState(STRAY))?;
-            let in_flight = lane == Lane::Call && areas.call.is_in_flight(id);
-            require(in_flight && waiting.insert((vcpu, id)), STRAY)?;
+            let queues = self.queues(vcpu).ok_or(Misfit::Stray)?;
+            require(lane == Lane::Call && queues.call.is_in_flight(id), Misfit::Stray)?;
+            if let Waits::Stop { vcpu } = waits {
+                let slot = usize::try_from(vcpu).ok().and_then(|vcpu| self.base.vcpus.get(vcpu));
+                require(slot.is_some_and(|slot| slot.stopping), Misfit::NotStopping)?;
+                require(stops.insert(vcpu), Misfit::Stray)?;
+            } else {
+                require(self.families.waits((queue, id), waits), Misfit::Stray)?;
+                known = known.saturating_add(1);
+            }
         }
-        for (vcpu, slot) in (0u32..).zip(&self.vcpus) {
-            require(
-                slot.vector.is_none_or(|vector| self.config.has_interrupt(vector)),
-                "an upcall has a vector that cannot be",
-            )?;
-            require(slot.asked.is_none() || slot.stopping, "a vCPU was asked to stop and does not")?;
-            let Some(areas) = &slot.areas else { continue };
+        require(known == self.families.waiting(), Misfit::Stray)?;
+        for (vcpu, slot) in (0u32..).zip(&self.base.vcpus) {
+            let vector = slot.vector.is_none_or(|vector| self.base.config.has_interrupt(vector));
+            require(vector, Misfit::Vector)?;
+            let (Some(areas), Some(queues)) = (&slot.areas, self.queues(vcpu)) else { continue };
             let holds =
-                is_queue(areas.call.state(), areas.place.depth) && is_queue(areas.emergency.state(), 1);
-            require(holds, "a queue's positions do not fit its requests in flight")?;
+                is_queue(queues.call.state(), areas.place.depth) && is_queue(queues.emergency.state(), 1);
+            require(holds, Misfit::QueuePositions)?;
             // What ended the domain is never completed (LIFE-2, LIFE-3).
-            let waits = waiting.range((vcpu, 0)..=(vcpu, u16::MAX)).count();
+            let waits = self.base.late.count(call_queue(vcpu));
             let all =
-                usize::try_from(areas.call.in_flight()) == Ok(waits) && areas.emergency.in_flight() == 0;
-            require(all || self.ended, "nothing completes a request that is in flight")?;
+                usize::try_from(queues.call.in_flight()) == Ok(waits) && queues.emergency.in_flight() == 0;
+            require(all || self.base.ended, Misfit::Forgotten)?;
         }
         Ok(())
     }
 
+    fn queues(&self, vcpu: u32) -> Option<&Queues<M::Words>> {
+        self.queues.get(usize::try_from(vcpu).ok()?)?.as_ref()
+    }
+
     fn areas(&self, vcpu: u32) -> Option<&Areas<M::Words>> {
-        self.vcpus.get(usize::try_from(vcpu).ok()?)?.areas.as_ref()
+        self.base.vcpus.get(usize::try_from(vcpu).ok()?)?.areas.as_ref()
     }
 }
 
-fn require(holds: bool, why: &'static str) -> Result<(), Error> {
-    if holds { Ok(()) } else { Err(Error::BadState(why)) }
+fn require(holds: bool, why: Misfit) -> Result<(), Misfit> {
+    if holds { Ok(()) } else { Err(why) }
 }
 
 /// Whether as many ids are in flight as positions lie between fetching and completing, all of them below the

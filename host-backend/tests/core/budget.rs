@@ -4,7 +4,7 @@
 use crate::tools::{Guest, PAYLOAD, config};
 use tenon_abi::vcpu::Sizes;
 use tenon_abi::{Op, Status};
-use tenon_host::{Action, Served};
+use tenon_host::{Action, ConsoleAction, LifecycleAction, Served};
 
 #[test]
 fn a_budget_is_kept_and_the_rest_comes_later() {
@@ -87,10 +87,10 @@ fn output_that_nobody_takes_costs_no_copies() {
     assert_eq!(guest.domain.memory().longest.take(), 65_536, "more was copied than there is room for");
     assert_eq!(guest.ok(0, Op::CONSOLE_WRITE, [0, 1 << 20, 0]), 0);
     assert_eq!(guest.domain.memory().longest.take(), 0);
-    assert_eq!(guest.actions(), [Action::Output]);
+    assert_eq!(guest.actions(), [Action::Console(ConsoleAction::Output)]);
     assert_eq!(guest.domain.take_output().len(), 65_536);
     assert_eq!(guest.ok(0, Op::CONSOLE_WRITE, [0, 5, 0]), 5);
-    assert_eq!(guest.actions(), [Action::Output]);
+    assert_eq!(guest.actions(), [Action::Console(ConsoleAction::Output)]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn after_the_end_nothing_is_served() {
     guest.submit(0, 0, Op::EXIT, [3, 0, 0]);
     guest.submit(0, 1, Op::NOP, [0; 3]);
     assert_eq!(guest.kick(0), Served { fetched: 1, again: false });
-    assert_eq!(guest.actions(), [Action::Exit { code: 3 }]);
+    assert_eq!(guest.actions(), [Action::Lifecycle(LifecycleAction::Exit { code: 3 })]);
     assert_eq!(guest.kick(0), Served { fetched: 0, again: false });
     // A copy of an ended domain is an ended domain.
     guest.migrate();

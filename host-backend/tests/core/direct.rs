@@ -3,7 +3,7 @@
 
 use crate::tools::{Guest, config, lasting};
 use tenon_abi::{Features, Op, Status};
-use tenon_host::Action;
+use tenon_host::{Action, EventAction, VcpuAction};
 
 fn guest(most: u32) -> Guest {
     let mut config = config(2);
@@ -25,7 +25,7 @@ fn a_guest_gets_no_more_interrupt_lines_than_its_host_has() {
     }
     guest.actions();
     guest.ok(0, Op::EVENT_UNBIND, [1, 0, 0]);
-    assert_eq!(guest.actions(), [Action::UnrouteDirect { port: 1 }]);
+    assert_eq!(guest.actions(), [Action::Event(EventAction::Unroute { port: 1 })]);
     guest.ok(0, Op::EVENT_BIND_DIRECT, [7, 0, 40]);
     // One that becomes an ordinary port gives its line back.
     guest.ok(0, Op::EVENT_MOVE, [7, 0, 0]);
@@ -47,10 +47,10 @@ fn a_stop_takes_direct_ports_along() {
     guest.actions();
     guest.submit(0, 1, Op::VCPU_STOP, [1, 0, 0]);
     let _ = guest.kick(0);
-    let routed = Action::RouteDirect { port: 5, vcpu: 0, vector: 44 };
-    assert_eq!(guest.actions(), [routed, Action::Stop { vcpu: 1 }]);
+    let routed = Action::Event(EventAction::Route { port: 5, vcpu: 0, vector: 44 });
+    assert_eq!(guest.actions(), [routed, Action::Vcpu(VcpuAction::Stop { vcpu: 1 })]);
     guest.domain.raise(5).expect("bound");
-    assert_eq!(guest.actions(), [Action::Direct { port: 5, vcpu: 0, vector: 44 }]);
+    assert_eq!(guest.actions(), [Action::Event(EventAction::Raise { port: 5, vcpu: 0, vector: 44 })]);
     guest.ok(0, Op::EVENT_BIND_DIRECT, [6, 0, 44]);
     assert_eq!(guest.call(0, Op::EVENT_BIND_DIRECT, [7, 0, 44]).0, Status::NO_CAPACITY);
 }
@@ -62,8 +62,8 @@ fn a_new_attachment_is_told_every_route() {
     guest.ok(0, Op::VCPU_UPCALL, [0, 40, 0]);
     guest.actions();
     let told = lasting(guest.migrate());
-    assert!(told.contains(&Action::RouteDirect { port: 5, vcpu: 1, vector: 44 }));
-    assert!(told.contains(&Action::Route { vcpu: 0, vector: Some(40) }));
+    assert!(told.contains(&Action::Event(EventAction::Route { port: 5, vcpu: 1, vector: 44 })));
+    assert!(told.contains(&Action::Vcpu(VcpuAction::Route { vcpu: 0, vector: Some(40) })));
     guest.ok(0, Op::EVENT_BIND_DIRECT, [6, 0, 44]);
     assert_eq!(guest.call(0, Op::EVENT_BIND_DIRECT, [7, 0, 44]).0, Status::NO_CAPACITY);
 }

@@ -6,7 +6,7 @@ use crate::tools::{Guest, config};
 use tenon_abi::status::{QueueState, StateWord};
 use tenon_abi::vcpu::{guest as area, host};
 use tenon_abi::{Op, Reason, Status};
-use tenon_host::Action;
+use tenon_host::{Action, VcpuAction};
 
 fn two_vcpus() -> Guest {
     let mut guest = Guest::open(config(2));
@@ -19,7 +19,7 @@ fn corrupt(reason: Reason, position: u32) -> StateWord {
 }
 
 fn upcalls(actions: &[Action]) -> usize {
-    actions.iter().filter(|action| matches!(action, Action::Upcall { .. })).count()
+    actions.iter().filter(|action| matches!(action, Action::Vcpu(VcpuAction::Upcall { .. }))).count()
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn upcalls_that_wait_are_one_whatever_owes_them() {
     guest.submit(0, 8, Op::EVENT_SIGNAL, [1, 0, 0]);
     guest.submit(0, 9, Op::EVENT_SIGNAL, [2, 0, 0]);
     let _ = guest.kick(0);
-    assert_eq!(guest.actions(), [Action::Upcall { vcpu: 0, vector: 40 }]);
+    assert_eq!(guest.actions(), [Action::Vcpu(VcpuAction::Upcall { vcpu: 0, vector: 40 })]);
 }
 
 #[test]
@@ -117,10 +117,13 @@ fn an_upcall_that_is_owed_before_there_is_a_vector_is_sent_once() {
     guest.ok(0, Op::VCPU_UPCALL, [0, 40, 0]);
     assert_eq!(
         guest.actions(),
-        [Action::Route { vcpu: 0, vector: Some(40) }, Action::Upcall { vcpu: 0, vector: 40 }]
+        [
+            Action::Vcpu(VcpuAction::Route { vcpu: 0, vector: Some(40) }),
+            Action::Vcpu(VcpuAction::Upcall { vcpu: 0, vector: 40 })
+        ]
     );
     guest.ok(0, Op::VCPU_UPCALL, [0, 41, 0]);
-    assert_eq!(guest.actions(), [Action::Route { vcpu: 0, vector: Some(41) }]);
+    assert_eq!(guest.actions(), [Action::Vcpu(VcpuAction::Route { vcpu: 0, vector: Some(41) })]);
 }
 
 #[test]

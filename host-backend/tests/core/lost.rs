@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use tenon_abi::vcpu::{guest as area, host};
-use tenon_abi::{ControlOp, Features, Op, Submission};
+use tenon_abi::{ConduitKind, ControlOp, Features, Op, Submission};
 use tenon_host::{Config, State};
 
 /// What may be lost without a trace, and why.
@@ -18,7 +18,7 @@ const UNUSED: &[(&str, &str)] = &[("/vcpus/*/owed", "a restore owes each bound v
 fn full() -> Config {
     let mut config = config(4);
     config.max_ports = 64;
-    config.conduit.kind = 3;
+    config.conduit.kind = ConduitKind::HYPERCALL;
     (config.conduit.kick_base, config.conduit.kick_stride, config.conduit.bind_base) = (0x100, 4, 0x200);
     config
 }
@@ -269,9 +269,9 @@ fn without_upcalls(trace: &str) -> (String, BTreeSet<String>) {
     let (mut text, mut upcalls) = (String::new(), BTreeSet::new());
     for line in trace.lines().filter(|line| !line.starts_with("told at once")) {
         let mut line = line.to_owned();
-        while let Some(at) = line.find("Upcall { ") {
-            let len = line[at..].find('}').expect("an action ends");
-            upcalls.insert(line.drain(at..=at + len).collect());
+        while let Some(at) = line.find("Vcpu(Upcall { ") {
+            let len = line[at..].find("})").expect("an action ends");
+            upcalls.insert(line.drain(at..at + len + 2).collect());
         }
         text += &line.replace(", ", "");
         text.push('\n');

@@ -133,7 +133,8 @@ fn a_host_that_was_lost_comes_back_with_its_session_last() {
     let old = guest.window(0x80);
     let memory = patchy(&guest.arena);
     let log = memory.log.clone();
-    let (domain, stores) = log.of(|| Domain::again(guest.domain.config().clone(), memory));
+    let (domain, stores) =
+        log.of(|| Domain::recover(guest.domain.config().clone(), memory, tenon_host::Services::default()));
     let session = domain.expect("the same configuration").session();
     assert_eq!(session, Session::from_word(old).number + 1);
     assert_eq!(position(&stores, SESSION), stores.len() - 1, "{stores:x?}");

@@ -8,7 +8,7 @@ use tenon_abi::status::QueueState;
 use tenon_abi::vcpu::{guest as area, host};
 use tenon_abi::{Features, Op, Status};
 use tenon_host::loopback::Arena;
-use tenon_host::{Action, Domain, Error, State};
+use tenon_host::{Action, ConsoleAction, Domain, Error, Misfit, Services, State, VcpuAction};
 
 /// A guest with something of everything in flight.
 fn busy(unwanted: Features) -> Guest {
@@ -41,8 +41,8 @@ fn requests_in_flight_are_completed_by_the_restored_domain() {
         let mut guest = busy(unwanted);
         for _ in 0..3 {
             let told = lasting(guest.migrate());
-            assert!(told.contains(&Action::Stop { vcpu: 2 }), "nobody stops the vCPU");
-            assert!(told.contains(&Action::Output), "output that nobody looks at");
+            assert!(told.contains(&Action::Vcpu(VcpuAction::Stop { vcpu: 2 })), "nobody stops the vCPU");
+            assert!(told.contains(&Action::Console(ConsoleAction::Output)), "output that nobody looks at");
         }
         assert_eq!(guest.domain.take_output().len(), 16);
         assert_eq!(guest.domain.crash_record().expect("it is kept").code, 77);
@@ -71,12 +71,15 @@ fn untaken_events_are_not_raised_again_and_not_lost() {
 #[test]
 fn every_bound_vcpu_gets_an_upcall_after_a_restore() {
     let mut guest = busy(Features::empty());
-    let upcalls = guest.migrate().into_iter().filter(|action| matches!(action, Action::Upcall { .. }));
-    assert_eq!(upcalls.collect::<Vec<_>>(), [Action::Upcall { vcpu: 0, vector: 40 }]);
+    let upcalls = guest
+        .migrate()
+        .into_iter()
+        .filter(|action| matches!(action, Action::Vcpu(VcpuAction::Upcall { .. })));
+    assert_eq!(upcalls.collect::<Vec<_>>(), [Action::Vcpu(VcpuAction::Upcall { vcpu: 0, vector: 40 })]);
     // vCPU 1 has no vector yet: it is owed.
     guest.actions();
     guest.ok(0, Op::VCPU_UPCALL, [1, 41, 0]);
-    assert!(guest.actions().contains(&Action::Upcall { vcpu: 1, vector: 41 }));
+    assert!(guest.actions().contains(&Action::Vcpu(VcpuAction::Upcall { vcpu: 1, vector: 41 })));
 }
 
 #[test]
@@ -94,67 +97,61 @@ fn a_state_that_does_not_fit_is_refused() {
     let state = || guest.domain.save();
     let restored = |state: State, memory: usize, window: usize| {
         let arena = Arena::new(memory, window).expect("memory");
-        Domain::restore(state, patchy(&arena)).err()
+        Domain::restore(state, patchy(&arena), Services::default()).err()
     };
     assert!(matches!(restored(state(), 1 << 20, 1 << 20), Some(Error::BadState(_))));
     assert!(matches!(restored(state(), 8 << 20, 4096), Some(Error::SmallWindow { .. })));
     let mut value = serde_json::to_value(state()).expect("a state can be written");
-    value["version"] = 2.into();
+    value["version"] = 1.into();
     let other: State = serde_json::from_value(value).expect("it can be read");
-    assert_eq!(restored(other, 8 << 20, 1 << 20), Some(Error::BadState("it is of another version")));
+    assert_eq!(restored(other, 8 << 20, 1 << 20), Some(Error::BadState(Misfit::Version)));
 }
 
 /// Some changes, of which each is a path and a value, that leave the numbers in range, and what has to be
 /// said of them.
-type Rule = (&'static [(&'static str, u64)], &'static str);
+type Rule = (&'static [(&'static str, u64)], Misfit);
 
 const RULES: &[Rule] = &[
-    (&[("/core/granule", 13)], "its session was never offered"),
-    (&[("/config/granules", 1 << 16)], "its session was never offered"),
-    (&[("/config/features", 1)], "its session was never offered"),
-    (&[("/config/max_direct", 0)], "it has too many direct ports"),
-    (&[("/ports/9/last", 0)], "a port that is not bound has an entry"),
-    (&[("/ports/6/last", 0)], "a direct port has what it cannot have"),
-    (&[("/ports/6/target/Direct/vector", 31)], "a direct port has what it cannot have"),
-    (&[("/ports/6/target/Direct/vcpu", 2)], "a port is bound where nothing is"),
-    (&[("/ports/3/target/Ring/vcpu", 2)], "a port is bound where nothing is"),
-    (&[("/ports/3/target/Ring/vcpu", 3)], "a port is bound where nothing is"),
-    (&[("/ports/3/target/Ring/class", 2)], "a port is bound where nothing is"),
-    (&[("/ports/3/last", 1)], "a port's last entry was never written"),
-    (&[("/ports/3/target/Ring/vcpu", 1)], "a port's last entry was never written"),
-    (&[("/ports/5/target/Ring/vcpu", 0)], "an event ring's positions do not fit"),
-    (&[("/vcpus/0/areas/rings/0/reserved", 2)], "an event ring's positions do not fit"),
-    (&[("/vcpus/0/areas/rings/0/departed", 16)], "an event ring's positions do not fit"),
-    (&[("/vcpus/0/areas/rings/0/departed_until", 2)], "an event ring's positions do not fit"),
-    (&[("/vcpus/0/areas/rings/0/taken", 2)], "an event ring's positions do not fit"),
-    (&[("/vcpus/0/areas/rings/0/written", 17)], "an event ring's positions do not fit"),
+    (&[("/session/granule", 13)], Misfit::Session),
+    (&[("/config/granules", 1 << 16)], Misfit::Session),
+    (&[("/config/features", 1)], Misfit::Session),
+    (&[("/config/max_direct", 0)], Misfit::DirectPorts),
+    (&[("/ports/9/last", 0)], Misfit::UnboundPort),
+    (&[("/ports/6/last", 0)], Misfit::DirectPort),
+    (&[("/ports/6/target/Direct/vector", 31)], Misfit::DirectPort),
+    (&[("/ports/6/target/Direct/vcpu", 2)], Misfit::Nowhere),
+    (&[("/ports/3/target/Ring/vcpu", 2)], Misfit::Nowhere),
+    (&[("/ports/3/target/Ring/vcpu", 3)], Misfit::Nowhere),
+    (&[("/ports/3/target/Ring/class", 2)], Misfit::Nowhere),
+    (&[("/ports/3/last", 1)], Misfit::NeverWritten),
+    (&[("/ports/3/target/Ring/vcpu", 1)], Misfit::NeverWritten),
+    (&[("/ports/5/target/Ring/vcpu", 0)], Misfit::RingPositions),
+    (&[("/vcpus/0/areas/rings/0/reserved", 2)], Misfit::RingPositions),
+    (&[("/vcpus/0/areas/rings/0/departed", 16)], Misfit::RingPositions),
+    (&[("/vcpus/0/areas/rings/0/departed_until", 2)], Misfit::RingPositions),
+    (&[("/vcpus/0/areas/rings/0/taken", 2)], Misfit::RingPositions),
+    (&[("/vcpus/0/areas/rings/0/written", 17)], Misfit::RingPositions),
     (
         &[("/vcpus/0/areas/rings/0/written", 1 << 62), ("/vcpus/0/areas/rings/0/taken", 1 << 62)],
-        "an event ring's positions do not fit",
+        Misfit::RingPositions,
     ),
-    (&[("/core/console/read/id", 3)], "something waits for a request that is not in flight"),
-    (&[("/core/console/read/id", 2)], "something waits for a request that is not in flight"),
-    (&[("/core/console/read/queue", 1)], "something waits for a request that is not in flight"),
-    (&[("/core/console/read/queue", 4)], "something waits for a request that is not in flight"),
-    (&[("/vcpus/0/vector", 31)], "an upcall has a vector that cannot be"),
-    (&[("/vcpus/0/areas/call/in_flight/0", 14)], "a queue's positions do not fit its requests in flight"),
-    (&[("/vcpus/0/areas/call/completed", 0)], "a queue's positions do not fit its requests in flight"),
-    (
-        &[("/vcpus/1/areas/call/fetched", 1), ("/vcpus/1/areas/call/in_flight/63", 1)],
-        "a queue's positions do not fit its requests in flight",
-    ),
+    (&[("/families/console/read/id", 3)], Misfit::Stray),
+    (&[("/families/console/read/id", 2)], Misfit::Stray),
+    (&[("/families/console/read/queue", 1)], Misfit::Stray),
+    (&[("/families/console/read/queue", 4)], Misfit::Stray),
+    (&[("/vcpus/0/vector", 31)], Misfit::Vector),
+    (&[("/vcpus/0/areas/call/in_flight/0", 14)], Misfit::QueuePositions),
+    (&[("/vcpus/0/areas/call/completed", 0)], Misfit::QueuePositions),
+    (&[("/vcpus/1/areas/call/fetched", 1), ("/vcpus/1/areas/call/in_flight/63", 1)], Misfit::QueuePositions),
     (
         &[("/vcpus/1/areas/emergency/fetched", 1), ("/vcpus/1/areas/emergency/in_flight/0", 2)],
-        "a queue's positions do not fit its requests in flight",
+        Misfit::QueuePositions,
     ),
     (
         &[("/vcpus/1/areas/emergency/fetched", 1), ("/vcpus/1/areas/emergency/in_flight/0", 1)],
-        "nothing completes a request that is in flight",
+        Misfit::Forgotten,
     ),
-    (
-        &[("/vcpus/1/areas/call/fetched", 1), ("/vcpus/1/areas/call/in_flight/0", 1)],
-        "nothing completes a request that is in flight",
-    ),
+    (&[("/vcpus/1/areas/call/fetched", 1), ("/vcpus/1/areas/call/in_flight/0", 1)], Misfit::Forgotten),
 ];
 
 #[test]
@@ -164,7 +161,7 @@ fn a_state_in_which_no_domain_can_be_is_refused() {
     let refusal = |state: Value| {
         let state: State = serde_json::from_value(state).expect("it can be read");
         let arena = Arena::new(8 << 20, 1 << 20).expect("memory");
-        match Domain::restore(state, patchy(&arena)) {
+        match Domain::restore(state, patchy(&arena), Services::default()) {
             Err(Error::BadState(why)) => Some(why),
             Err(other) => panic!("{other}"),
             Ok(_) => None,
@@ -181,9 +178,12 @@ fn a_state_in_which_no_domain_can_be_is_refused() {
         assert_eq!(refusal(bad), Some(*why), "{changes:?}");
     }
     for (path, value, why) in [
-        ("/core/granule", Value::Null, "its session was never offered"),
-        ("/core/console/read", Value::Null, "nothing completes a request that is in flight"),
-        ("/vcpus/2/stopping", false.into(), "a vCPU was asked to stop and does not"),
+        ("/session/granule", Value::Null, Misfit::Session),
+        ("/families/console/read", Value::Null, Misfit::Stray),
+        ("/late", Value::Array(Vec::new()), Misfit::Stray),
+        ("/session/minor", 0.into(), Misfit::Session),
+        ("/session/minor", 99.into(), Misfit::Session),
+        ("/vcpus/2/stopping", false.into(), Misfit::NotStopping),
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(path).expect("it is there") = value;
@@ -192,7 +192,8 @@ fn a_state_in_which_no_domain_can_be_is_refused() {
     // A domain that has ended keeps the request that ended it.
     let mut ended = good;
     ended["ended"] = true.into();
-    ended["core"]["console"]["read"] = Value::Null;
+    ended["families"]["console"]["read"] = Value::Null;
+    ended["late"] = Value::Array(Vec::new());
     assert_eq!(refusal(ended), None);
 }
 
@@ -229,7 +230,7 @@ fn a_state_with_any_number_changed_is_refused_or_harmless() {
                 continue;
             };
             let arena = Arena::new(guest.domain.memory().len.get() as usize, 0x4_0000).expect("memory");
-            let Ok(mut domain) = Domain::restore(state, patchy(&arena)) else {
+            let Ok(mut domain) = Domain::restore(state, patchy(&arena), Services::default()) else {
                 refused += 1;
                 continue;
             };

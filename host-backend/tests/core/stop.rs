@@ -3,7 +3,7 @@
 
 use crate::tools::{Guest, PAYLOAD, config, lasting};
 use tenon_abi::{Op, Status};
-use tenon_host::Action;
+use tenon_host::{Action, VcpuAction};
 
 /// vCPU 0 has asked that vCPU 1 stop, with id 5, and the attachment has not confirmed it.
 fn stopping() -> Guest {
@@ -14,7 +14,7 @@ fn stopping() -> Guest {
     guest.submit(0, 5, Op::VCPU_STOP, [1, 0, 0]);
     assert_eq!(guest.kick(0).fetched, 1);
     assert_eq!(guest.take(0, 0), []);
-    assert!(guest.actions().contains(&Action::Stop { vcpu: 1 }));
+    assert!(guest.actions().contains(&Action::Vcpu(VcpuAction::Stop { vcpu: 1 })));
     guest
 }
 
@@ -54,7 +54,7 @@ fn a_queue_that_was_let_go_is_told_nothing_when_it_is_bound_anew() {
     let mut guest = stopping();
     guest.submit(2, 1, Op::VCPU_STOP, [0, 2, 0]);
     let _ = guest.kick(2);
-    assert_eq!(lasting(guest.actions()), [Action::Stop { vcpu: 0 }]);
+    assert_eq!(lasting(guest.actions()), [Action::Vcpu(VcpuAction::Stop { vcpu: 0 })]);
     guest.domain.stopped(0);
     assert_eq!(guest.take(2, 0), [(1, Status::OK, 0)]);
     guest.bind(0);

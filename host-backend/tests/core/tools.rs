@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use tenon_abi::status::StateWord;
 use tenon_abi::vcpu::{Sizes, guest, host};
-use tenon_abi::{ControlOp, ControlRequest, Entry, Features, Op, Status, Submission, Tail, turn};
+use tenon_abi::{ControlOp, ControlRequest, Entry, Features, Granules, Op, Status, Submission, Tail, turn};
 use tenon_host::loopback::{Arena, Piece};
-use tenon_host::{Action, Conduit, Config, Domain, Memory, Served};
+use tenon_host::{Action, Conduit, Config, Domain, Memory, Served, Services, VcpuAction};
 use tenon_rings::{Site, Words};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -159,7 +159,7 @@ pub(crate) struct Guest {
 /// Limits that are small enough to be reached.
 pub(crate) fn config(vcpus: u32) -> Config {
     let mut config = Config::new(Conduit::call(true), vcpus, 7);
-    config.granules = 1 << 12;
+    config.granules = Granules::K4;
     config
 }
 
@@ -185,12 +185,12 @@ impl Guest {
     }
 
     pub(crate) fn negotiate(&mut self, unwanted: Features) {
-        let features = self.domain.config().features & !unwanted.bits();
+        let features = self.domain.config().features.difference(unwanted);
         let result = self.control(ControlOp::NEGOTIATE, |request| {
             request.minor.set(tenon_abi::VERSION.minor);
             request.major.set(tenon_abi::VERSION.major);
             request.granule.set(12);
-            request.features.set(features);
+            request.features.set(features.bits());
         });
         assert_eq!(result, (Status::OK, 0));
     }
@@ -389,7 +389,7 @@ impl Guest {
         for (words, to) in parts.iter().zip([arena.memory().clone(), arena.window()]) {
             words.iter().enumerate().for_each(|(index, &word)| to.store(index, word, Site::Status));
         }
-        let domain = Domain::restore(state, patchy(&arena))?;
+        let domain = Domain::restore(state, patchy(&arena), Services::default())?;
         Ok(Self { domain, arena, books: self.books.clone(), ticket: self.ticket })
     }
 
@@ -399,7 +399,7 @@ impl Guest {
         let text = serde_json::to_string(&self.domain.save()).expect("a state can be written");
         let state: tenon_host::State = serde_json::from_str(&text).expect("a state can be read");
         assert!(state == self.domain.save());
-        self.domain = Domain::restore(state, patchy(&self.arena)).expect("it fits");
+        self.domain = Domain::restore(state, patchy(&self.arena), Services::default()).expect("it fits");
         self.actions()
     }
 }
@@ -416,5 +416,5 @@ pub(crate) fn patchy(arena: &Arena) -> Patchy {
 
 /// Not an upcall.
 pub(crate) fn lasting(actions: Vec<Action>) -> Vec<Action> {
-    actions.into_iter().filter(|action| !matches!(action, Action::Upcall { .. })).collect()
+    actions.into_iter().filter(|action| !matches!(action, Action::Vcpu(VcpuAction::Upcall { .. }))).collect()
 }

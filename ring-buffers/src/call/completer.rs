@@ -119,7 +119,7 @@ impl<W: Words> Completer<W> {
         &mut self,
         budget: u32,
         op: Op,
-        answer: impl Fn(&Submission) -> Result<u64, Status>,
+        answer: impl FnMut(&Submission) -> Result<u64, Status>,
     ) -> Run {
         if let Err(error) = self.check_ready() {
             return Run { answered: 0, next: Some(Err(error)) };
@@ -154,7 +154,7 @@ impl<W: Words> Completer<W> {
         &mut self,
         budget: u32,
         op: Op,
-        answer: impl Fn(&Submission) -> Result<u64, Status>,
+        mut answer: impl FnMut(&Submission) -> Result<u64, Status>,
     ) -> (u32, Option<u64>) {
         let (first, completed) = (self.state.fetched, self.state.completed);
         let (seed, depth) = (self.seed, self.depth);

@@ -191,7 +191,7 @@ impl<'ast> Visit<'ast> for Rules<'_> {
                 }
                 Err(error) => self.report(error.span(), format_args!("not a `wire!` declaration: {error}")),
             }
-        } else if called.path.is_ident("numbers") {
+        } else if ["numbers", "flags"].iter().any(|name| called.path.is_ident(name)) {
             match called.parse_body::<NumberType>() {
                 Ok(NumberType(ident)) if NATURALS.iter().any(|name| ident == name) => {}
                 Ok(NumberType(ident)) => {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tenon_abi::layout::{Field, LAYOUT, NUMBERS, Struct};
+use tenon_abi::operation::OPERATIONS;
 use tenon_abi::{call, control, discovery, event, lifecycle};
 
 use crate::failure::{Context, Failure};
@@ -87,11 +88,30 @@ pub(crate) fn text() -> String {
             number(&mut text, &name, literal(item.value, WIDE.contains(&group.name)), item.doc, item.clause);
         }
     }
+    operations(&mut text);
     for item in LAYOUT {
         structure(&mut text, item);
     }
     text.push_str(TAIL);
     text
+}
+
+/// The operations as an X-macro: a host in C makes its gating, its checks and its dispatch from it.
+fn operations(text: &mut String) {
+    text.push_str(
+        "\n// Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features\n\
+         // that must all have been negotiated [NEG-7]. arguments: how many are used. traits: TENON_TRAITS_... A check\n\
+         // is TENON_CHECK_... without its prefix.\n\
+         #define TENON_OPERATIONS(X)",
+    );
+    for row in OPERATIONS {
+        let (name, number) = (row.name, literal(row.op.0.into(), false));
+        let (needs, traits) = (literal(row.needs.bits(), true), literal(row.traits.bits().into(), false));
+        let checks = row.checks.map(|check| format!("{check:?}")).join(", ");
+        let used = row.arguments.len();
+        let _ = write!(text, " \\\n    X({name}, {number}, {needs}, {used}, {traits}, {checks})");
+    }
+    text.push('\n');
 }
 
 /// Groups whose numbers fill 64 bits on the wire: their complement has to.
@@ -209,7 +229,7 @@ mod tests {
         assert!(text.contains("#define TENON_OP_CONSOLE_WRITE 0x600u //"), "{text}");
         assert!(text.contains("    uint64_t args[6]; // "), "{text}");
         assert!(
-            text.lines().all(|line| line.is_ascii() && !line.ends_with('\\')),
+            text.lines().all(|line| line.is_ascii() && !(line.contains("//") && line.ends_with('\\'))),
             "a compiler may stumble on it"
         );
         let mut names: Vec<&str> =

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use tenon_abi::layout::{Group, LAYOUT, NUMBERS, Struct};
+use tenon_abi::operation::OPERATIONS;
 
 use crate::project::Source;
 
@@ -68,6 +69,9 @@ pub(crate) fn regenerate(spec: &Source) -> (String, Vec<String>) {
 }
 
 fn table(name: &str) -> Option<String> {
+    if name == "Op" {
+        return Some(operations());
+    }
     let structure = LAYOUT.iter().find(|item| item.name == name).map(structure);
     structure.or_else(|| NUMBERS.iter().find(|group| group.name == name).map(numbers))
 }
@@ -92,6 +96,32 @@ fn numbers(group: &Group) -> String {
     }
     table.push('\n');
     table
+}
+
+/// The operations, with all that their rows say.
+fn operations() -> String {
+    let mut table = String::from(
+        "\n| `Op` | value | arguments | needs | traits | meaning | clause |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for row in OPERATIONS {
+        let arguments: Vec<String> =
+            row.arguments.iter().zip(row.checks).map(|(name, check)| format!("{name}: {check:?}")).collect();
+        let (arguments, needs) = (arguments.join(", "), names(row.needs.iter_names()));
+        let (traits, doc) = (names(row.traits.iter_names()), cell(row.doc));
+        let (name, value) = (row.name, row.op.0);
+        let _ = writeln!(
+            table,
+            "| {name} | {value:#06x} | {arguments} | {needs} | {traits} | {doc} | {} |",
+            row.clause
+        );
+    }
+    table.push('\n');
+    table
+}
+
+fn names<T>(flags: impl Iterator<Item = (&'static str, T)>) -> String {
+    flags.map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
 
 /// A text that does not end its cell.
@@ -125,6 +155,8 @@ mod tests {
             LAYOUT.iter().find(|item| item.name == "Submission").expect("the submission is described");
         assert!(text.contains(record.doc), "{text}");
         assert!(text.contains("| 0x38 | `tail` | U64 |"), "{text}");
+        let write = "| CONSOLE_WRITE | 0x0600 | address: ADDRESS, len: LENGTH | CONSOLE | PAYLOAD, EMERGENCY_INLINE |";
+        assert!(text.contains(write), "{text}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) const CONDUITS: &[ConduitKind] = &[ConduitKind::MMIO, ConduitKind::HY
 pub(crate) const RAM_MAX: (u64, &str) = (3 << 30, "a machine has at most 3 GiB of memory");
 pub(crate) const WINDOW: Range<u64> = WINDOW_ADDRESS..AARCH64_RAM;
 /// SPIs, by their INTIDs.
-pub(crate) const INTERRUPTS: [u32; 2] = [FIRST_SPI, gic::INTERRUPTS - 1];
+pub(crate) const INTERRUPTS: RangeInclusive<u32> = FIRST_SPI..=gic::INTERRUPTS - 1;
 pub(crate) const FIRST_INPUT: u32 = 0;
 /// KVM's own table leads each input to an SPI.
 pub(crate) const SILENT_INPUTS: bool = false;

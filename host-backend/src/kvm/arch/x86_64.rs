@@ -42,7 +42,7 @@ pub(crate) const RAM_MAX: (u64, &str) = (63 << 30, "a machine has at most 63 GiB
 /// From its end on up are the interrupt controllers.
 pub(crate) const WINDOW: Range<u64> = tenon_boot::layout::X86_64_HOLE..0xfec0_0000;
 /// Vectors.
-pub(crate) const INTERRUPTS: [u32; 2] = [32, 255];
+pub(crate) const INTERRUPTS: RangeInclusive<u32> = 32..=255;
 /// Those below belong to the interrupt controller that the split model leaves to user space.
 pub(crate) const FIRST_INPUT: u32 = 24;
 /// Inputs lead nowhere until they are routed.

@@ -5,7 +5,7 @@ use super::{fault, op, status};
 use crate::faults::{Fault, Line};
 use std::thread;
 use std::time::Duration;
-use tenon_host::{Action, Memory};
+use tenon_host::{Action, LifecycleAction, Memory};
 use tenon_rings::Site;
 
 /// Its faults.
@@ -82,7 +82,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "LIFE-2",
         "only seven bits of an exit code arrive",
         Line::Act(|_, action| match action {
-            Action::Exit { code } => Some(Action::Exit { code: code & 0x7f }),
+            Action::Lifecycle(LifecycleAction::Exit { code }) => {
+                Some(Action::Lifecycle(LifecycleAction::Exit { code: code & 0x7f }))
+            }
             _ => Some(action),
         }),
     ),
@@ -91,7 +93,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "LIFE-3",
         "RESTART ends the domain for good",
         Line::Act(|_, action| match action {
-            Action::Restart => Some(Action::Exit { code: 0 }),
+            Action::Lifecycle(LifecycleAction::Restart) => {
+                Some(Action::Lifecycle(LifecycleAction::Exit { code: 0 }))
+            }
             _ => Some(action),
         }),
     ),
@@ -100,9 +104,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "LIFE-4",
         "the host keeps 47 bytes of a crash record's text",
         Line::Act(|_, action| match action {
-            Action::Crash(mut record) => {
+            Action::Lifecycle(LifecycleAction::Crash(mut record)) => {
                 record.text.truncate(47);
-                Some(Action::Crash(record))
+                Some(Action::Lifecycle(LifecycleAction::Crash(record)))
             }
             _ => Some(action),
         }),
@@ -112,7 +116,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "LIFE-4",
         "the host keeps the first crash record, not the last",
         Line::Act(|domain, action| {
-            let later = matches!(action, Action::Crash(_)) && domain.memory().past().mark(true);
+            let later = matches!(action, Action::Lifecycle(LifecycleAction::Crash(_)))
+                && domain.memory().past().mark(true);
             (!later).then_some(action)
         }),
     ),

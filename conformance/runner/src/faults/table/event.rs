@@ -3,7 +3,7 @@
 
 use super::{LOW, fault, op, status};
 use crate::faults::{Fault, Line};
-use tenon_host::Action;
+use tenon_host::{Action, EventAction, VcpuAction};
 use tenon_rings::Site;
 
 /// Its faults.
@@ -78,7 +78,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "upcall-lost",
         "EVT-11",
         "upcalls are owed, but not sent",
-        Line::Act(|_, action| (!matches!(action, Action::Upcall { .. })).then_some(action)),
+        Line::Act(|_, action| (!matches!(action, Action::Vcpu(VcpuAction::Upcall { .. }))).then_some(action)),
     ),
     fault(
         "armed-unchecked",
@@ -122,6 +122,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "direct-lost",
         "EVT-22",
         "direct ports raise no interrupt",
-        Line::Act(|_, action| (!matches!(action, Action::Direct { .. })).then_some(action)),
+        Line::Act(|_, action| {
+            (!matches!(action, Action::Event(EventAction::Raise { .. }))).then_some(action)
+        }),
     ),
 ];

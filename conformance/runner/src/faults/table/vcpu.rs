@@ -3,7 +3,7 @@
 
 use super::{LOW, STATUS, fault, op, status};
 use crate::faults::{Fault, Line};
-use tenon_host::Action;
+use tenon_host::{Action, VcpuAction};
 use tenon_rings::Site;
 
 /// Its faults.
@@ -40,7 +40,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "VCPU-6",
         "a stopped vCPU goes on",
         Line::Act(|domain, action| match action {
-            Action::Stop { vcpu } => {
+            Action::Vcpu(VcpuAction::Stop { vcpu }) => {
                 domain.stopped(vcpu);
                 None
             }
@@ -68,7 +68,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "start-forgotten",
         "VCPU-5",
         "a started vCPU does not run",
-        Line::Act(|_, action| (!matches!(action, Action::Start { .. })).then_some(action)),
+        Line::Act(|_, action| (!matches!(action, Action::Vcpu(VcpuAction::Start { .. }))).then_some(action)),
     ),
     fault(
         "vector-cut",
@@ -92,8 +92,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "VCPU-8",
         "the upcall that was owed before the vector was set is not sent",
         Line::Act(|domain, action| {
-            let routed = domain.memory().past().mark(matches!(action, Action::Route { .. }));
-            (!routed || !matches!(action, Action::Upcall { .. })).then_some(action)
+            let routed =
+                domain.memory().past().mark(matches!(action, Action::Vcpu(VcpuAction::Route { .. })));
+            (!routed || !matches!(action, Action::Vcpu(VcpuAction::Upcall { .. }))).then_some(action)
         }),
     ),
     fault(
@@ -102,7 +103,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "the upcalls of vCPU 1 arrive at vCPU 0",
         Line::Act(|_, action| {
             Some(match action {
-                Action::Upcall { vector, .. } => Action::Upcall { vcpu: 0, vector },
+                Action::Vcpu(VcpuAction::Upcall { vector, .. }) => {
+                    Action::Vcpu(VcpuAction::Upcall { vcpu: 0, vector })
+                }
                 other => other,
             })
         }),

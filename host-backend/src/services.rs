@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an embedder does for the core while the core waits for it.
+
+use crate::lifecycle::CrashRecord;
+use alloc::boxed::Box;
+use core::fmt;
+
+/// Keeps what a guest leaves behind before the guest is told that it is kept: for a host whose process may die at any time, so that what a guest
+/// saw completed stays done (SES-9).
+pub trait Journal {
+    /// Takes console output, from the front; the number of bytes taken. [`crate::Domain::take_output`] has nothing then.
+    fn keep_output(&mut self, bytes: &[u8]) -> usize;
+
+    /// Keeps a crash record. The action is told as well.
+    fn keep_crash(&mut self, record: &CrashRecord);
+}
+
+/// What a domain's families are given beside its memory. A family that needs a service which is not there is not offered. None of them is saved:
+/// a restored domain is given its own.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct Services {
+    /// Keeps output and crash records outside of the process.
+    pub journal: Option<Box<dyn Journal + Send>>,
+}
+
+impl Services {
+    /// What this platform has ready.
+    #[must_use]
+    pub fn ready() -> Self {
+        Self::default()
+    }
+
+    /// With a journal.
+    #[must_use]
+    pub fn with_journal(self, journal: impl Journal + Send + 'static) -> Self {
+        Self { journal: Some(Box::new(journal)), ..self }
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").field("journal", &self.journal.is_some()).finish()
+    }
+}
