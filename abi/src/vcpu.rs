@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two areas of a vCPU: one that only the guest writes, one that only the host writes (VCPU-3, VCPU-4).
 
-use crate::call::{DEFAULT_DEPTH, MAX_DEPTH};
+use crate::call::{DEFAULT_DEPTH, MAX_DEPTH, pack};
 use crate::event::{DEFAULT_ENTRIES, MAX_ENTRIES};
 use crate::wire::offsets;
 
@@ -60,26 +60,31 @@ impl Sizes {
 
     /// Bytes of the guest-written area (VCPU-3). Sizes must be valid.
     #[must_use]
-    pub fn guest_len(self) -> u64 {
-        guest::SUBMISSIONS.saturating_add(u64::from(self.depth).saturating_mul(64))
+    pub const fn guest_len(self) -> u64 {
+        guest::SUBMISSIONS.saturating_add(wide(self.depth).saturating_mul(64))
     }
 
     /// Offset of the entries of an event ring in the host-written area (VCPU-4). Sizes must be valid.
     #[must_use]
-    pub fn ring_offset(self, class: u32) -> u64 {
-        let rings = host::COMPLETIONS.saturating_add(u64::from(self.depth).saturating_mul(16));
+    pub const fn ring_offset(self, class: u32) -> u64 {
+        let rings = host::COMPLETIONS.saturating_add(wide(self.depth).saturating_mul(16));
         let [first, _] = self.events;
         // Each ring starts on a cache line of its own: rings of fewer than eight entries are padded.
-        let first = line(u64::from(first).saturating_mul(8));
+        let first = line(wide(first).saturating_mul(8));
         if class == 0 { line(rings) } else { line(rings).saturating_add(first) }
     }
 
     /// Bytes of the host-written area (VCPU-4). Sizes must be valid.
     #[must_use]
-    pub fn host_len(self) -> u64 {
+    pub const fn host_len(self) -> u64 {
         let [_, second] = self.events;
-        self.ring_offset(1).saturating_add(line(u64::from(second).saturating_mul(8)))
+        self.ring_offset(1).saturating_add(line(wide(second).saturating_mul(8)))
     }
+}
+
+/// `From` is not for constants yet.
+const fn wide(value: u32) -> u64 {
+    pack(value, 0)
 }
 
 const fn line(len: u64) -> u64 {

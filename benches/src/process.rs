@@ -144,8 +144,8 @@ pub fn with_vcpu<T>(body: impl FnOnce(&Vcpu<'_, Kernel>) -> Result<T, Error>) ->
     };
     let run = || {
         let found = Found::at(window)?;
-        let session = Session::open(&kernel, found, pages(SCRATCH)?, Wish::default())?;
-        let vcpu = session.bind(0, pages(AREA)?, [256, 256])?;
+        let session = Session::open(&kernel, found, &mut pages(SCRATCH)?, Wish::default())?;
+        let vcpu = session.bind(0, &mut pages(AREA)?, [256, 256])?;
         body(&vcpu)
     };
     run().map_err(|why: Error| why.to_string())

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls and batches (CALL-1 to CALL-22).
 
+mod batch;
+mod request;
+
+pub use batch::Batch;
+pub use request::Request;
+
 use crate::conduit::Conduit;
 use crate::error::Error;
 use crate::platform::Platform;
@@ -8,7 +14,7 @@ use crate::vcpu::Vcpu;
 use tenon_abi::vcpu::call_queue;
 use tenon_abi::{Op, Status, Submission};
 use tenon_rings::call::Outcome;
-use tenon_rings::{Submitter, Ticket, Words};
+use tenon_rings::{Submitter, Ticket};
 
 impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// One call without payload: submits, kicks, waits. The result is the operation's value.
@@ -56,18 +62,51 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// # Errors
     ///
     /// [`Error::Full`], [`Error::Busy`], [`Error::Corrupt`].
-    pub fn request(&self, submission: Submission) -> Result<Request<'_, '_, P, D>, Error> {
+    pub fn request(&self, submission: Submission) -> Result<Request<'_>, Error> {
+        Request::new(self, submission)
+    }
+
+    pub(crate) fn submit(&self, submission: Submission) -> Result<Ticket, Error> {
         let (ticket, kick) = self.with_calls(|calls| Ok((calls.submit(submission)?, calls.wants_kick())))?;
-        let request = Request { vcpu: self, ticket: Some(ticket) };
         if kick {
             self.platform.conduit().kick(call_queue(self.number));
         }
-        Ok(request)
+        Ok(ticket)
+    }
+
+    /// The result of a ticket, which is taken when its request is over.
+    pub(crate) fn poll(&self, place: &mut Option<Ticket>) -> Result<u64, Error> {
+        let mut held = Some(place.take().ok_or_else(|| self.without_ticket())?);
+        let result = self.with_calls(|calls| match held.take() {
+            Some(ticket) => Ok(calls.poll(ticket)?),
+            None => Err(Error::Busy),
+        });
+        match result {
+            Ok(Ok(outcome)) => into_value(outcome),
+            Ok(Err(ticket)) if self.is_over() => Err(self.give_up(ticket)),
+            Ok(Err(ticket)) => {
+                *place = Some(ticket);
+                Err(Error::Pending)
+            }
+            Err(error) => {
+                *place = held;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a ticket up. Where the queue is in use, or corrupt, its id stays out of use until reset: safe,
+    /// and rare.
+    pub(crate) fn abandon(&self, ticket: Ticket) {
+        let _ = self.with_calls(|calls| {
+            calls.abandon(ticket);
+            Ok(())
+        });
     }
 
     /// A batch: many submissions, one kick (CALL-14).
     pub const fn batch<const N: usize>(&self) -> Batch<'_, '_, P, D, N> {
-        Batch { vcpu: self, tickets: [const { None }; N], len: 0 }
+        Batch::new(self)
     }
 
     /// A call for each of `results`, with one kick for all (CALL-14): `make` makes each submission from its
@@ -153,7 +192,7 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
                 Err(back) => ticket = back,
             }
             if self.is_over() {
-                return Err(self.give_up(ticket));
+                break;
             }
         }
         Err(self.give_up(ticket))
@@ -173,176 +212,6 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
             Ok(()) => Error::Pending,
         }
     }
-}
-
-/// A request in flight. Dropped, it is given up: its id stays out of use until the host completes it
-/// (CALL-17).
-#[derive(Debug)]
-#[must_use = "a request that is dropped is given up"]
-pub struct Request<'v, 'p, P: Platform, const D: usize> {
-    vcpu: &'v Vcpu<'p, P, D>,
-    ticket: Option<Ticket>,
-}
-
-impl<P: Platform, const D: usize> Request<'_, '_, P, D> {
-    /// The result, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Pending`] while it is not; [`Error::Refused`], with INDETERMINATE once when the session has
-    /// ended (SES-7); [`Error::Busy`], [`Error::Corrupt`].
-    pub fn poll(&mut self) -> Result<u64, Error> {
-        let Some(ticket) = self.ticket.take() else { return Err(self.vcpu.without_ticket()) };
-        let mut held = Some(ticket);
-        let result = self.vcpu.with_calls(|calls| match held.take() {
-            Some(ticket) => Ok(calls.poll(ticket)?),
-            None => Err(Error::Busy),
-        });
-        match result {
-            Ok(Ok(outcome)) => into_value(outcome),
-            Ok(Err(ticket)) if self.vcpu.is_over() => Err(self.vcpu.give_up(ticket)),
-            Ok(Err(ticket)) => {
-                self.ticket = Some(ticket);
-                Err(Error::Pending)
-            }
-            Err(error) => {
-                self.ticket = held;
-                Err(error)
-            }
-        }
-    }
-
-    /// Waits as long as the platform's patience lasts. The request stays in flight when that ends.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::poll`].
-    pub fn wait(&mut self) -> Result<u64, Error> {
-        for _ in 0..self.vcpu.platform.patience() {
-            match self.poll() {
-                Err(Error::Pending) if self.ticket.is_some() => self.vcpu.platform.relax(),
-                result => return result,
-            }
-        }
-        Err(Error::Pending)
-    }
-
-    /// The id on the wire, while in flight: what CANCEL takes.
-    #[must_use]
-    pub fn id(&self) -> Option<u16> {
-        self.ticket.as_ref().map(Ticket::id)
-    }
-
-    /// Asks the host to cancel; whether it could. The request then ends with CANCELLED (CALL-22).
-    ///
-    /// # Errors
-    ///
-    /// As [`Vcpu::call`].
-    pub fn cancel(&self) -> Result<bool, Error> {
-        match self.id() {
-            Some(id) => self.vcpu.call(Op::CANCEL, [u64::from(id)]).map(|value| value == 1),
-            None => Ok(false),
-        }
-    }
-}
-
-impl<P: Platform, const D: usize> Drop for Request<'_, '_, P, D> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let mut held = Some(ticket);
-            // Where the queue is in use, or corrupt, the id stays out of use until reset: safe, and rare.
-            let _ = self.vcpu.with_calls(|calls| {
-                if let Some(ticket) = held.take() {
-                    calls.abandon(ticket);
-                }
-                Ok(())
-            });
-        }
-    }
-}
-
-/// Submissions that are kicked together. `N` is the most that it holds.
-#[derive(Debug)]
-pub struct Batch<'v, 'p, P: Platform, const D: usize, const N: usize> {
-    vcpu: &'v Vcpu<'p, P, D>,
-    tickets: [Option<Ticket>; N],
-    len: usize,
-}
-
-impl<P: Platform, const D: usize, const N: usize> Batch<'_, '_, P, D, N> {
-    /// Adds a submission: published at once, without a kick.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Full`] when the batch or the queue is; [`Error::Busy`], [`Error::Corrupt`].
-    #[inline]
-    pub fn push(&mut self, submission: Submission) -> Result<(), Error> {
-        let place = self.tickets.get_mut(self.len).ok_or(Error::Full)?;
-        *place = Some(self.vcpu.with_calls(|calls| Ok(calls.submit(submission)?))?);
-        self.len = self.len.wrapping_add(1);
-        Ok(())
-    }
-
-    /// Kicks once and waits for all results, in the order of submission.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Pending`], [`Error::Busy`], [`Error::Corrupt`]: what was not taken by then is given up.
-    #[inline]
-    pub fn commit(mut self) -> Result<[Result<u64, Status>; N], Error> {
-        let mut results = [Err(Status::INDETERMINATE); N];
-        let vcpu = self.vcpu;
-        vcpu.with_calls(|calls| {
-            if calls.wants_kick() {
-                vcpu.platform.conduit().kick(call_queue(vcpu.number));
-            }
-            collect(vcpu.platform, calls, &mut self.tickets, &mut results)
-        })?;
-        Ok(results)
-    }
-}
-
-impl<P: Platform, const D: usize, const N: usize> Drop for Batch<'_, '_, P, D, N> {
-    fn drop(&mut self) {
-        for ticket in self.tickets.iter_mut().filter_map(Option::take) {
-            drop(Request { vcpu: self.vcpu, ticket: Some(ticket) });
-        }
-    }
-}
-
-fn collect<P: Platform, W: Words, const D: usize>(
-    platform: &P,
-    calls: &mut Submitter<W, D>,
-    tickets: &mut [Option<Ticket>],
-    results: &mut [Result<u64, Status>],
-) -> Result<(), Error> {
-    for (place, result) in tickets.iter_mut().zip(results) {
-        let Some(ticket) = place.take() else { continue };
-        *result = match wait(platform, calls, ticket) {
-            Ok(value) => Ok(value),
-            Err(Error::Refused(status)) => Err(status),
-            Err(error) => return Err(error),
-        };
-    }
-    Ok(())
-}
-
-/// Waits with the queue in hand; a request that is not answered is given up.
-#[inline]
-fn wait<P: Platform, W: Words, const D: usize>(
-    platform: &P,
-    calls: &mut Submitter<W, D>,
-    mut ticket: Ticket,
-) -> Result<u64, Error> {
-    for _ in 0..platform.patience() {
-        match calls.poll(ticket)? {
-            Ok(outcome) => return into_value(outcome),
-            Err(back) => ticket = back,
-        }
-        platform.relax();
-    }
-    calls.abandon(ticket);
-    Err(Error::Pending)
 }
 
 #[inline]

@@ -3,17 +3,19 @@
 //! (DISC-12).
 #![allow(unsafe_code, reason = "a doorbell is a store or an instruction that the language does not have")]
 
+mod doorbells;
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod hypercall;
 mod mmio;
 #[cfg(target_arch = "x86_64")]
 mod vmcall;
 
+pub use doorbells::Doorbells;
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 pub use hypercall::Hypercall;
 pub use mmio::Mmio;
 #[cfg(target_arch = "x86_64")]
-pub use vmcall::Vmcall;
+pub use vmcall::Hypercall;
 
 #[cfg(target_arch = "x86_64")]
 use tenon_abi::{ConduitKind, Record};

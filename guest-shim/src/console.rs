@@ -2,6 +2,7 @@
 //! The console (CON-1 to CON-5).
 
 use crate::call::Request;
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::memory::Buffer;
 use crate::platform::Platform;
@@ -11,6 +12,26 @@ use tenon_abi::call::INLINE_MAX;
 use tenon_abi::{Op, Submission};
 
 impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
+    /// The console.
+    #[must_use]
+    pub const fn console(&self) -> Console<'_> {
+        Console::over(self)
+    }
+}
+
+/// The console; a sink for `write!` too, where what the host does not take is lost.
+#[derive(Clone, Copy)]
+pub struct Console<'v> {
+    calls: &'v dyn Calls,
+}
+
+impl<'v> Console<'v> {
+    /// The family over any calls.
+    #[must_use]
+    pub const fn over(calls: &'v dyn Calls) -> Self {
+        Self { calls }
+    }
+
     /// Writes bytes by value: 48 for each call, until all are taken or the host takes no more. The result is
     /// the number taken.
     ///
@@ -21,7 +42,7 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         let mut done = 0usize;
         for chunk in bytes.chunks(INLINE_MAX) {
             let submission = Submission::with_inline(Op::CONSOLE_WRITE, chunk).ok_or(Error::TooLong)?;
-            match self.call_with(submission) {
+            match self.calls.call_with(submission) {
                 Ok(taken) => {
                     // The host's number: never more than was given.
                     let taken = usize::try_from(taken).unwrap_or(usize::MAX).min(chunk.len());
@@ -47,7 +68,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
             return Err(Error::TooLong);
         }
         let len = u64::try_from(len).map_err(|_| Error::TooLong)?;
-        let taken = self.call(Op::CONSOLE_WRITE, [buffer.address(), len])?;
+        let write = Submission::new(Op::CONSOLE_WRITE, [buffer.address(), len, 0, 0, 0, 0]);
+        let taken = self.calls.call_with(write)?;
         Ok(usize::try_from(taken.min(len)).unwrap_or(0))
     }
 
@@ -56,27 +78,22 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// # Errors
     ///
     /// [`Error::Full`], [`Error::Busy`], [`Error::Corrupt`].
-    pub fn read(&self, buffer: Buffer) -> Result<Read<'_, '_, P, D>, Error> {
+    pub fn read(&self, buffer: Buffer) -> Result<Read<'v>, Error> {
         let len = u64::try_from(buffer.len()).map_err(|_| Error::TooLong)?;
-        let request = self.request(Submission::new(Op::CONSOLE_READ, [buffer.address(), len, 0, 0, 0, 0]))?;
-        Ok(Read { request, buffer })
-    }
-
-    /// The console as a sink for `write!`. What the host does not take is lost.
-    pub const fn console(&self) -> Console<'_, '_, P, D> {
-        Console { vcpu: self }
+        let read = Submission::new(Op::CONSOLE_READ, [buffer.address(), len, 0, 0, 0, 0]);
+        Ok(Read { request: Request::new(self.calls, read)?, buffer })
     }
 }
 
 /// A read in flight. Dropped, its buffer is gone for good: the host may still write to it (CALL-17).
 #[derive(Debug)]
 #[must_use = "a read that is dropped takes its buffer with it"]
-pub struct Read<'v, 'p, P: Platform, const D: usize> {
-    request: Request<'v, 'p, P, D>,
+pub struct Read<'v> {
+    request: Request<'v>,
     buffer: Buffer,
 }
 
-impl<'v, 'p, P: Platform, const D: usize> Read<'v, 'p, P, D> {
+impl Read<'_> {
     /// The buffer and the number of bytes in it, if the input is there.
     ///
     /// # Errors
@@ -105,14 +122,14 @@ impl<'v, 'p, P: Platform, const D: usize> Read<'v, 'p, P, D> {
     }
 }
 
-/// The console as a sink for `write!`.
-#[derive(Clone, Copy, Debug)]
-pub struct Console<'v, 'p, P, const D: usize> {
-    vcpu: &'v Vcpu<'p, P, D>,
+impl fmt::Write for Console<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write(text.as_bytes()).map(|_| ()).map_err(|_| fmt::Error)
+    }
 }
 
-impl<P: Platform, const D: usize> fmt::Write for Console<'_, '_, P, D> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.vcpu.write(text.as_bytes()).map(|_| ()).map_err(|_| fmt::Error)
+impl fmt::Debug for Console<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").finish_non_exhaustive()
     }
 }

@@ -8,14 +8,17 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`platform`] | what a kernel provides: the one unsafe trait |
-//! | [`conduit`] | doorbells: port I/O, MMIO |
+//! | [`conduit`] | doorbells: port I/O, MMIO, hypercalls, or whichever the record names |
 //! | [`memory`] | pages and buffers that the host may see |
 //! | [`discovery`] | is Tenon here? |
 //! | [`shared`] | a host behind the memory of a device, such as ivshmem |
+//! | [`pci`] | for kernels without PCI code: finds such a device, routes its messages |
 //! | [`session`] | negotiate, bind, reset |
 //! | [`vcpu`] | a bound vCPU; start, stop, upcall |
 //! | [`call`] | calls and batches |
+//! | [`calls`] | what the families below are made of |
 //! | [`event`] | ports, taking, masking |
+//! | [`region`] | lengths of regions |
 //! | [`console`] | output as `core::fmt::Write`, input by call |
 //! | [`lifecycle`] | exit, restart, crash record |
 #![no_std]
@@ -29,6 +32,7 @@
 )]
 
 pub mod call;
+pub mod calls;
 pub mod conduit;
 pub mod console;
 pub mod discovery;
@@ -36,12 +40,15 @@ mod error;
 pub mod event;
 pub mod lifecycle;
 pub mod memory;
+pub mod pci;
 pub mod platform;
+pub mod region;
 pub mod session;
 pub mod shared;
 pub mod vcpu;
 
 pub use call::{Batch, Request};
+pub use calls::Calls;
 pub use conduit::Conduit;
 pub use discovery::Found;
 pub use error::Error;

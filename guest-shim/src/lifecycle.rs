@@ -2,21 +2,44 @@
 //! Exit, restart, crash record: all on the emergency lane, so that they work from anywhere (LIFE-1 to
 //! LIFE-4).
 
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::memory::Buffer;
 use crate::platform::Platform;
 use crate::vcpu::Vcpu;
+use core::fmt;
 use tenon_abi::{Op, Submission};
 
 impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
-    /// Ends the domain with a code (LIFE-2). Comes back only if the host did not.
-    pub fn exit(&self, code: u32) -> Error {
-        self.end(Submission::new(Op::EXIT, [u64::from(code), 0, 0, 0, 0, 0]))
+    /// Exit, restart and crash record.
+    #[must_use]
+    pub const fn lifecycle(&self) -> Lifecycle<'_> {
+        Lifecycle::over(self)
+    }
+}
+
+/// Exit, restart and crash record.
+#[derive(Clone, Copy)]
+pub struct Lifecycle<'v> {
+    calls: &'v dyn Calls,
+}
+
+impl<'v> Lifecycle<'v> {
+    /// The family over any calls.
+    #[must_use]
+    pub const fn over(calls: &'v dyn Calls) -> Self {
+        Self { calls }
     }
 
-    /// Asks for a fresh boot (LIFE-3). Comes back only if the host did not.
+    /// Ends the domain with a code (LIFE-2). Comes back only if the host did not end it, or (SHARED) not yet:
+    /// [`Error::Pending`] after a short wait, a hundredth of the platform's patience. The kernel then halts.
+    pub fn exit(&self, code: u32) -> Error {
+        self.calls.end(Submission::new(Op::EXIT, [u64::from(code), 0, 0, 0, 0, 0]))
+    }
+
+    /// Asks for a fresh boot (LIFE-3). Comes back as [`Self::exit`] does.
     pub fn restart(&self) -> Error {
-        self.end(Submission::new(Op::RESTART, [0; 6]))
+        self.calls.end(Submission::new(Op::RESTART, [0; 6]))
     }
 
     /// Leaves a crash record of at most 48 bytes of text, by value (LIFE-4). Works from inside a submit.
@@ -26,7 +49,7 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// As [`Vcpu::emergency`]; [`Error::TooLong`].
     pub fn crash(&self, text: &[u8]) -> Result<(), Error> {
         let submission = Submission::with_inline(Op::CRASH, text).ok_or(Error::TooLong)?;
-        self.emergency(submission).map(|_| ())
+        self.calls.emergency(submission).map(|_| ())
     }
 
     /// Leaves a crash record of up to 1024 bytes of text with a code (LIFE-4).
@@ -39,13 +62,12 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
             return Err(Error::TooLong);
         }
         let len = u64::try_from(len).map_err(|_| Error::TooLong)?;
-        self.emergency(Submission::new(Op::CRASH, [text.address(), len, code, 0, 0, 0])).map(|_| ())
+        self.calls.emergency(Submission::new(Op::CRASH, [text.address(), len, code, 0, 0, 0])).map(|_| ())
     }
+}
 
-    fn end(&self, submission: Submission) -> Error {
-        match self.emergency(submission) {
-            Ok(_) => Error::Pending,
-            Err(error) => error,
-        }
+impl fmt::Debug for Lifecycle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lifecycle").finish_non_exhaustive()
     }
 }

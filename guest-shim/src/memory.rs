@@ -4,7 +4,7 @@
 
 use crate::error::Error;
 use tenon_abi::{Address, Granule};
-use tenon_rings::{Mapping, Site, Words};
+use tenon_rings::{Mapping, Words};
 
 /// Pages of the kernel's that the host may see: where they are mapped, and where they lie in region 0.
 #[derive(Debug)]
@@ -31,20 +31,38 @@ impl Pages {
         Ok(Self { mapping, address: address.0 })
     }
 
-    /// Splits `len` bytes off the front, rounded up to the granule.
+    /// Splits `len` bytes, rounded up to the granule, off the front, from the next boundary of the granule
+    /// on. What lies before that boundary is lost.
     ///
     /// # Errors
     ///
-    /// [`Error::BadMemory`] if they are not there.
+    /// [`Error::BadMemory`] if they are not there; the pages are then as before.
     pub fn split(&mut self, len: u64, granule: Granule) -> Result<Self, Error> {
-        let len = granule.round_up(len).ok_or(Error::BadMemory)?;
-        let words = usize::try_from(len / 8).map_err(|_| Error::BadMemory)?;
-        let front = self.mapping.slice(0, words).ok_or(Error::BadMemory)?;
-        let rest = self.mapping.len().checked_sub(words).ok_or(Error::BadMemory)?;
-        let back = self.mapping.slice(words, rest).ok_or(Error::BadMemory)?;
-        let front = Self { mapping: front, address: self.address };
-        (self.mapping, self.address) = (back, self.address.wrapping_add(len));
-        Ok(front)
+        self.split_exactly(granule.round_up(len).ok_or(Error::BadMemory)?, granule)
+    }
+
+    /// As [`Self::split`], with a length that is a multiple of 8 and not rounded up.
+    #[inline(never)]
+    pub(crate) fn split_exactly(&mut self, len: u64, granule: Granule) -> Result<Self, Error> {
+        let words = |bytes: u64| usize::try_from(bytes / 8).map_err(|_| Error::BadMemory);
+        let address = granule.round_up(self.address).ok_or(Error::BadMemory)?;
+        let (gap, count) = (words(address.wrapping_sub(self.address))?, words(len)?);
+        let mapping = self.mapping.slice(gap, count).ok_or(Error::BadMemory)?;
+        let end = gap.wrapping_add(count);
+        // The slice above says that there are as many.
+        let back = self.mapping.slice(end, self.mapping.len().wrapping_sub(end)).ok_or(Error::BadMemory)?;
+        *self = Self { mapping: back, address: address.wrapping_add(len) };
+        Ok(Self { mapping, address })
+    }
+
+    /// Puts back what was split off last.
+    #[inline(never)]
+    pub(crate) fn put_back(&mut self, front: &Self) {
+        let len = front.mapping.byte_len().wrapping_add(self.mapping.byte_len());
+        // SAFETY: `front` came from right before these pages, by the contract of the one that they were.
+        if let Some(mapping) = unsafe { Mapping::new(front.mapping.base(), len) } {
+            *self = Self { mapping, address: front.address };
+        }
     }
 
     /// The wire address.
@@ -69,13 +87,6 @@ impl Pages {
             return Err(Error::BadMemory);
         }
         u32::try_from(self.address.wrapping_shr(u32::from(granule.shift()))).map_err(|_| Error::BadMemory)
-    }
-
-    /// Writes zeroes over everything (SES-2).
-    pub fn clear(&self) {
-        for index in 0..self.mapping.len() {
-            self.mapping.store(index, 0, Site::Status);
-        }
     }
 }
 

@@ -5,27 +5,52 @@ use crate::call::into_value;
 use crate::conduit::Conduit;
 use crate::error::Error;
 use crate::event::Events;
+use crate::memory::Pages;
 use crate::platform::Platform;
 use core::cell::RefCell;
+use core::fmt;
 use tenon_abi::discovery::Session;
 use tenon_abi::vcpu::{Sizes, emergency_queue, guest, host};
-use tenon_abi::{Op, Submission};
-use tenon_rings::call::{Parts, Queue};
+use tenon_abi::{Granule, Op, Submission};
+use tenon_rings::call::{Lane, Parts, Queue};
 use tenon_rings::{Mapping, Site, Submitter, Words};
+
+/// Bytes that a vCPU of these sizes takes of a kernel's pages: for its own area and, without `window` (the
+/// feature WINDOW of the session), for the host's; `None` if there are no such sizes.
+#[must_use]
+#[inline(always)]
+pub const fn needed(sizes: Sizes, granule: Granule, window: bool) -> Option<u64> {
+    if !sizes.is_valid() {
+        return None;
+    }
+    match (granule.round_up(sizes.guest_len()), granule.round_up(sizes.host_len())) {
+        (Some(guest), Some(host)) => guest.checked_add(if window { 0 } else { host }),
+        _ => None,
+    }
+}
+
+/// The memory of a vCPU.
+pub(crate) struct Area {
+    /// All that was taken of the kernel's.
+    pub(crate) pages: Pages,
+    pub(crate) guest: Mapping,
+    pub(crate) host: Mapping,
+}
 
 /// A bound vCPU: its call queue, emergency lane and event rings. `D` is the queue's depth.
 ///
 /// It belongs to the CPU that runs the vCPU; it is not `Sync`. Interrupt handlers on that CPU may use it too:
 /// the guard of [`Platform::enter`] keeps them out while a queue is in use, and whoever comes in nevertheless
 /// (an NMI) gets [`Error::Busy`].
-#[derive(Debug)]
 pub struct Vcpu<'p, P, const D: usize = 64> {
     pub(crate) platform: &'p P,
     pub(crate) number: u32,
     pub(crate) calls: RefCell<Submitter<Mapping, D>>,
-    pub(crate) emergency: RefCell<Submitter<Mapping, 1>>,
+    pub(crate) emergency: RefCell<Lane<Mapping>>,
     pub(crate) events: RefCell<Events>,
     pub(crate) host: Mapping,
+    /// What was taken for the areas.
+    pages: Pages,
     /// The record's session word, and what it was when this vCPU was bound.
     session: (Mapping, Session),
 }
@@ -35,11 +60,12 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         platform: &'p P,
         number: u32,
         sizes: Sizes,
-        (guest, host): (Mapping, Mapping),
+        area: Area,
         max_ports: u32,
         session: (Mapping, Session),
     ) -> Result<Self, Error> {
         let seed = session.1.seed;
+        let Area { pages, guest, host } = area;
         let part = |words: &Mapping, offset: u64, len: u64| {
             let first = usize::try_from(offset / 8).ok()?;
             words.slice(first, usize::try_from(len / 8).ok()?)
@@ -54,16 +80,17 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         let slot = part(&guest, guest::EMERGENCY, 64).ok_or(Error::BadMemory)?;
         let answer = part(&host, host::EMERGENCY, 16).ok_or(Error::BadMemory)?;
         let mut calls = Queue::new(calls, seed, sizes.depth)?;
-        let mut emergency = Queue::new(Parts::bare(slot, answer)?, seed, 1)?;
+        let emergency = Lane::new(slot, answer, seed)?;
         // First what is made elsewhere: the rest is then made where it stays.
         let events = Events::new(guest, host, sizes, seed, max_ports)?;
         let this = Self {
             platform,
             number,
             calls: RefCell::new(calls.submitter()?),
-            emergency: RefCell::new(emergency.submitter()?),
+            emergency: RefCell::new(emergency),
             events: RefCell::new(events),
             host,
+            pages,
             session,
         };
         // Calls are waited for in memory: no upcall for completions until somebody asks (CALL-16).
@@ -83,6 +110,17 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     pub fn is_over(&self) -> bool {
         let (word, bound) = &self.session;
         Session::from_word(word.load(0, Site::ControlTake)) != *bound
+    }
+
+    /// The pages that [`crate::Session::bind`] took, once the session is over: the host touches them no more
+    /// (SES-7, SES-9). What was in flight is INDETERMINATE.
+    ///
+    /// # Errors
+    ///
+    /// The vCPU itself while its session goes on.
+    #[allow(clippy::result_large_err, reason = "the vCPU comes back, and there is no allocator to box it")]
+    pub fn release(self) -> Result<Pages, Self> {
+        if self.is_over() { Ok(self.pages) } else { Err(self) }
     }
 
     /// Sets, or with `None` removes, the interrupt of this vCPU's upcall, by the platform's number (VCPU-8).
@@ -142,30 +180,27 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     ///
     /// As [`Self::call`].
     pub fn emergency(&self, submission: Submission) -> Result<u64, Error> {
+        self.emergency_within(submission, self.platform.patience())
+    }
+
+    /// As [`Self::emergency`], with so many looks.
+    pub(crate) fn emergency_within(&self, submission: Submission, looks: u32) -> Result<u64, Error> {
         let mut lane = self.emergency.try_borrow_mut().map_err(|_| Error::Busy)?;
-        let mut held = None;
-        // One look more than the platform's patience: the first is for one that was given up before. It is
-        // done by now, or the lane is full.
-        for _ in 0..=self.platform.patience() {
-            lane.reap()?;
-            held = Some(match held {
-                None => {
-                    let ticket = lane.submit(submission)?;
-                    self.platform.conduit().kick(emergency_queue(self.number));
-                    ticket
-                }
-                Some(ticket) => match lane.claim(ticket) {
-                    Ok(outcome) => return into_value(outcome),
-                    Err(ticket) => {
-                        self.platform.relax();
-                        ticket
-                    }
-                },
-            });
-        }
-        if let Some(ticket) = held {
-            lane.abandon(ticket);
+        // One that was given up before is done by now, or the lane is full.
+        lane.submit(submission)?;
+        self.platform.conduit().kick(emergency_queue(self.number));
+        for _ in 0..looks {
+            if let Some(outcome) = lane.take()? {
+                return into_value(outcome);
+            }
+            self.platform.relax();
         }
         Err(Error::Pending)
+    }
+}
+
+impl<P, const D: usize> fmt::Debug for Vcpu<'_, P, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vcpu").field("number", &self.number).field("depth", &D).finish_non_exhaustive()
     }
 }

@@ -4,10 +4,12 @@
 
 mod completer;
 mod exchange;
+mod lane;
 mod queue;
 mod submitter;
 
 pub use completer::{Completer, CompleterState, Fetched, Run};
+pub use lane::Lane;
 pub use queue::{Parts, Queue};
 pub use submitter::{Outcome, Submitter, Ticket};
 

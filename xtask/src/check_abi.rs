@@ -2,6 +2,7 @@
 //! `cargo xtask check-abi`: the rules that reviewers would otherwise have to remember, as code.
 
 mod manifest;
+mod probe;
 mod text;
 mod wire;
 
@@ -37,6 +38,7 @@ fn check(sources: &[Source]) -> Vec<String> {
     let abi: Vec<&Source> = sources.iter().filter(|source| is_abi(source)).collect();
     problems.extend(wire::check(&abi));
     problems.extend(manifest::check_agreement(sources));
+    problems.extend(probe::check(sources));
     problems
 }
 

@@ -51,7 +51,7 @@ struct Load {
     again: [Option<u64>; SLOTS],
 }
 
-type Flight<'v, 'p> = Option<(What, Request<'v, 'p, SuitePlatform, 64>)>;
+type Flight<'v> = Option<(What, Request<'v>)>;
 
 /// Runs until the host was restarted `restarts` times, then ends in good order.
 pub fn run(env: &'static dyn Env, restarts: u32) {
@@ -103,7 +103,7 @@ impl Load {
         let buffer = Buffer::new(platform.pages(4096, session.granule())?);
         self.say(format_args!("session {}", session.number()));
         let mut session = Some(session);
-        let mut flights: [Flight<'_, '_>; SLOTS] = [const { None }; SLOTS];
+        let mut flights: [Flight<'_>; SLOTS] = [const { None }; SLOTS];
         let mut over = false;
         let mut left = if last { LAST } else { u32::MAX };
         for slot in (0..SLOTS).cycle() {

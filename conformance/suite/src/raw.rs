@@ -118,11 +118,16 @@ impl Control {
 #[must_use]
 pub fn granule_shift(env: &dyn Env) -> u32 {
     let active = load(&env.window(), 0x88);
-    if active >> 48 == 1 {
+    if is_open(env) {
         ((active >> 32) & 0xffff) as u32
     } else {
         (load(&env.window(), 0x18) as u32).trailing_zeros()
     }
+}
+
+/// Whether a session is open.
+pub(crate) fn is_open(env: &dyn Env) -> bool {
+    load(&env.window(), 0x88) >> 48 == 1
 }
 
 /// Resets whatever session there is; whether an idle one is there afterwards.

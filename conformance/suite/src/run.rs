@@ -64,6 +64,12 @@ pub fn run(env: &'static dyn Env, selection: Selection<'_>, arch: &str) {
     let count = crate::all().filter(|case| selection.takes(case, &mut started)).count();
     reporter.say(format_args!("hello 1 arch={arch} seed={seed:x} cases={count}"));
     started = false;
+    if raw::is_open(env) {
+        // A kernel before this one left it, on a machine that was reset or in another's place (SES-8). What
+        // comes of it the first case tells.
+        let _ = raw::reset(env);
+        env.clean();
+    }
     for case in crate::all().filter(|case| selection.takes(case, &mut started)) {
         let name = case.name;
         reporter.say(format_args!("begin {name}"));

@@ -64,8 +64,7 @@ impl SuitePlatform {
     /// [`Fail::Failed`] when the host refuses.
     pub fn open(&self, wish: Wish) -> Result<Session<'_, Self>, Fail> {
         let found = Found::at(self.env.window()).map_err(|error| failed("no record", error))?;
-        let scratch = self.scratch()?;
-        Session::open(self, found, scratch, wish).map_err(|error| failed("no session", error))
+        Session::open(self, found, &mut self.scratch()?, wish).map_err(|error| failed("no session", error))
     }
 
     /// Opens a session with everything that is offered and binds vCPU 0.
@@ -85,8 +84,8 @@ impl SuitePlatform {
     ///
     /// [`Fail::Failed`] when the host refuses.
     pub fn bind<'p>(&'p self, session: &Session<'p, Self>, vcpu: u32) -> Result<Vcpu<'p, Self>, Fail> {
-        let pages = self.areas(session.granule())?;
-        session.bind(vcpu, pages, [256, 256]).map_err(|error| failed("no vCPU", error))
+        let mut pages = self.areas(session.granule())?;
+        session.bind(vcpu, &mut pages, [256, 256]).map_err(|error| failed("no vCPU", error))
     }
 
     /// A frame for control requests, aligned to any granule.

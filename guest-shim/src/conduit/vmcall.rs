@@ -8,13 +8,13 @@ use tenon_abi::{ConduitFlags, ConduitKind, Record};
 
 /// VMCALL or VMMCALL, whichever the host takes (DISC-12). It is ordered behind all stores: no fence.
 #[derive(Clone, Copy, Debug)]
-pub struct Vmcall {
+pub struct Hypercall {
     kick: u32,
     bind: u32,
     is_vmmcall: bool,
 }
 
-impl Vmcall {
+impl Hypercall {
     /// The functions of a record, or `None` if its conduit is another or its functions are none.
     ///
     /// # Safety
@@ -50,7 +50,7 @@ impl Vmcall {
     }
 }
 
-impl Conduit for Vmcall {
+impl Conduit for Hypercall {
     #[inline(always)]
     fn kick(&self, queue: u32) {
         self.call(self.kick, queue);

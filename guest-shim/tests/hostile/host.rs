@@ -114,13 +114,17 @@ pub(crate) struct Host {
     guards: Cell<usize>,
 }
 
+fn config() -> Config {
+    let mut config = Config::new(tenon_host::Conduit::call(true), 2, 99);
+    (config.granules, config.window_len) = (tenon_abi::Granules::K4, WINDOW as u64);
+    (config.max_depth, config.max_events, config.max_ports, config.max_payload) = (64, 256, 64, 4096);
+    config
+}
+
 impl Host {
     pub(crate) fn new(shared: Shared, attack: Option<Attack>) -> Self {
         shared.clear();
-        let mut config = Config::new(tenon_host::Conduit::call(true), 2, 99);
-        (config.granules, config.window_len) = (tenon_abi::Granules::K4, WINDOW as u64);
-        (config.max_depth, config.max_events, config.max_ports, config.max_payload) = (64, 256, 64, 4096);
-        let domain = RefCell::new(Domain::new(config, shared).expect("the configuration is legal"));
+        let domain = RefCell::new(Domain::new(config(), shared).expect("the configuration is legal"));
         let this = Self {
             shared,
             domain,
@@ -203,6 +207,42 @@ impl Host {
         // session is over.
         unsafe { Pages::new(self.shared.region.base().add(offset), GRANULE, offset as u64) }
             .expect("they are aligned")
+    }
+
+    /// Ends the session as a host does that was started again (SES-9).
+    pub(crate) fn end_session(&self) {
+        self.assert_window_untouched();
+        let next = Domain::recover(config(), self.shared, tenon_host::Services::default())
+            .expect("the configuration is legal");
+        drop(self.domain.replace(next));
+        self.remember();
+    }
+
+    /// Serves both queues of vCPU 0, whether they were kicked or not.
+    pub(crate) fn serve_all(&self) {
+        for queue in [0, 1] {
+            self.enter(|domain| assert!(!domain.serve(queue, 256).again));
+        }
+    }
+
+    /// A word of guest memory.
+    pub(crate) fn guest_word(&self, offset: u64) -> u64 {
+        self.shared.region.load(offset as usize / 8, Site::Status)
+    }
+
+    /// Guards that are held.
+    pub(crate) const fn guards(&self) -> usize {
+        self.guards.get()
+    }
+
+    /// All pages, and those from an offset of region 0 on, which the mapping's beginning then stands for.
+    pub(crate) fn all(&self) -> Pages {
+        self.all_from(0)
+    }
+
+    pub(crate) fn all_from(&self, offset: u64) -> Pages {
+        // SAFETY: as in `pages`; a test that takes all of them takes no others meanwhile.
+        unsafe { Pages::new(self.shared.region.base(), REGION, offset) }.expect("they are aligned")
     }
 
     pub(crate) fn scratch(&self) -> Pages {

@@ -10,17 +10,17 @@ use tenon_rings::Corrupt;
 use crate::host::{GRANULE, Host, Shared, WINDOW};
 use crate::session::{DEPTH, EVENTS};
 
-fn host() -> Host {
+pub(crate) fn host() -> Host {
     Host::new(Shared::new(), None)
 }
 
-fn open(host: &Host) -> Session<'_, Host> {
-    Session::open(host, host.found().expect("it is there"), host.scratch(), Wish::default())
+pub(crate) fn open(host: &Host) -> Session<'_, Host> {
+    Session::open(host, host.found().expect("it is there"), &mut host.scratch(), Wish::default())
         .expect("it opens")
 }
 
-fn bind<'h>(host: &'h Host, session: &Session<'h, Host>) -> Vcpu<'h, Host, DEPTH> {
-    session.bind(0, host.area(), EVENTS).expect("it binds")
+pub(crate) fn bind<'h>(host: &'h Host, session: &Session<'h, Host>) -> Vcpu<'h, Host, DEPTH> {
+    session.bind(0, &mut host.area(), EVENTS).expect("it binds")
 }
 
 fn seed(host: &Host) -> u32 {
@@ -111,7 +111,7 @@ fn a_read_on_a_queue_that_broke_says_so_each_time() {
     let host = host();
     let session = open(&host);
     let vcpu = bind(&host, &session);
-    let read = vcpu.read(host.buffer()).expect("it fits");
+    let read = vcpu.console().read(host.buffer()).expect("it fits");
     complete(&host, 0, 9, Status::OK.0, 2);
     let Err((error, Ok(read))) = read.wait() else { panic!("the read is over") };
     assert_eq!(error, unknown_id(0));
@@ -124,7 +124,7 @@ fn a_read_longer_than_its_buffer_is_cut() {
     let host = host();
     let session = open(&host);
     let vcpu = bind(&host, &session);
-    let read = vcpu.read(host.buffer()).expect("it fits");
+    let read = vcpu.console().read(host.buffer()).expect("it fits");
     complete(&host, 0, 0, Status::OK.0, u64::MAX);
     let Ok((buffer, len)) = read.wait() else { panic!("it was completed") };
     assert_eq!((len, buffer.len()), (GRANULE, GRANULE));
@@ -137,9 +137,9 @@ fn a_write_is_never_longer_than_what_was_given() {
     let vcpu = bind(&host, &session);
     host.deaf.set(true);
     complete(&host, 0, 0, Status::OK.0, u64::MAX);
-    assert_eq!(vcpu.write(b"short"), Ok(5));
+    assert_eq!(vcpu.console().write(b"short"), Ok(5));
     complete(&host, 1, 0, Status::OK.0, u64::MAX);
-    assert_eq!(vcpu.write_buffer(&host.buffer(), 7), Ok(7));
+    assert_eq!(vcpu.console().write_buffer(&host.buffer(), 7), Ok(7));
     // A status that does not exist is an error and no breach (CALL-13).
     complete(&host, 2, 0, 0xfffe, 5);
     assert_eq!(vcpu.call(Op::NOP, [0]), Err(Error::Refused(Status(0xfffe))));
@@ -199,8 +199,8 @@ fn with_record(offset: u64, value: u64) -> Result<(), Error> {
     let host = host();
     host.spoil(offset, value);
     let found = host.found()?;
-    let session = Session::open(&host, found, host.scratch(), Wish::default())?;
-    let vcpu = session.bind::<DEPTH>(0, host.area(), EVENTS)?;
+    let session = Session::open(&host, found, &mut host.scratch(), Wish::default())?;
+    let vcpu = session.bind::<DEPTH>(0, &mut host.area(), EVENTS)?;
     vcpu.call(Op::NOP, [1])?;
     host.enter(|domain| drop(domain.raise(1)));
     vcpu.take_events(|_| {})?;
@@ -256,7 +256,11 @@ fn an_area_outside_the_window_is_refused() {
         host.spoil(0x98, place);
         host.spoil(0xa0, Tail { code: 0, id: 0, turn: ticket }.to_word());
         host.deaf.set(true);
-        assert_eq!(session.bind::<DEPTH>(0, host.area(), EVENTS).err(), Some(Error::BadMemory), "{place:#x}");
+        assert_eq!(
+            session.bind::<DEPTH>(0, &mut host.area(), EVENTS).err(),
+            Some(Error::BadMemory),
+            "{place:#x}"
+        );
         host.assert_contained();
     }
 }

@@ -3,7 +3,11 @@
 //! in its pages.
 
 mod attach;
+mod busy;
 mod host;
 mod lies;
+mod masks;
+mod pages;
 mod session;
+mod successor;
 mod words;

@@ -31,8 +31,8 @@ impl Latch {
 /// Runs it. The number of steps that did what was asked, for a run without an attack.
 pub(crate) fn run(host: &Host) -> usize {
     let Ok(found) = host.found() else { return 0 };
-    let Ok(session) = Session::open(host, found, host.scratch(), Wish::default()) else { return 1 };
-    let Ok(vcpu) = session.bind::<DEPTH>(0, host.area(), EVENTS) else { return 2 };
+    let Ok(session) = Session::open(host, found, &mut host.scratch(), Wish::default()) else { return 1 };
+    let Ok(vcpu) = session.bind::<DEPTH>(0, &mut host.area(), EVENTS) else { return 2 };
     let done = 3 + calls(host, &vcpu) + events(host, &vcpu);
     done + usize::from(session.reset().is_ok())
 }
@@ -55,12 +55,15 @@ fn calls(host: &Host, vcpu: &Vcpu<'_, Host, DEPTH>) -> usize {
     }
 
     // In flight while other calls come and go.
-    let read = vcpu.read(host.buffer());
+    let read = vcpu.console().read(host.buffer());
     let in_flight = match read {
         Ok(read) => Some(read),
         Err(error) => latch.note(Err(error)),
     };
-    note(latch.note(vcpu.write(b"some text that is longer than one call can carry by value")) == Some(57));
+    note(
+        latch.note(vcpu.console().write(b"some text that is longer than one call can carry by value"))
+            == Some(57),
+    );
     note(latch.note(vcpu.arm_completions()) == Some(true));
     host.enter(|domain| domain.input(b"typed"));
     if let Some(read) = in_flight {
@@ -87,7 +90,7 @@ fn calls(host: &Host, vcpu: &Vcpu<'_, Host, DEPTH>) -> usize {
 
     // A queue of its own, whatever has become of the other one.
     let mut latch = Latch::default();
-    note(latch.note(vcpu.crash(b"no reason")).is_some());
+    note(latch.note(vcpu.lifecycle().crash(b"no reason")).is_some());
     note(latch.note(vcpu.emergency(Submission::new(Op::NOP, [5, 0, 0, 0, 0, 0]))) == Some(5));
     done
 }

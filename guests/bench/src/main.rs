@@ -37,8 +37,9 @@ fn main() -> u32 {
 fn attach() -> Result<u32, Error> {
     let found = Found::at(platform::window(cpuid_by(tenon_guest_rt::cpuid)?)?)?;
     let platform = Bench::of(&found)?;
-    let session = Session::open(&platform, found, platform::pages(1 << 16)?, Wish::default())?;
-    let vcpu: Vcpu<'_, _> = session.bind(0, platform::pages(1 << 14)?, [256, 256])?;
+    let mut pages = platform::pages(1 << 17)?;
+    let session = Session::open(&platform, found, &mut pages, Wish::default())?;
+    let vcpu: Vcpu<'_, _> = session.bind(0, &mut pages, [256, 256])?;
     match Params::get("bench") {
         Some("exits") => call::exits(&vcpu)?,
         Some("call") => call::times(&vcpu)?,

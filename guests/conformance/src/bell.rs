@@ -7,11 +7,7 @@ use core::ptr::NonNull;
 use tenon_abi::ConduitFlags;
 use tenon_abi::Record;
 use tenon_conformance::env::Bell;
-#[cfg(not(target_arch = "x86_64"))]
-use tenon_guest::conduit::Hypercall;
-use tenon_guest::conduit::{Conduit, Mmio};
-#[cfg(target_arch = "x86_64")]
-use tenon_guest::conduit::{PortIo, Vmcall};
+use tenon_guest::conduit::{Conduit, Doorbells as Own};
 use tenon_guest::shared::{Attached, Shared};
 use tenon_guest_rt as rt;
 
@@ -25,14 +21,8 @@ pub(crate) struct Doorbells {
 }
 
 enum Kind {
-    Memory(Mmio),
+    Own(Own),
     Device(&'static Shared),
-    #[cfg(target_arch = "x86_64")]
-    Ports(PortIo),
-    #[cfg(target_arch = "x86_64")]
-    Hypercalls(Vmcall),
-    #[cfg(not(target_arch = "x86_64"))]
-    Hypercalls(Hypercall),
 }
 
 impl Doorbells {
@@ -40,20 +30,7 @@ impl Doorbells {
     pub(crate) fn of(record: &Record) -> Option<Self> {
         // SAFETY: the record is the host's, found by the platform's means; the image owns all ports, maps as
         // devices what is nobody's memory, and runs at the level that makes hypercalls.
-        #[cfg(target_arch = "x86_64")]
-        let conduit = unsafe {
-            PortIo::of(record)
-                .map(Kind::Ports)
-                .or_else(|| Mmio::of(record, device).map(Kind::Memory))
-                .or_else(|| Vmcall::of(record).map(Kind::Hypercalls))?
-        };
-        // SAFETY: as above.
-        #[cfg(not(target_arch = "x86_64"))]
-        let conduit = unsafe {
-            Mmio::of(record, device)
-                .map(Kind::Memory)
-                .or_else(|| Hypercall::of(record).map(Kind::Hypercalls))?
-        };
+        let conduit = Kind::Own(unsafe { Own::of(record, device) }?);
         Some(Self {
             conduit,
             places: [record.kick_base.get(), record.bind_base.get()],
@@ -74,11 +51,8 @@ impl Doorbells {
 
     fn conduit(&self) -> &dyn Conduit {
         match &self.conduit {
-            Kind::Memory(memory) => memory,
+            Kind::Own(own) => own,
             Kind::Device(shared) => *shared,
-            #[cfg(target_arch = "x86_64")]
-            Kind::Ports(ports) => ports,
-            Kind::Hypercalls(hypercalls) => hypercalls,
         }
     }
 }
@@ -112,13 +86,13 @@ impl Doorbells {
     #[cfg(target_arch = "x86_64")]
     fn try_in_user_mode(&self, place: u64, value: u32) -> Option<bool> {
         let tried = match self.conduit {
-            Kind::Ports(_) => rt::user_mode_out(place as u16, value),
-            Kind::Memory(_) | Kind::Device(_) if rt::is_native() => return None,
-            Kind::Memory(_) | Kind::Device(_) => rt::user_mode_store(place as u32, value),
-            Kind::Hypercalls(_) => {
+            Kind::Own(Own::PortIo(_)) => rt::user_mode_out(place as u16, value),
+            Kind::Own(Own::Hypercall(_)) => {
                 let is_vmmcall = self.flags & ConduitFlags::VMMCALL.bits() != 0;
                 rt::user_mode_hypercall(is_vmmcall, place as u32, value)
             }
+            _ if rt::is_native() => return None,
+            _ => rt::user_mode_store(place as u32, value),
         };
         Some(tried.is_err())
     }
@@ -126,8 +100,8 @@ impl Doorbells {
     #[cfg(target_arch = "aarch64")]
     fn try_in_user_mode(&self, place: u64, value: u32) -> Option<bool> {
         let tried = match self.conduit {
-            Kind::Memory(_) | Kind::Device(_) => rt::user_mode_store(place, value),
-            Kind::Hypercalls(_) => rt::user_mode_hypercall(place as u32, value),
+            Kind::Own(Own::Hypercall(_)) => rt::user_mode_hypercall(place as u32, value),
+            _ => rt::user_mode_store(place, value),
         };
         Some(tried.is_err())
     }

@@ -65,8 +65,8 @@ fn run(
     let attached = bar::attached().ok_or(Error::NotPresent)?;
     let platform = Fast(&attached.conduit);
     let pages = |len, granule| SuitePlatform::new(env).pages(len, granule).map_err(|_| Error::BadMemory);
-    let session = Session::open(&platform, attached.found, pages(4096, Granule::K64)?, Wish::default())?;
-    let vcpu: Vcpu<'_, Fast> = session.bind(0, pages(1 << 16, Granule::K64)?, [256, 256])?;
+    let session = Session::open(&platform, attached.found, &mut pages(4096, Granule::K64)?, Wish::default())?;
+    let vcpu: Vcpu<'_, Fast> = session.bind(0, &mut pages(1 << 16, Granule::K64)?, [256, 256])?;
     let [doorbell, word] = attached.conduit.places();
     let bare = Bare { doorbell: doorbell as *mut u32, words: words(word).ok_or(Error::BadMemory)? };
     for round in 0..rounds {

@@ -24,9 +24,10 @@ fn main() -> u32 {
 fn greet() -> Result<u32, Error> {
     let found = Found::at(platform::window(cpuid_by(tenon_guest_rt::cpuid)?)?)?;
     let platform = Hello::of(&found)?;
-    let session = Session::open(&platform, found, platform::pages(1 << 16)?, Wish::default())?;
-    let vcpu: Vcpu<'_, _> = session.bind(0, platform::pages(1 << 14)?, [256, 256])?;
-    vcpu.write(if is_native() { b"hello from CPL3\n" } else { b"hello from CPL0\n" })?;
+    let mut pages = platform::pages(1 << 17)?;
+    let session = Session::open(&platform, found, &mut pages, Wish::default())?;
+    let vcpu: Vcpu<'_, _> = session.bind(0, &mut pages, [256, 256])?;
+    vcpu.console().write(if is_native() { b"hello from CPL3\n" } else { b"hello from CPL0\n" })?;
     // Comes back only if the host did not end the domain.
-    Err(vcpu.exit(0))
+    Err(vcpu.lifecycle().exit(0))
 }

@@ -8,9 +8,18 @@
 use core::arch::global_asm;
 use core::fmt::Write;
 use core::hint::black_box;
-use tenon_guest::conduit::PortIo;
+use core::ptr::NonNull;
+use tenon_abi::{Granule, Op, Record, Submission};
+use tenon_guest::call::{Batch, Request};
+use tenon_guest::conduit::{Doorbells, Hypercall, Mmio, PortIo};
+use tenon_guest::console::{Console, Read};
 use tenon_guest::discovery::{cpuid, cpuid_by};
-use tenon_guest::{Buffer, Conduit, Error, Found, Gate, Pages, Platform, Session, Vcpu, Wish};
+use tenon_guest::lifecycle::Lifecycle;
+use tenon_guest::pci::{Bus, ConfigSpace, Ecam, Function, IVSHMEM, Ports};
+use tenon_guest::region::Region;
+use tenon_guest::shared::{self, Shared};
+use tenon_guest::vcpu::needed;
+use tenon_guest::{Buffer, Calls, Conduit, Error, Found, Gate, Pages, Platform, Session, Vcpu, Wish};
 use tenon_rings::Mapping;
 
 // The hosted target's prebuilt library lacks them.
@@ -25,13 +34,13 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     a_panic_can_be_reached()
 }
 
-struct Probe(PortIo);
+struct Probe(Doorbells);
 
 // SAFETY: never run; the duties are `hello`'s.
 unsafe impl Platform for Probe {
-    type Conduit = PortIo;
+    type Conduit = Doorbells;
 
-    fn conduit(&self) -> &PortIo {
+    fn conduit(&self) -> &Doorbells {
         &self.0
     }
 
@@ -69,40 +78,109 @@ fn attach() -> Result<(), Error> {
     keep(cpuid_by(|leaf| [black_box(leaf); 4])?);
     // SAFETY: never run.
     let window = unsafe { Mapping::new(black_box(at.address as *mut u8), at.len as usize) };
-    let found = Found::at(window.ok_or(Error::BadMemory)?)?;
-    keep((found.features(), found.conduit_flags(), found.session(), found.window(), found.record()));
-    // SAFETY: never run.
-    let ports = unsafe { PortIo::of(found.record()) }.ok_or(Error::NotPresent)?;
-    ports.kick(black_box(3));
-    let platform = Probe(ports);
-    let session = Session::open(&platform, found, pages(1 << 16)?, black_box(Wish::default()))?;
-    keep((session.features(), session.granule(), session.number(), session.seed(), session.found()));
-    let vcpu: Vcpu<'_, _> = session.bind(black_box(0), pages(1 << 17)?, black_box([256, 256]))?;
-    keep(session.bind::<1>(black_box(1), pages(1 << 17)?, black_box([1, 65_536]))?.number());
+    let window = window.ok_or(Error::BadMemory)?;
+    let found = Found::at(window)?;
+    keep((Found::features(&found), found.conduit_flags(), Found::session(&found), found.window(), found.record()));
+    keep(devices(window).err());
+    let platform = Probe(doorbells(found.record()).ok_or(Error::NotPresent)?);
+    Doorbells::kick(&platform.0, black_box(3));
+    Doorbells::bind(&platform.0, black_box(3));
+    let mut pool = pages(1 << 18)?;
+    let mut session = Session::open(&platform, found, &mut pool, black_box(Wish::default()))?;
+    keep((Session::features(&session), session.granule(), Session::number(&session), session.seed()));
+    keep((session.reopen(Wish::default()), session.found().record(), Session::needed::<64>(&session, black_box([256, 256]))?));
+    let vcpu: Vcpu<'_, _> = Session::bind(&session, black_box(0), &mut pool, black_box([256, 256]))?;
+    keep(Vcpu::number(&session.bind::<1>(black_box(1), &mut pool, black_box([1, 65_536]))?));
     keep(calls(&vcpu).err());
+    keep(through_trait(&vcpu).err());
     keep(events(&vcpu).err());
-    keep(console(&vcpu).err());
-    keep(lifecycle(&vcpu).err());
+    keep(families(&vcpu).err());
+    keep(vcpu.release().map(memory).is_ok());
     session.reset()
 }
 
+fn doorbells(record: &Record) -> Option<Doorbells> {
+    let map = |address: u64, len: u64| NonNull::new(black_box((address + len) as *mut u32));
+    // SAFETY: never run.
+    unsafe {
+        let (ports, own) = (PortIo::of(record)?, PortIo::new(black_box(1), black_box(2), black_box(3)));
+        PortIo::kick(&ports, black_box(3));
+        PortIo::bind(&own, black_box(3));
+        let memory = Mmio::of(record, map)?;
+        Mmio::kick(&memory, black_box(3));
+        Mmio::bind(&memory, black_box(3));
+        let hypercall = Hypercall::of(record)?;
+        Hypercall::kick(&hypercall, black_box(3));
+        Hypercall::bind(&hypercall, black_box(3));
+        Doorbells::of(record, map)
+    }
+}
+
+fn memory(mut pages: Pages) -> Result<(), Error> {
+    let front = pages.split(black_box(5), black_box(Granule::K16))?;
+    keep((Pages::address(&front), front.mapping(), front.frame(black_box(Granule::K64))));
+    keep(needed(black_box(tenon_abi::vcpu::Sizes::default()), black_box(Granule::K4), black_box(true)));
+    let buffer = Buffer::new(front);
+    keep((Buffer::write(&buffer, black_box(1), b"x"), buffer.is_empty(), buffer.len()));
+    let mut out = [0; 9];
+    keep((Buffer::address(&buffer), Buffer::read(&buffer, black_box(2), &mut out), out));
+    Ok(())
+}
+
+fn devices(window: Mapping) -> Result<(), Error> {
+    let function = black_box(Function { bus: 1, device: 2, function: 3 });
+    // SAFETY: never run.
+    let (ecam, ports) = unsafe { (Ecam::new(black_box(core::ptr::null_mut()), black_box(9)), Ports::new()) };
+    Ecam::write(&ecam, function, black_box(4), Ports::read(&ports, function, black_box(8)));
+    Ports::write(&ports, function, black_box(4), Ecam::read(&ecam, function, black_box(8)));
+    let mut found = [None; 4];
+    let config: &dyn ConfigSpace = if black_box(true) { &ecam } else { &ports };
+    keep(Bus::new(config, black_box(0..1 << 32), black_box(1 << 32)).find(black_box(IVSHMEM), &mut found));
+    for device in found.iter().flatten() {
+        keep((device.function(), device.bar(black_box(0))?));
+        let messages = device.messages(config).ok_or(Error::NotPresent)?;
+        keep((messages.count(), messages.table()));
+        // SAFETY: never run.
+        keep(unsafe { messages.route(NonNull::dangling(), black_box(1), black_box(2), black_box(3)) });
+        messages.enable(device, config);
+    }
+    // SAFETY: never run.
+    let attached = unsafe { shared::attach(window, black_box(core::ptr::null_mut())) }?;
+    Shared::kick(&attached.conduit, black_box(3));
+    Shared::bind(&attached.conduit, black_box(3));
+    keep((attached.conduit.places(), Doorbells::from(attached.conduit)));
+    Ok(())
+}
+
 fn calls<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
-    use tenon_abi::{Op, Submission};
     black_box(vcpu.call(black_box(Op::NOP), black_box([1])))?;
     let submission = Submission::new(black_box(Op::PROBE), black_box([0; 6]));
-    black_box(vcpu.call_with(submission))?;
+    black_box(Vcpu::call_with(vcpu, submission))?;
     let mut request = vcpu.request(submission)?;
-    keep((request.id(), request.poll(), request.wait(), request.cancel()));
-    let mut batch = vcpu.batch::<32>();
+    keep((request.id(), Request::poll(&mut request), Request::wait(&mut request)));
+    keep(Request::cancel(&request));
+    let mut batch: Batch<'_, '_, _, D, 32> = vcpu.batch();
     batch.push(submission)?;
     keep(batch.commit()?);
-    keep((vcpu.in_flight(), vcpu.quarantined()?, vcpu.number(), vcpu.state_word(black_box(0))));
+    let mut results = [Err(tenon_abi::Status::INDETERMINATE); 4];
+    vcpu.call_all(&mut results, |index| Submission::new(Op::NOP, [index as u64; 6]))?;
+    keep((results, vcpu.is_over()));
+    keep((vcpu.in_flight(), vcpu.quarantined()?, Vcpu::number(vcpu), vcpu.state_word(black_box(0))));
     vcpu.set_upcall(black_box(Some(48)))?;
     vcpu.start(black_box(1), black_box(2), black_box(3))?;
     vcpu.stop(black_box(1), black_box(0))?;
     keep(vcpu.arm_completions()?);
-    keep(vcpu.emergency(submission)?);
+    keep(Vcpu::emergency(vcpu, submission)?);
     Ok(())
+}
+
+/// What the families are made of.
+fn through_trait<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
+    let submission = Submission::new(black_box(Op::PROBE), black_box([0; 6]));
+    let mut ticket = Some(Vcpu::submit(vcpu, submission)?);
+    keep((Vcpu::poll(vcpu, &mut ticket), Vcpu::wait(vcpu, &mut ticket)));
+    Vcpu::give_up(vcpu, ticket.ok_or(Error::Pending)?);
+    Err(Vcpu::end(vcpu, submission))
 }
 
 fn events<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
@@ -122,23 +200,21 @@ fn events<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     vcpu.unbind_port(port)
 }
 
-fn console<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
-    keep(vcpu.write(black_box(b"probe"))?);
+fn families<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
+    let (mut console, life, region) = (vcpu.console(), vcpu.lifecycle(), vcpu.region());
+    keep(Console::write(&console, black_box(b"probe"))?);
     let buffer = Buffer::new(pages(4096)?);
-    keep((buffer.write(black_box(1), b"x"), buffer.is_empty(), buffer.address()));
-    keep(vcpu.write_buffer(&buffer, black_box(9))?);
-    let mut out = [0; 9];
-    keep(buffer.read(black_box(2), &mut out));
-    let read = vcpu.read(buffer)?;
-    keep(read.cancel()?);
-    keep(read.wait().is_ok());
-    let _ = vcpu.console().write_str(black_box("probe"));
-    Ok(())
-}
-
-fn lifecycle<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
-    vcpu.crash(black_box(b"probe"))?;
-    vcpu.crash_with(&Buffer::new(pages(4096)?), black_box(9), black_box(1))?;
-    keep((vcpu.exit(black_box(3)), vcpu.restart()));
+    keep(console.write_buffer(&buffer, black_box(9))?);
+    let read = Console::read(&console, buffer)?;
+    keep(Read::cancel(&read)?);
+    keep(Read::wait(read).is_ok());
+    let _ = console.write_str(black_box("probe"));
+    keep(region.length(black_box(1))?);
+    life.crash(black_box(b"probe"))?;
+    life.crash_with(&Buffer::new(pages(4096)?), black_box(9), black_box(1))?;
+    keep((life.exit(black_box(3)), life.restart()));
+    // As a kernel makes them over calls of its own.
+    let calls: &dyn Calls = vcpu;
+    keep((Console::over(calls), Lifecycle::over(calls), Region::over(calls)));
     Ok(())
 }

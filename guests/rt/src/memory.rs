@@ -24,8 +24,6 @@ pub enum MapAs {
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static START: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
-/// Nothing at or above this address was ever handed out, so it is still as zero as the monitor made it.
-static TOUCHED: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" {
     static tenon_image_end: u8;
@@ -40,7 +38,6 @@ pub(crate) fn take(address: u64, size: u64) -> bool {
     if holds {
         NEXT.store(image_end, Ordering::Relaxed);
         START.store(address as usize, Ordering::Relaxed);
-        TOUCHED.store(image_end, Ordering::Relaxed);
         END.store(end, Ordering::Release);
     }
     holds
@@ -65,23 +62,21 @@ pub fn alloc_pages(pages: usize, align: usize) -> Option<*mut u8> {
     let size = pages.checked_mul(PAGE_SIZE)?;
     let limit = END.load(Ordering::Acquire).saturating_sub(LEFT_TO_FIRMWARE);
     let mut next = NEXT.load(Ordering::Relaxed);
-    let (start, end) = loop {
+    let start = loop {
         let start = next.checked_next_multiple_of(align)?;
         let end = start.checked_add(size)?;
         if end > limit {
             return None;
         }
         match NEXT.compare_exchange_weak(next, end, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => break (start, end),
+            Ok(_) => break start,
             Err(now) => next = now,
         }
     };
-    let touched = TOUCHED.fetch_max(end, Ordering::Relaxed);
     let page = core::ptr::with_exposed_provenance_mut::<u8>(start);
-    if start < touched {
-        // SAFETY: start..end is RAM behind the image that this call alone took out of the arena.
-        unsafe { page.write_bytes(0, touched.min(end) - start) };
-    }
+    // Also what nobody here has used: a machine that was reset keeps what lay in its memory.
+    // SAFETY: start..end is RAM behind the image that this call alone took out of the arena.
+    unsafe { page.write_bytes(0, size) };
     Some(page)
 }
 

@@ -124,9 +124,8 @@ pub(crate) fn call(memory: tenon_rings::Mapping, value: u64) -> Result<u64, Gues
     let doorbell = Box::leak(Box::new(0u32));
     // SAFETY: the memory stays mapped, and the doorbell is a word of this process's own.
     let mut attached = unsafe { shared::attach(memory, doorbell) }?;
-    let scratch = attached.pages.split(1 << 16, tenon_abi::Granule::K64)?;
     let platform = Process(attached.conduit);
-    let session = Session::open(&platform, attached.found, scratch, Wish::default())?;
-    let vcpu: Vcpu<'_, Process> = session.bind(0, attached.pages, [16, 16])?;
+    let session = Session::open(&platform, attached.found, &mut attached.pages, Wish::default())?;
+    let vcpu: Vcpu<'_, Process> = session.bind(0, &mut attached.pages, [16, 16])?;
     vcpu.call(Op::NOP, [value])
 }

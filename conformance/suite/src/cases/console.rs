@@ -481,22 +481,22 @@ fn shim_writes(ctx: &Ctx) -> Outcome {
     // Room may run out; then fewer are taken, from the front.
     let mut done = 0;
     wait_until(ctx.env, || {
-        done += vcpu.write(&text[done..]).unwrap_or(0).min(text.len() - done);
+        done += vcpu.console().write(&text[done..]).unwrap_or(0).min(text.len() - done);
         done == text.len()
     });
     equal(done as u64, text.len() as u64, "bytes written")?;
     check(writeln!(vcpu.console(), "formatted {:#x}", 48).is_ok(), "the console as a sink of text")?;
     let buffer = Buffer::new(platform.pages(4096, session.granule())?);
     check(buffer.write(0, b"by range\n"), "the buffer")?;
-    equal(vcpu.write_buffer(&buffer, 9).map_err(shim)? as u64, 9, "bytes written by range")?;
-    check(vcpu.write_buffer(&buffer, 5000) == Err(Error::TooLong), "more than the buffer holds")
+    equal(vcpu.console().write_buffer(&buffer, 9).map_err(shim)? as u64, 9, "bytes written by range")?;
+    check(vcpu.console().write_buffer(&buffer, 5000) == Err(Error::TooLong), "more than the buffer holds")
 }
 
 fn shim_reads(ctx: &Ctx) -> Outcome {
     let platform = SuitePlatform::new(ctx.env);
     let (session, vcpu) = platform.attach()?;
     let buffer = Buffer::new(platform.pages(4096, session.granule())?);
-    let read = vcpu.read(buffer).map_err(shim)?;
+    let read = vcpu.console().read(buffer).map_err(shim)?;
     equal(vcpu.call(tenon_abi::Op::NOP, [6]).map_err(shim)?, 6, "NOP's value beside a read")?;
     equal(vcpu.in_flight() as u64, 1, "requests in flight")?;
     if !read.cancel().map_err(shim)? {
@@ -510,7 +510,7 @@ fn shim_reads(ctx: &Ctx) -> Outcome {
     }
     equal(vcpu.in_flight() as u64, 0, "requests in flight")?;
     // One that is dropped is given up: its id is out of use, the queue is not.
-    drop(vcpu.read(Buffer::new(platform.pages(4096, session.granule())?)).map_err(shim)?);
+    drop(vcpu.console().read(Buffer::new(platform.pages(4096, session.granule())?)).map_err(shim)?);
     equal(vcpu.quarantined().map_err(shim)? as u64, 1, "requests that were given up")?;
     for value in 0..70 {
         equal(vcpu.call(tenon_abi::Op::NOP, [value]).map_err(shim)?, value, "NOP's value")?;

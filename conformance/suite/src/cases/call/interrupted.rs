@@ -214,8 +214,9 @@ fn every_step(ctx: &Ctx) -> Outcome {
     let platform = Stepped { inner, masked: Cell::new(0), interrupt: Cell::new(None) };
     let shim = |error| failed("the shim", error);
     let found = Found::at(ctx.env.window()).map_err(shim)?;
-    let session = Session::open(&platform, found, inner.scratch()?, Wish::default()).map_err(shim)?;
-    let vcpu: Vcpu<'_, _> = session.bind(0, inner.areas(session.granule())?, [256, 256]).map_err(shim)?;
+    let session = Session::open(&platform, found, &mut inner.scratch()?, Wish::default()).map_err(shim)?;
+    let vcpu: Vcpu<'_, _> =
+        session.bind(0, &mut inner.areas(session.granule())?, [256, 256]).map_err(shim)?;
     let (count, wrong) = (Cell::new(0), Cell::new(false));
     let interrupt = || {
         count.set(count.get() + 1);

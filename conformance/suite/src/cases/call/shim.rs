@@ -189,11 +189,11 @@ fn impatient(ctx: &Ctx) -> Outcome {
     let suite = SuitePlatform::new(ctx.env);
     let platform = Impatient { platform: suite, patience: Cell::new(ctx.env.patience()) };
     let found = Found::at(ctx.env.window()).map_err(|error| failed("no record", error))?;
-    let scratch = suite.scratch()?;
-    let session = Session::open(&platform, found, scratch, Wish::default())
+    let session = Session::open(&platform, found, &mut suite.scratch()?, Wish::default())
         .map_err(|error| failed("no session", error))?;
-    let pages = suite.areas(session.granule())?;
-    let vcpu: Vcpu<'_, _> = session.bind(0, pages, [16, 16]).map_err(|error| failed("no vCPU", error))?;
+    let mut pages = suite.areas(session.granule())?;
+    let vcpu: Vcpu<'_, _> =
+        session.bind(0, &mut pages, [16, 16]).map_err(|error| failed("no vCPU", error))?;
     let read = read_submission(&suite)?;
     platform.patience.set(50);
     check(vcpu.call_with(read) == Err(Error::Pending), "a call that is not answered in time")?;

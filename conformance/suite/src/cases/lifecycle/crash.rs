@@ -202,14 +202,13 @@ fn inside_submit(ctx: &Ctx) -> Outcome {
     let inner = SuitePlatform::new(ctx.env);
     let platform = Interrupted { inner, env: ctx.env, hook: Cell::new(None) };
     let found = Found::at(ctx.env.window()).map_err(shim)?;
-    let scratch = inner.scratch()?;
-    let session = Session::open(&platform, found, scratch, Wish::default()).map_err(shim)?;
-    let pages: Pages = inner.areas(session.granule())?;
-    let vcpu: Vcpu<'_, _> = session.bind(0, pages, [256, 256]).map_err(shim)?;
+    let session = Session::open(&platform, found, &mut inner.scratch()?, Wish::default()).map_err(shim)?;
+    let mut pages: Pages = inner.areas(session.granule())?;
+    let vcpu: Vcpu<'_, _> = session.bind(0, &mut pages, [256, 256]).map_err(shim)?;
     let seen = Cell::new(None);
     let crash = || {
         // The queue is in hand, so an ordinary call is refused; the crash record is not.
-        seen.set(Some((vcpu.call(Op::NOP, [1]), vcpu.crash(b"inside a submit"))));
+        seen.set(Some((vcpu.call(Op::NOP, [1]), vcpu.lifecycle().crash(b"inside a submit"))));
     };
     for value in 0..3 {
         platform.hook.set(Some(&crash));
@@ -228,14 +227,14 @@ fn through_shim(ctx: &Ctx) -> Outcome {
     let platform = SuitePlatform::new(ctx.env);
     let (session, vcpu) = platform.attach()?;
     for len in [0, 1, 48] {
-        vcpu.crash(&TEXT[..len]).map_err(shim)?;
+        vcpu.lifecycle().crash(&TEXT[..len]).map_err(shim)?;
     }
-    check(vcpu.crash(&[b'x'; 49]) == Err(Error::TooLong), "49 bytes by value")?;
+    check(vcpu.lifecycle().crash(&[b'x'; 49]) == Err(Error::TooLong), "49 bytes by value")?;
     let text = Buffer::new(platform.pages(4096, session.granule())?);
     check(text.write(0, TEXT), "the buffer")?;
-    vcpu.crash_with(&text, 1024, 5).map_err(shim)?;
-    let refused = vcpu.crash_with(&text, 1025, 5);
+    vcpu.lifecycle().crash_with(&text, 1024, 5).map_err(shim)?;
+    let refused = vcpu.lifecycle().crash_with(&text, 1025, 5);
     check(refused == Err(Error::Refused(tenon_abi::Status::TOO_LONG)), "1025 bytes")?;
-    check(vcpu.crash_with(&text, 5000, 5) == Err(Error::TooLong), "more than the buffer holds")?;
+    check(vcpu.lifecycle().crash_with(&text, 5000, 5) == Err(Error::TooLong), "more than the buffer holds")?;
     equal(vcpu.call(Op::NOP, [8]).map_err(shim)?, 8, "NOP's value after crashes")
 }

@@ -86,7 +86,7 @@ pub(super) fn corrupt_queue(bound: &mut Bound) -> Outcome {
 fn exit_shim(ctx: &Ctx) -> Outcome {
     let platform = SuitePlatform::new(ctx.env);
     let (_session, vcpu) = platform.attach()?;
-    let _ = vcpu.exit(11);
+    let _ = vcpu.lifecycle().exit(11);
     goes_on(ctx)
 }
 

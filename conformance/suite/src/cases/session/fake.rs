@@ -88,8 +88,8 @@ impl Fake {
     /// The shim's session with this host. Once for each fake.
     pub(crate) fn open(&self) -> Result<Session<'_, Self>, tenon_guest::Error> {
         let found = Found::at(self.window)?;
-        let scratch = self.pages.take().ok_or(tenon_guest::Error::BadMemory)?;
-        Session::open(self, found, scratch, Wish::default())
+        let mut scratch = self.pages.take().ok_or(tenon_guest::Error::BadMemory)?;
+        Session::open(self, found, &mut scratch, Wish::default())
     }
 
     /// Pages for a vCPU, its area dirty from top to bottom.
@@ -107,8 +107,8 @@ impl Fake {
     /// The shim's vCPU with this host.
     pub(crate) fn attach(&self) -> Result<Vcpu<'_, Self, DEPTH>, Fail> {
         let session = self.open().map_err(|error| failed("a session with the fake host", error))?;
-        let pages = self.vcpu_pages()?;
-        session.bind(0, pages, [8, 8]).map_err(|error| failed("a vCPU with the fake host", error))
+        let mut pages = self.vcpu_pages()?;
+        session.bind(0, &mut pages, [8, 8]).map_err(|error| failed("a vCPU with the fake host", error))
     }
 
     /// The tail of the submission at a position.

@@ -115,8 +115,7 @@ fn wants_more(ctx: &Ctx) -> Outcome {
     let found = Found::at(fake.window).map_err(|error| failed("no record", error))?;
     let platform = SuitePlatform::new(ctx.env);
     let refused = |wish: Wish| -> Outcome {
-        let scratch = platform.scratch()?;
-        match Session::open(&fake, found, scratch, wish) {
+        match Session::open(&fake, found, &mut platform.scratch()?, wish) {
             Err(Error::NoMatch) => Ok(()),
             _ => Err(Fail::Failed("the shim asks for what is not offered", 0, 0)),
         }
@@ -156,8 +155,8 @@ fn lying_host(ctx: &Ctx) -> Outcome {
         let fake = Fake::new(ctx.env)?;
         fake.bind_value.set(at);
         let session = fake.open().map_err(|error| failed("a session with the fake host", error))?;
-        let pages = fake.vcpu_pages()?;
-        let vcpu = session.bind::<4>(0, pages, [8, 8]);
+        let mut pages = fake.vcpu_pages()?;
+        let vcpu = session.bind::<4>(0, &mut pages, [8, 8]);
         check(matches!(vcpu, Err(Error::BadMemory)), "an area outside the window is used")?;
     }
     // A record that changes under the shim: what counts was read once.
