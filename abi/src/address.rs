@@ -3,7 +3,7 @@
 
 use crate::wire::flags;
 
-/// A wire address: region number in the top 16 bits, offset in bytes in the low 48 (GEN-3).
+/// A wire address: offset in bytes (48 bits), region number (16 bits) (GEN-3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Address(pub u64);

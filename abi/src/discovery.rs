@@ -29,7 +29,7 @@ wire! {
         0x1e conduit_flags: U16, "DISC-6", "conduit capabilities";
         0x20 kick_base: U64, "DISC-7", "where queue 0 is kicked: port, guest-physical address or function number";
         0x28 kick_stride: U32, "DISC-7", "distance between the doorbells of two queues; 0: one doorbell";
-        0x2c irq_first: U32, "VCPU-8", "first interrupt that upcalls and direct ports may have; zero where there are none";
+        0x2c irq_first: U32, "VCPU-8", "lowest interrupt number of upcalls and direct ports; zero where there are none";
         0x30 bind_base: U64, "DISC-8", "where a frame number is handed over";
         0x38 window_len: U64, "DISC-5", "length of the window in bytes, this record included";
         0x40 max_vcpus: U32, "DISC-9", "vCPU numbers are below this";
@@ -37,11 +37,11 @@ wire! {
         0x48 max_events: U32, "DISC-9", "largest event ring, in entries";
         0x4c max_ports: U32, "DISC-9", "port numbers are below this";
         0x50 max_payload: U32, "DISC-9", "largest payload of one call in bytes";
-        0x54 irq_last: U32, "VCPU-8", "last one of them";
+        0x54 irq_last: U32, "VCPU-8", "highest interrupt number of upcalls and direct ports; zero where there are none";
         0x58 region0_len: U64, "REG-1", "length of region 0 in bytes";
         0x60 reserved2: [U64; 4], "GEN-5", "zero";
-        0x80 session: U64, "SES-1", "high 32 bits: session number; low 32 bits: its seed";
-        0x88 active: U64, "NEG-5", "major, minor, granule shift and state of the session, 16 bits each from the low end";
+        0x80 session: U64, "SES-1", "seed (32 bits), session number (32 bits)";
+        0x88 active: U64, "NEG-5", "the session's major (16 bits), minor (16 bits), log2 of the granule (16 bits), state (16 bits)";
         0x90 active_features: U64, "NEG-5", "feature bits of the session";
         0x98 control_value: U64, "SES-4", "value of the last control request";
         0xa0 control_result: U64, "SES-4", "last control request: status (16 bits), zero (16 bits), ticket (32 bits)";

@@ -14,7 +14,7 @@ pub const HINTED_PORTS: u32 = 1024;
 /// Words of 64 bits of mask hints.
 pub const HINT_WORDS: u64 = 16;
 
-/// An event entry: port in the low 32 bits, turn in the high ones (EVT-7).
+/// An event entry: port (32 bits), turn (32 bits) (EVT-7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The port.

@@ -18,6 +18,7 @@
 //! | [`vcpu`] | the two areas of a vCPU, start, stop, upcall |
 //! | [`console`] | console output and input |
 //! | [`lifecycle`] | exit, restart, crash record |
+//! | [`packed`] | words that hold several fields |
 //! | [`status`] | status codes, queue states and corruption reasons |
 //! | [`layout`] | all of the above as data |
 #![no_std]
@@ -34,6 +35,7 @@ pub mod event;
 pub mod layout;
 pub mod lifecycle;
 pub mod operation;
+pub mod packed;
 pub mod status;
 pub mod stream;
 pub mod vcpu;

@@ -10,18 +10,18 @@ numbers! {
         2 BAD_ARGUMENT, "CALL-11", "an argument is outside its range";
         3 BAD_RESERVED, "GEN-5", "an unknown bit is set or a reserved field is not zero";
         4 BAD_REGION, "REG-2", "no such region";
-        5 BAD_RANGE, "REG-3", "the range does not lie inside the region, or wraps";
+        5 BAD_RANGE, "REG-3", "the range does not lie inside the region, wraps, or overlaps what it must not";
         6 TOO_LONG, "CALL-10", "the payload is longer than the limit";
         7 NO_CAPACITY, "EVT-4", "a quota, a ring or the window has no room";
         8 EXISTS, "VCPU-1", "it is bound already";
-        9 NOT_FOUND, "EVT-5", "it is not bound";
+        9 NOT_FOUND, "CALL-28", "it is in its range, but not bound";
         10 BAD_STATE, "NEG-4", "not in this state";
         11 BAD_SESSION, "SES-5", "that session is over";
         12 BAD_VERSION, "NEG-1", "that version is not spoken here";
         13 BAD_FEATURES, "NEG-2", "a feature was asked that is not offered";
         14 CANCELLED, "CALL-22", "cancelled before it took effect";
         15 INDETERMINATE, "CALL-18", "it may or may not have taken effect";
-        16 DENIED, "DISC-11", "the caller may not do this";
+        16 DENIED, "CALL-13", "a right is missing; kept: no operation of this version answers it";
         17 BAD_ALIGNMENT, "GEN-4", "not aligned to the granule";
     }
 }
@@ -40,7 +40,7 @@ numbers! {
         1 BAD_ID, "CALL-6", "an id at or above the queue's depth";
         2 DUPLICATE_ID, "CALL-6", "an id that is in flight already";
         3 BAD_TAKEN, "EVT-8", "`taken` went backwards or beyond what was written";
-        4 BAD_ARMED, "EVT-11", "an armed word's high half is not zero";
+        4 BAD_ARMED, "EVT-11", "the upper 32 bits of an armed word are not zero";
         5 UNKNOWN_ID, "CALL-7", "a completion for an id that is not in flight";
         6 BAD_PORT, "EVT-7", "an event entry names a port at or above `max_ports`";
         7 BAD_POSITION, "STR-5", "a data ring's position went backwards, too far, or lost its seed";

@@ -9,8 +9,8 @@ wire! {
     pub struct RingLine: 64, "One side's control line of a data ring, at the start of its page. Written by that side only." {
         0x00 position: U64, "STR-4", "how far this side has come: position (32 bits), seed (32 bits)";
         0x08 armed: U64, "STR-11", "position of the other side from which a wake is wanted (32 bits), seed (32 bits)";
-        0x10 shape: U64, "STR-3", "units in the ring (32 bits), words of a message (32 bits; zero: records)";
-        0x18 state: U64, "STR-13", "state word: state, reason, position";
+        0x10 shape: U64, "STR-3", "units in the ring (32 bits), words of a message (32 bits), zero for records";
+        0x18 state: U64, "STR-13", "state word: state (16 bits), reason (16 bits), position (32 bits)";
         0x20 reserved: [U64; 4], "GEN-5", "zero";
     }
     pub struct RecordHeader: 8, "The word before each record's bytes. Written by the producer only." {

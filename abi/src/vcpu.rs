@@ -7,13 +7,13 @@ use crate::wire::offsets;
 
 offsets! {
     pub mod guest, "Offsets in the area that the guest writes (VCPU-3)." {
-        0x000 COMPLETIONS_ARMED, "CALL-16", "U64: completion position from which an upcall is wanted";
-        0x040 TAKEN0, "EVT-8", "U64: position beyond the last entry taken from ring 0";
-        0x048 ARMED0, "EVT-11", "U64: position of ring 0 from which an upcall is wanted";
-        0x080 TAKEN1, "EVT-8", "U64: position beyond the last entry taken from ring 1";
-        0x088 ARMED1, "EVT-11", "U64: position of ring 1 from which an upcall is wanted";
-        0x100 MASK_HINTS, "EVT-15", "16 U64: bit p of the whole is the hint of port p";
-        0x180 EMERGENCY, "CALL-23", "Submission: the slot of the emergency lane";
+        0x000 COMPLETIONS_ARMED, "CALL-16", "U64: completion position from which an upcall is wanted (32 bits), zero (32 bits)";
+        0x040 TAKEN0, "EVT-8", "U64: position behind the last entry taken from ring 0 (32 bits), zero (32 bits)";
+        0x048 ARMED0, "EVT-11", "U64: position of ring 0 from which an upcall is wanted (32 bits), zero (32 bits)";
+        0x080 TAKEN1, "EVT-8", "U64: position behind the last entry taken from ring 1 (32 bits), zero (32 bits)";
+        0x088 ARMED1, "EVT-11", "U64: position of ring 1 from which an upcall is wanted (32 bits), zero (32 bits)";
+        0x100 MASK_HINTS, "EVT-15", "`U64[16]`: the hint of port p is bit p mod 64 of word p div 64";
+        0x180 EMERGENCY, "CALL-23", "`Submission`: the slot of the emergency lane";
         0x200 SUBMISSIONS, "CALL-1", "`Submission[depth]`: the call queue";
     }
 }
@@ -24,8 +24,8 @@ offsets! {
         0x008 EMERGENCY_STATE, "CALL-15", "U64: state word of the emergency lane";
         0x010 EVENT_STATE0, "EVT-20", "U64: state word of event ring 0";
         0x018 EVENT_STATE1, "EVT-20", "U64: state word of event ring 1";
-        0x020 KICK_WANTED, "CALL-25", "U64: low half: call position from which a kick is wanted; high half: 1 if that counts, 0 if every kick is wanted";
-        0x040 EMERGENCY, "CALL-23", "Completion: the slot of the emergency lane";
+        0x020 KICK_WANTED, "CALL-25", "U64: call position from which a kick is wanted (32 bits), kind (32 bits): 1 if that position counts, else 0";
+        0x040 EMERGENCY, "CALL-23", "`Completion`: the slot of the emergency lane";
         0x080 COMPLETIONS, "CALL-1", "`Completion[depth]`, then the entries of event ring 0, then those of ring 1";
     }
 }

@@ -3,11 +3,14 @@
 //! `golden.txt` that a reviewer sees.
 
 use std::fmt::Write;
-use tenon_abi::discovery::{CPUID_FIRST, CPUID_SIGNATURE, CPUID_STEP, CPUID_TRIES};
+use tenon_abi::discovery::{CPUID_FIRST, CPUID_SIGNATURE, CPUID_STEP, CPUID_TRIES, Session};
 use tenon_abi::layout::{LAYOUT, NUMBERS};
 use tenon_abi::operation::OPERATIONS;
+use tenon_abi::packed::{Packed, WORDS};
+use tenon_abi::status::StateWord;
 use tenon_abi::{
-    Address, Completion, Entry, Granule, Sizes, Status, Tail, VERSION, control, discovery, turn,
+    Address, Completion, Entry, Granule, QueueState, Reason, RingPosition, RingShape, Sizes, Status, Tail,
+    VERSION, control, discovery, turn,
 };
 
 fn rendered() -> String {
@@ -36,6 +39,10 @@ fn rendered() -> String {
         let traits = names(row.traits.iter_names().map(|(name, _)| name).collect());
         let (name, checks) = (row.name, checks.join(" "));
         line(format_args!("operation {name} since {} [{needs}] [{traits}] {checks}", row.since()));
+    }
+    for word in WORDS {
+        let fields = word.placed().map(|(shift, field)| format!(" {}@{shift}+{}", field.name, field.bits));
+        line(format_args!("packed {}{}", word.name, fields.collect::<String>()));
     }
     for (depth, events) in [(1, [1, 1]), (64, [256, 256]), (4096, [65_536, 2])] {
         let sizes = Sizes { depth, events };
@@ -93,6 +100,48 @@ fn packed_words_are_little_endian() {
     assert_eq!(Entry { port: 7, turn: 9 }.to_word(), 7 | 9 << 32);
     let completion = Completion::new(Status::NOT_FOUND, 5, 11, 13);
     assert_eq!((completion.status(), completion.id(), completion.value.get()), (Status::NOT_FOUND, 5, 13));
+}
+
+/// A word of these values for its fields, by the description alone.
+fn word(name: &str, values: &[u64]) -> u64 {
+    let word: &Packed = WORDS.iter().find(|word| word.name == name).expect("it is described");
+    assert_eq!(word.fields.len(), values.len(), "{name}");
+    word.placed().zip(values).fold(0, |sum, ((shift, _), value)| sum | value << shift)
+}
+
+#[test]
+fn packed_words_are_as_they_are_described() {
+    let [a, b, c] = [0x1122u16, 0x3344, 0x5566];
+    let [x, y] = [0x0123_4567u32, 0x89ab_cdef];
+    let address = Address::new(a, 0x1234_5678_9abc).expect("48 bits fit");
+    assert_eq!(address.0, word("Address", &[0x1234_5678_9abc, u64::from(a)]));
+    assert_eq!(Session { seed: x, number: y }.to_word(), word("Session", &[x.into(), y.into()]));
+    let tail = Tail { code: a, id: b, turn: x }.to_word();
+    for name in ["SubmissionTail", "CompletionTail"] {
+        assert_eq!(tail, word(name, &[a.into(), b.into(), x.into()]));
+    }
+    let state = StateWord { state: QueueState(b), reason: Reason(c), position: y };
+    assert_eq!(state.to_word(), word("StateWord", &[b.into(), c.into(), y.into()]));
+    assert_eq!(tenon_abi::call::KICK_AT | u64::from(x), word("KickWanted", &[x.into(), 1]));
+    assert_eq!(Entry { port: x, turn: y }.to_word(), word("EventEntry", &[x.into(), y.into()]));
+    let position = RingPosition { position: x, seed: y }.to_word();
+    assert_eq!(position, word("RingPosition", &[x.into(), y.into()]));
+    assert_eq!(RingShape { units: x, message: y }.to_word(), word("RingShape", &[x.into(), y.into()]));
+}
+
+/// A description that names widths describes the whole word, from the low end (PACK-1).
+#[test]
+fn descriptions_of_packed_words_are_whole() {
+    let fields = LAYOUT.iter().flat_map(|layout| layout.fields).map(|field| (field.name, field.doc));
+    let numbers = NUMBERS.iter().flat_map(|group| group.numbers).map(|number| (number.name, number.doc));
+    for (name, doc) in fields.chain(numbers) {
+        let widths: Vec<u32> =
+            doc.split('(').filter_map(|part| part.split_once(" bits")?.0.parse().ok()).collect();
+        assert!(widths.is_empty() || widths.iter().sum::<u32>() == 64, "{name}: {doc}");
+        for word in ["high half", "low half", "low end", "high 32", "low 32"] {
+            assert!(!doc.contains(word), "{name}: {doc}");
+        }
+    }
 }
 
 #[test]

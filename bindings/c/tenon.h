@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The Tenon ABI for C11 and C++. Generated from the project's description by `cargo xtask spec --write`: do not edit.
 //
-// The norm is docs/abi.md; what stands in brackets is its clause. Every field is little-endian (GEN-1): a big-endian
-// machine swaps. No field may be accessed twice where a peer can write it: copy, check the copy, use the copy (GEN-6).
+// The norm is docs/abi.md; what stands in brackets is its clause. Every field is little-endian [GEN-1]: a big-endian
+// machine swaps.
+//
+// Access to shared memory. A structure says where things lie; memory that a peer can write is not accessed through its
+// fields, but as aligned words of 64 bits:
+// - each access is one load or one store of a whole word, which the compiler neither splits, repeats nor leaves out
+//   [GEN-10]: atomic_load_explicit of C11, __atomic_load_n of GCC and Clang, std::atomic_ref of C++20; a plain access
+//   is a data race;
+// - a word is loaded once into a private copy; the copy is checked, and only the copy is used [GEN-6];
+// - memory_order_relaxed, except for the words that ORD-2 lists: those are stored with memory_order_release and loaded
+//   with memory_order_acquire, and a full fence is atomic_thread_fence(memory_order_seq_cst);
+// - fields of 16 and 32 bits are parts of the word that they lie in.
 #ifndef TENON_H
 #define TENON_H
 
@@ -113,18 +123,18 @@ extern "C" {
 #define TENON_STATUS_BAD_ARGUMENT 0x2u // an argument is outside its range [CALL-11]
 #define TENON_STATUS_BAD_RESERVED 0x3u // an unknown bit is set or a reserved field is not zero [GEN-5]
 #define TENON_STATUS_BAD_REGION 0x4u // no such region [REG-2]
-#define TENON_STATUS_BAD_RANGE 0x5u // the range does not lie inside the region, or wraps [REG-3]
+#define TENON_STATUS_BAD_RANGE 0x5u // the range does not lie inside the region, wraps, or overlaps what it must not [REG-3]
 #define TENON_STATUS_TOO_LONG 0x6u // the payload is longer than the limit [CALL-10]
 #define TENON_STATUS_NO_CAPACITY 0x7u // a quota, a ring or the window has no room [EVT-4]
 #define TENON_STATUS_EXISTS 0x8u // it is bound already [VCPU-1]
-#define TENON_STATUS_NOT_FOUND 0x9u // it is not bound [EVT-5]
+#define TENON_STATUS_NOT_FOUND 0x9u // it is in its range, but not bound [CALL-28]
 #define TENON_STATUS_BAD_STATE 0xau // not in this state [NEG-4]
 #define TENON_STATUS_BAD_SESSION 0xbu // that session is over [SES-5]
 #define TENON_STATUS_BAD_VERSION 0xcu // that version is not spoken here [NEG-1]
 #define TENON_STATUS_BAD_FEATURES 0xdu // a feature was asked that is not offered [NEG-2]
 #define TENON_STATUS_CANCELLED 0xeu // cancelled before it took effect [CALL-22]
 #define TENON_STATUS_INDETERMINATE 0xfu // it may or may not have taken effect [CALL-18]
-#define TENON_STATUS_DENIED 0x10u // the caller may not do this [DISC-11]
+#define TENON_STATUS_DENIED 0x10u // a right is missing; kept: no operation of this version answers it [CALL-13]
 #define TENON_STATUS_BAD_ALIGNMENT 0x11u // not aligned to the granule [GEN-4]
 
 // QueueState
@@ -137,7 +147,7 @@ extern "C" {
 #define TENON_REASON_BAD_ID 0x1u // an id at or above the queue's depth [CALL-6]
 #define TENON_REASON_DUPLICATE_ID 0x2u // an id that is in flight already [CALL-6]
 #define TENON_REASON_BAD_TAKEN 0x3u // `taken` went backwards or beyond what was written [EVT-8]
-#define TENON_REASON_BAD_ARMED 0x4u // an armed word's high half is not zero [EVT-11]
+#define TENON_REASON_BAD_ARMED 0x4u // the upper 32 bits of an armed word are not zero [EVT-11]
 #define TENON_REASON_UNKNOWN_ID 0x5u // a completion for an id that is not in flight [CALL-7]
 #define TENON_REASON_BAD_PORT 0x6u // an event entry names a port at or above `max_ports` [EVT-7]
 #define TENON_REASON_BAD_POSITION 0x7u // a data ring's position went backwards, too far, or lost its seed [STR-5]
@@ -149,13 +159,13 @@ extern "C" {
 #define TENON_RECORD_LENGTH_SKIP 0xffffffffu // no record: the rest of the ring up to its end is not used [STR-8]
 
 // GuestArea
-#define TENON_GUEST_AREA_COMPLETIONS_ARMED 0x0u // U64: completion position from which an upcall is wanted [CALL-16]
-#define TENON_GUEST_AREA_TAKEN0 0x40u // U64: position beyond the last entry taken from ring 0 [EVT-8]
-#define TENON_GUEST_AREA_ARMED0 0x48u // U64: position of ring 0 from which an upcall is wanted [EVT-11]
-#define TENON_GUEST_AREA_TAKEN1 0x80u // U64: position beyond the last entry taken from ring 1 [EVT-8]
-#define TENON_GUEST_AREA_ARMED1 0x88u // U64: position of ring 1 from which an upcall is wanted [EVT-11]
-#define TENON_GUEST_AREA_MASK_HINTS 0x100u // 16 U64: bit p of the whole is the hint of port p [EVT-15]
-#define TENON_GUEST_AREA_EMERGENCY 0x180u // Submission: the slot of the emergency lane [CALL-23]
+#define TENON_GUEST_AREA_COMPLETIONS_ARMED 0x0u // U64: completion position from which an upcall is wanted (32 bits), zero (32 bits) [CALL-16]
+#define TENON_GUEST_AREA_TAKEN0 0x40u // U64: position behind the last entry taken from ring 0 (32 bits), zero (32 bits) [EVT-8]
+#define TENON_GUEST_AREA_ARMED0 0x48u // U64: position of ring 0 from which an upcall is wanted (32 bits), zero (32 bits) [EVT-11]
+#define TENON_GUEST_AREA_TAKEN1 0x80u // U64: position behind the last entry taken from ring 1 (32 bits), zero (32 bits) [EVT-8]
+#define TENON_GUEST_AREA_ARMED1 0x88u // U64: position of ring 1 from which an upcall is wanted (32 bits), zero (32 bits) [EVT-11]
+#define TENON_GUEST_AREA_MASK_HINTS 0x100u // `U64[16]`: the hint of port p is bit p mod 64 of word p div 64 [EVT-15]
+#define TENON_GUEST_AREA_EMERGENCY 0x180u // `Submission`: the slot of the emergency lane [CALL-23]
 #define TENON_GUEST_AREA_SUBMISSIONS 0x200u // `Submission[depth]`: the call queue [CALL-1]
 
 // HostArea
@@ -163,8 +173,8 @@ extern "C" {
 #define TENON_HOST_AREA_EMERGENCY_STATE 0x8u // U64: state word of the emergency lane [CALL-15]
 #define TENON_HOST_AREA_EVENT_STATE0 0x10u // U64: state word of event ring 0 [EVT-20]
 #define TENON_HOST_AREA_EVENT_STATE1 0x18u // U64: state word of event ring 1 [EVT-20]
-#define TENON_HOST_AREA_KICK_WANTED 0x20u // U64: low half: call position from which a kick is wanted; high half: 1 if that counts, 0 if every kick is wanted [CALL-25]
-#define TENON_HOST_AREA_EMERGENCY 0x40u // Completion: the slot of the emergency lane [CALL-23]
+#define TENON_HOST_AREA_KICK_WANTED 0x20u // U64: call position from which a kick is wanted (32 bits), kind (32 bits): 1 if that position counts, else 0 [CALL-25]
+#define TENON_HOST_AREA_EMERGENCY 0x40u // `Completion`: the slot of the emergency lane [CALL-23]
 #define TENON_HOST_AREA_COMPLETIONS 0x80u // `Completion[depth]`, then the entries of event ring 0, then those of ring 1 [CALL-1]
 
 // Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features
@@ -201,7 +211,7 @@ struct tenon_record {
     uint16_t conduit_flags; // conduit capabilities [DISC-6]
     uint64_t kick_base; // where queue 0 is kicked: port, guest-physical address or function number [DISC-7]
     uint32_t kick_stride; // distance between the doorbells of two queues; 0: one doorbell [DISC-7]
-    uint32_t irq_first; // first interrupt that upcalls and direct ports may have; zero where there are none [VCPU-8]
+    uint32_t irq_first; // lowest interrupt number of upcalls and direct ports; zero where there are none [VCPU-8]
     uint64_t bind_base; // where a frame number is handed over [DISC-8]
     uint64_t window_len; // length of the window in bytes, this record included [DISC-5]
     uint32_t max_vcpus; // vCPU numbers are below this [DISC-9]
@@ -209,11 +219,11 @@ struct tenon_record {
     uint32_t max_events; // largest event ring, in entries [DISC-9]
     uint32_t max_ports; // port numbers are below this [DISC-9]
     uint32_t max_payload; // largest payload of one call in bytes [DISC-9]
-    uint32_t irq_last; // last one of them [VCPU-8]
+    uint32_t irq_last; // highest interrupt number of upcalls and direct ports; zero where there are none [VCPU-8]
     uint64_t region0_len; // length of region 0 in bytes [REG-1]
     uint64_t reserved2[4]; // zero [GEN-5]
-    uint64_t session; // high 32 bits: session number; low 32 bits: its seed [SES-1]
-    uint64_t active; // major, minor, granule shift and state of the session, 16 bits each from the low end [NEG-5]
+    uint64_t session; // seed (32 bits), session number (32 bits) [SES-1]
+    uint64_t active; // the session's major (16 bits), minor (16 bits), log2 of the granule (16 bits), state (16 bits) [NEG-5]
     uint64_t active_features; // feature bits of the session [NEG-5]
     uint64_t control_value; // value of the last control request [SES-4]
     uint64_t control_result; // last control request: status (16 bits), zero (16 bits), ticket (32 bits) [SES-4]
@@ -313,8 +323,8 @@ TENON_STATIC_ASSERT(offsetof(struct tenon_completion, tail) == 0x8, "tenon_compl
 struct tenon_ring_line {
     uint64_t position; // how far this side has come: position (32 bits), seed (32 bits) [STR-4]
     uint64_t armed; // position of the other side from which a wake is wanted (32 bits), seed (32 bits) [STR-11]
-    uint64_t shape; // units in the ring (32 bits), words of a message (32 bits; zero: records) [STR-3]
-    uint64_t state; // state word: state, reason, position [STR-13]
+    uint64_t shape; // units in the ring (32 bits), words of a message (32 bits), zero for records [STR-3]
+    uint64_t state; // state word: state (16 bits), reason (16 bits), position (32 bits) [STR-13]
     uint64_t reserved[4]; // zero [GEN-5]
 };
 TENON_STATIC_ASSERT(sizeof(struct tenon_ring_line) == 0x40, "tenon_ring_line: size");
@@ -330,6 +340,241 @@ struct tenon_record_header {
 };
 TENON_STATIC_ASSERT(sizeof(struct tenon_record_header) == 0x8, "tenon_record_header: size");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record_header, word) == 0x0, "tenon_record_header.word");
+
+// Address: a wire address [GEN-3]
+#define TENON_ADDRESS_OFFSET_SHIFT 0
+#define TENON_ADDRESS_OFFSET_MASK UINT64_C(0xffffffffffff) // bytes from the region's start
+#define TENON_ADDRESS_REGION_SHIFT 48
+#define TENON_ADDRESS_REGION_MASK UINT64_C(0xffff) // region number
+static inline uint64_t tenon_pack_address(uint64_t offset, uint16_t region) {
+    return (offset & UINT64_C(0xffffffffffff)) | (uint64_t)region << 48;
+}
+static inline uint64_t tenon_address_offset(uint64_t word) { return (uint64_t)(word & TENON_ADDRESS_OFFSET_MASK); }
+static inline uint16_t tenon_address_region(uint64_t word) { return (uint16_t)(word >> 48 & TENON_ADDRESS_REGION_MASK); }
+
+// Session: `session` of the discovery record [SES-1]
+#define TENON_SESSION_SEED_SHIFT 0
+#define TENON_SESSION_SEED_MASK UINT64_C(0xffffffff) // what the turns of this session start from
+#define TENON_SESSION_NUMBER_SHIFT 32
+#define TENON_SESSION_NUMBER_MASK UINT64_C(0xffffffff) // session number
+static inline uint64_t tenon_pack_session(uint32_t seed, uint32_t number) {
+    return (uint64_t)seed | (uint64_t)number << 32;
+}
+static inline uint32_t tenon_session_seed(uint64_t word) { return (uint32_t)(word & TENON_SESSION_SEED_MASK); }
+static inline uint32_t tenon_session_number(uint64_t word) { return (uint32_t)(word >> 32 & TENON_SESSION_NUMBER_MASK); }
+
+// Active: `active` of the discovery record [NEG-5]
+#define TENON_ACTIVE_MAJOR_SHIFT 0
+#define TENON_ACTIVE_MAJOR_MASK UINT64_C(0xffff) // major version
+#define TENON_ACTIVE_MINOR_SHIFT 16
+#define TENON_ACTIVE_MINOR_MASK UINT64_C(0xffff) // minor version
+#define TENON_ACTIVE_GRANULE_SHIFT 32
+#define TENON_ACTIVE_GRANULE_MASK UINT64_C(0xffff) // log2 of the granule
+#define TENON_ACTIVE_STATE_SHIFT 48
+#define TENON_ACTIVE_STATE_MASK UINT64_C(0xffff) // `SessionState`
+static inline uint64_t tenon_pack_active(uint16_t major, uint16_t minor, uint16_t granule, uint16_t state) {
+    return (uint64_t)major | (uint64_t)minor << 16 | (uint64_t)granule << 32 | (uint64_t)state << 48;
+}
+static inline uint16_t tenon_active_major(uint64_t word) { return (uint16_t)(word & TENON_ACTIVE_MAJOR_MASK); }
+static inline uint16_t tenon_active_minor(uint64_t word) { return (uint16_t)(word >> 16 & TENON_ACTIVE_MINOR_MASK); }
+static inline uint16_t tenon_active_granule(uint64_t word) { return (uint16_t)(word >> 32 & TENON_ACTIVE_GRANULE_MASK); }
+static inline uint16_t tenon_active_state(uint64_t word) { return (uint16_t)(word >> 48 & TENON_ACTIVE_STATE_MASK); }
+
+// ControlResult: `control_result` of the discovery record [SES-4]
+#define TENON_CONTROL_RESULT_STATUS_SHIFT 0
+#define TENON_CONTROL_RESULT_STATUS_MASK UINT64_C(0xffff) // `Status`
+#define TENON_CONTROL_RESULT_ZERO_SHIFT 16
+#define TENON_CONTROL_RESULT_ZERO_MASK UINT64_C(0xffff) // zero
+#define TENON_CONTROL_RESULT_TICKET_SHIFT 32
+#define TENON_CONTROL_RESULT_TICKET_MASK UINT64_C(0xffffffff) // ticket of the request
+static inline uint64_t tenon_pack_control_result(uint16_t status, uint32_t ticket) {
+    return (uint64_t)status | (uint64_t)ticket << 32;
+}
+static inline uint16_t tenon_control_result_status(uint64_t word) { return (uint16_t)(word & TENON_CONTROL_RESULT_STATUS_MASK); }
+static inline uint16_t tenon_control_result_zero(uint64_t word) { return (uint16_t)(word >> 16 & TENON_CONTROL_RESULT_ZERO_MASK); }
+static inline uint32_t tenon_control_result_ticket(uint64_t word) { return (uint32_t)(word >> 32 & TENON_CONTROL_RESULT_TICKET_MASK); }
+
+// BindWord: the bind word of SHARED [SHM-3]
+#define TENON_BIND_WORD_FRAME_SHIFT 0
+#define TENON_BIND_WORD_FRAME_MASK UINT64_C(0xffffffff) // frame number
+#define TENON_BIND_WORD_COUNT_SHIFT 32
+#define TENON_BIND_WORD_COUNT_MASK UINT64_C(0xffffffff) // not zero, and another one each time
+static inline uint64_t tenon_pack_bind_word(uint32_t frame, uint32_t count) {
+    return (uint64_t)frame | (uint64_t)count << 32;
+}
+static inline uint32_t tenon_bind_word_frame(uint64_t word) { return (uint32_t)(word & TENON_BIND_WORD_FRAME_MASK); }
+static inline uint32_t tenon_bind_word_count(uint64_t word) { return (uint32_t)(word >> 32 & TENON_BIND_WORD_COUNT_MASK); }
+
+// SubmissionTail: `tail` of a submission [CALL-2]
+#define TENON_SUBMISSION_TAIL_OP_SHIFT 0
+#define TENON_SUBMISSION_TAIL_OP_MASK UINT64_C(0xffff) // `Op`
+#define TENON_SUBMISSION_TAIL_ID_SHIFT 16
+#define TENON_SUBMISSION_TAIL_ID_MASK UINT64_C(0xffff) // id of the request
+#define TENON_SUBMISSION_TAIL_TURN_SHIFT 32
+#define TENON_SUBMISSION_TAIL_TURN_MASK UINT64_C(0xffffffff) // turn of its position
+static inline uint64_t tenon_pack_submission_tail(uint16_t op, uint16_t id, uint32_t turn) {
+    return (uint64_t)op | (uint64_t)id << 16 | (uint64_t)turn << 32;
+}
+static inline uint16_t tenon_submission_tail_op(uint64_t word) { return (uint16_t)(word & TENON_SUBMISSION_TAIL_OP_MASK); }
+static inline uint16_t tenon_submission_tail_id(uint64_t word) { return (uint16_t)(word >> 16 & TENON_SUBMISSION_TAIL_ID_MASK); }
+static inline uint32_t tenon_submission_tail_turn(uint64_t word) { return (uint32_t)(word >> 32 & TENON_SUBMISSION_TAIL_TURN_MASK); }
+
+// CompletionTail: `tail` of a completion [CALL-3]
+#define TENON_COMPLETION_TAIL_STATUS_SHIFT 0
+#define TENON_COMPLETION_TAIL_STATUS_MASK UINT64_C(0xffff) // `Status`
+#define TENON_COMPLETION_TAIL_ID_SHIFT 16
+#define TENON_COMPLETION_TAIL_ID_MASK UINT64_C(0xffff) // id of the request
+#define TENON_COMPLETION_TAIL_TURN_SHIFT 32
+#define TENON_COMPLETION_TAIL_TURN_MASK UINT64_C(0xffffffff) // turn of its position
+static inline uint64_t tenon_pack_completion_tail(uint16_t status, uint16_t id, uint32_t turn) {
+    return (uint64_t)status | (uint64_t)id << 16 | (uint64_t)turn << 32;
+}
+static inline uint16_t tenon_completion_tail_status(uint64_t word) { return (uint16_t)(word & TENON_COMPLETION_TAIL_STATUS_MASK); }
+static inline uint16_t tenon_completion_tail_id(uint64_t word) { return (uint16_t)(word >> 16 & TENON_COMPLETION_TAIL_ID_MASK); }
+static inline uint32_t tenon_completion_tail_turn(uint64_t word) { return (uint32_t)(word >> 32 & TENON_COMPLETION_TAIL_TURN_MASK); }
+
+// StateWord: a state word [CALL-15]
+#define TENON_STATE_WORD_STATE_SHIFT 0
+#define TENON_STATE_WORD_STATE_MASK UINT64_C(0xffff) // `QueueState`
+#define TENON_STATE_WORD_REASON_SHIFT 16
+#define TENON_STATE_WORD_REASON_MASK UINT64_C(0xffff) // `Reason`
+#define TENON_STATE_WORD_POSITION_SHIFT 32
+#define TENON_STATE_WORD_POSITION_MASK UINT64_C(0xffffffff) // where the rule was broken
+static inline uint64_t tenon_pack_state_word(uint16_t state, uint16_t reason, uint32_t position) {
+    return (uint64_t)state | (uint64_t)reason << 16 | (uint64_t)position << 32;
+}
+static inline uint16_t tenon_state_word_state(uint64_t word) { return (uint16_t)(word & TENON_STATE_WORD_STATE_MASK); }
+static inline uint16_t tenon_state_word_reason(uint64_t word) { return (uint16_t)(word >> 16 & TENON_STATE_WORD_REASON_MASK); }
+static inline uint32_t tenon_state_word_position(uint64_t word) { return (uint32_t)(word >> 32 & TENON_STATE_WORD_POSITION_MASK); }
+
+// KickWanted: `KICK_WANTED` of the host-written area [CALL-25]
+#define TENON_KICK_WANTED_POSITION_SHIFT 0
+#define TENON_KICK_WANTED_POSITION_MASK UINT64_C(0xffffffff) // call position from which a kick is wanted
+#define TENON_KICK_WANTED_KIND_SHIFT 32
+#define TENON_KICK_WANTED_KIND_MASK UINT64_C(0xffffffff) // 1: that position counts; 0: one kick for each batch
+static inline uint64_t tenon_pack_kick_wanted(uint32_t position, uint32_t kind) {
+    return (uint64_t)position | (uint64_t)kind << 32;
+}
+static inline uint32_t tenon_kick_wanted_position(uint64_t word) { return (uint32_t)(word & TENON_KICK_WANTED_POSITION_MASK); }
+static inline uint32_t tenon_kick_wanted_kind(uint64_t word) { return (uint32_t)(word >> 32 & TENON_KICK_WANTED_KIND_MASK); }
+
+// GuestPosition: the `TAKEN` and `ARMED` words of the guest-written area [EVT-8]
+#define TENON_GUEST_POSITION_POSITION_SHIFT 0
+#define TENON_GUEST_POSITION_POSITION_MASK UINT64_C(0xffffffff) // a position
+#define TENON_GUEST_POSITION_ZERO_SHIFT 32
+#define TENON_GUEST_POSITION_ZERO_MASK UINT64_C(0xffffffff) // zero
+static inline uint64_t tenon_pack_guest_position(uint32_t position) {
+    return (uint64_t)position;
+}
+static inline uint32_t tenon_guest_position_position(uint64_t word) { return (uint32_t)(word & TENON_GUEST_POSITION_POSITION_MASK); }
+static inline uint32_t tenon_guest_position_zero(uint64_t word) { return (uint32_t)(word >> 32 & TENON_GUEST_POSITION_ZERO_MASK); }
+
+// EventEntry: an entry of an event ring [EVT-7]
+#define TENON_EVENT_ENTRY_PORT_SHIFT 0
+#define TENON_EVENT_ENTRY_PORT_MASK UINT64_C(0xffffffff) // port number
+#define TENON_EVENT_ENTRY_TURN_SHIFT 32
+#define TENON_EVENT_ENTRY_TURN_MASK UINT64_C(0xffffffff) // turn of its position
+static inline uint64_t tenon_pack_event_entry(uint32_t port, uint32_t turn) {
+    return (uint64_t)port | (uint64_t)turn << 32;
+}
+static inline uint32_t tenon_event_entry_port(uint64_t word) { return (uint32_t)(word & TENON_EVENT_ENTRY_PORT_MASK); }
+static inline uint32_t tenon_event_entry_turn(uint64_t word) { return (uint32_t)(word >> 32 & TENON_EVENT_ENTRY_TURN_MASK); }
+
+// RingPosition: `position` and `armed` of a control line [STR-4]
+#define TENON_RING_POSITION_POSITION_SHIFT 0
+#define TENON_RING_POSITION_POSITION_MASK UINT64_C(0xffffffff) // a position of the data ring
+#define TENON_RING_POSITION_SEED_SHIFT 32
+#define TENON_RING_POSITION_SEED_MASK UINT64_C(0xffffffff) // the session's seed
+static inline uint64_t tenon_pack_ring_position(uint32_t position, uint32_t seed) {
+    return (uint64_t)position | (uint64_t)seed << 32;
+}
+static inline uint32_t tenon_ring_position_position(uint64_t word) { return (uint32_t)(word & TENON_RING_POSITION_POSITION_MASK); }
+static inline uint32_t tenon_ring_position_seed(uint64_t word) { return (uint32_t)(word >> 32 & TENON_RING_POSITION_SEED_MASK); }
+
+// RingShape: `shape` of a control line [STR-3]
+#define TENON_RING_SHAPE_UNITS_SHIFT 0
+#define TENON_RING_SHAPE_UNITS_MASK UINT64_C(0xffffffff) // units in the ring
+#define TENON_RING_SHAPE_MESSAGE_SHIFT 32
+#define TENON_RING_SHAPE_MESSAGE_MASK UINT64_C(0xffffffff) // words of a message; zero: the ring holds records
+static inline uint64_t tenon_pack_ring_shape(uint32_t units, uint32_t message) {
+    return (uint64_t)units | (uint64_t)message << 32;
+}
+static inline uint32_t tenon_ring_shape_units(uint64_t word) { return (uint32_t)(word & TENON_RING_SHAPE_UNITS_MASK); }
+static inline uint32_t tenon_ring_shape_message(uint64_t word) { return (uint32_t)(word >> 32 & TENON_RING_SHAPE_MESSAGE_MASK); }
+
+// RecordHead: the header of a record [STR-7]
+#define TENON_RECORD_HEAD_BYTES_SHIFT 0
+#define TENON_RECORD_HEAD_BYTES_MASK UINT64_C(0xffffffff) // bytes of the record, or `RecordLength`
+#define TENON_RECORD_HEAD_TURN_SHIFT 32
+#define TENON_RECORD_HEAD_TURN_MASK UINT64_C(0xffffffff) // turn of the header's position
+static inline uint64_t tenon_pack_record_head(uint32_t bytes, uint32_t turn) {
+    return (uint64_t)bytes | (uint64_t)turn << 32;
+}
+static inline uint32_t tenon_record_head_bytes(uint64_t word) { return (uint32_t)(word & TENON_RECORD_HEAD_BYTES_MASK); }
+static inline uint32_t tenon_record_head_turn(uint64_t word) { return (uint32_t)(word >> 32 & TENON_RECORD_HEAD_TURN_MASK); }
+
+// Lengths of areas in bytes, and where the entries of the event rings begin [VCPU-3, VCPU-4]. Sizes must be valid [VCPU-2].
+#define TENON_LINE(len) (((uint64_t)(len) + 63u) & ~UINT64_C(63)) // up to the next cache line [GEN-1]
+#define TENON_GUEST_AREA_LEN(depth) (TENON_GUEST_AREA_SUBMISSIONS + (uint64_t)(depth) * sizeof(struct tenon_submission))
+#define TENON_HOST_AREA_RING0(depth) \
+    TENON_LINE(TENON_HOST_AREA_COMPLETIONS + (uint64_t)(depth) * sizeof(struct tenon_completion))
+#define TENON_HOST_AREA_RING1(depth, events0) \
+    (TENON_HOST_AREA_RING0(depth) + TENON_LINE((uint64_t)(events0) * sizeof(uint64_t)))
+#define TENON_HOST_AREA_LEN(depth, events0, events1) \
+    (TENON_HOST_AREA_RING1(depth, events0) + TENON_LINE((uint64_t)(events1) * sizeof(uint64_t)))
+TENON_STATIC_ASSERT(TENON_GUEST_AREA_LEN(1u) == 0x240, "TENON_GUEST_AREA_LEN(1u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_RING0(1u) == 0xc0, "TENON_HOST_AREA_RING0(1u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_RING1(1u, 1u) == 0x100, "TENON_HOST_AREA_RING1(1u, 1u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_LEN(1u, 1u, 1u) == 0x140, "TENON_HOST_AREA_LEN(1u, 1u, 1u)");
+TENON_STATIC_ASSERT(TENON_GUEST_AREA_LEN(64u) == 0x1200, "TENON_GUEST_AREA_LEN(64u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_RING0(64u) == 0x480, "TENON_HOST_AREA_RING0(64u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_RING1(64u, 256u) == 0xc80, "TENON_HOST_AREA_RING1(64u, 256u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_LEN(64u, 256u, 16u) == 0xd00, "TENON_HOST_AREA_LEN(64u, 256u, 16u)");
+TENON_STATIC_ASSERT(TENON_GUEST_AREA_LEN(4096u) == 0x40200, "TENON_GUEST_AREA_LEN(4096u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_RING0(4096u) == 0x10080, "TENON_HOST_AREA_RING0(4096u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_RING1(4096u, 65536u) == 0x90080, "TENON_HOST_AREA_RING1(4096u, 65536u)");
+TENON_STATIC_ASSERT(TENON_HOST_AREA_LEN(4096u, 65536u, 2u) == 0x900c0, "TENON_HOST_AREA_LEN(4096u, 65536u, 2u)");
+
+// The turn of a position [CALL-4].
+static inline uint32_t tenon_turn(uint32_t seed, uint32_t position) { return seed + position + 1u; }
+
+// Whether position a is at or beyond position b [CALL-27].
+static inline int tenon_reached(uint32_t a, uint32_t b) { return (uint32_t)(a - b) < UINT32_C(0x80000000); }
+
+// Byte offset of the word with the mask hint of a port in the guest-written area, and the hint's bit in it [EVT-15].
+static inline uint64_t tenon_hint_offset(uint32_t port) {
+    return TENON_GUEST_AREA_MASK_HINTS + (uint64_t)(port / 64u) * sizeof(uint64_t);
+}
+static inline uint64_t tenon_hint_bit(uint32_t port) { return UINT64_C(1) << (port % 64u); }
+
+// Queue numbers of a vCPU [VCPU-7].
+static inline uint32_t tenon_call_queue(uint32_t vcpu) { return vcpu * 2u; }
+static inline uint32_t tenon_emergency_queue(uint32_t vcpu) { return vcpu * 2u + 1u; }
+
+// The name of a status; of an unknown one NULL [CALL-13].
+static inline const char *tenon_status_name(uint16_t status) {
+    switch (status) {
+    case TENON_STATUS_OK: return "OK";
+    case TENON_STATUS_NOT_SUPPORTED: return "NOT_SUPPORTED";
+    case TENON_STATUS_BAD_ARGUMENT: return "BAD_ARGUMENT";
+    case TENON_STATUS_BAD_RESERVED: return "BAD_RESERVED";
+    case TENON_STATUS_BAD_REGION: return "BAD_REGION";
+    case TENON_STATUS_BAD_RANGE: return "BAD_RANGE";
+    case TENON_STATUS_TOO_LONG: return "TOO_LONG";
+    case TENON_STATUS_NO_CAPACITY: return "NO_CAPACITY";
+    case TENON_STATUS_EXISTS: return "EXISTS";
+    case TENON_STATUS_NOT_FOUND: return "NOT_FOUND";
+    case TENON_STATUS_BAD_STATE: return "BAD_STATE";
+    case TENON_STATUS_BAD_SESSION: return "BAD_SESSION";
+    case TENON_STATUS_BAD_VERSION: return "BAD_VERSION";
+    case TENON_STATUS_BAD_FEATURES: return "BAD_FEATURES";
+    case TENON_STATUS_CANCELLED: return "CANCELLED";
+    case TENON_STATUS_INDETERMINATE: return "INDETERMINATE";
+    case TENON_STATUS_DENIED: return "DENIED";
+    case TENON_STATUS_BAD_ALIGNMENT: return "BAD_ALIGNMENT";
+    default: return NULL;
+    }
+}
 
 #ifdef __cplusplus
 }

@@ -35,7 +35,7 @@ impl<M: Memory> Domain<M> {
         if tenon_rings::planted!("control-answered-first") {
             self.base.record().answer(request.ticket.get(), Status::OK, 0);
         }
-        let result = self.request(&request);
+        let result = self.request(&request, offset);
         let (status, value) = match result {
             Ok(value) => (Status::OK, value),
             Err(status) => (status, 0),
@@ -44,7 +44,8 @@ impl<M: Memory> Domain<M> {
         self.base.record().answer(request.ticket.get(), status, value);
     }
 
-    fn request(&mut self, request: &ControlRequest) -> Result<u64, Status> {
+    /// Answers a request that lies at `offset` in region 0.
+    fn request(&mut self, request: &ControlRequest, offset: u64) -> Result<u64, Status> {
         let op = ControlOp(request.op.get());
         if op.name().is_none() {
             return Err(Status::NOT_SUPPORTED);
@@ -55,7 +56,7 @@ impl<M: Memory> Domain<M> {
         check_reserved(request, op)?;
         match op {
             ControlOp::NEGOTIATE => self.negotiate(request),
-            ControlOp::BIND => self.bind(request),
+            ControlOp::BIND => self.bind(request, offset),
             _ => Ok(self.reset()),
         }
     }
@@ -83,7 +84,7 @@ impl<M: Memory> Domain<M> {
         Ok(0)
     }
 
-    fn bind(&mut self, request: &ControlRequest) -> Result<u64, Status> {
+    fn bind(&mut self, request: &ControlRequest, offset: u64) -> Result<u64, Status> {
         if self.base.session.granule.is_none() {
             return Err(Status::BAD_STATE);
         }
@@ -103,8 +104,10 @@ impl<M: Memory> Domain<M> {
         }
         let align = self.base.granule().size();
         let guest_area = request.guest_area.get();
-        let guest = Range::check_area(&self.base.memory, guest_area, sizes.guest_len(), align)?;
-        let guest = guest.words(&self.base.memory)?;
+        let guest_range = Range::check_area(&self.base.memory, guest_area, sizes.guest_len(), align)?;
+        let frame = Range { region: 0, offset, len: align };
+        self.check_apart(guest_range, &[frame])?;
+        let guest = guest_range.words(&self.base.memory)?;
 
         let in_window = self.base.has(Features::WINDOW);
         let (host_at, host, value) = if in_window {
@@ -117,6 +120,7 @@ impl<M: Memory> Domain<M> {
         } else {
             let at = request.host_area.get();
             let range = Range::check_area(&self.base.memory, at, sizes.host_len(), align)?;
+            self.check_apart(range, &[frame, guest_range])?;
             (at, range.words(&self.base.memory)?, 0)
         };
         clear(&host);
@@ -138,6 +142,13 @@ impl<M: Memory> Domain<M> {
         if let Some(place) = usize::try_from(vcpu).ok().and_then(|vcpu| self.queues.get_mut(vcpu)) {
             *place = Some(queues);
         }
+    }
+
+    /// An area overlaps none of `others` and no area of a bound vCPU (VCPU-10).
+    fn check_apart(&self, area: Range, others: &[Range]) -> Result<(), Status> {
+        let places = self.base.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
+        let mut taken = places.flat_map(|place| place.in_region()).chain(others.iter().copied());
+        if taken.any(|other| area.overlaps(other)) { Err(Status::BAD_RANGE) } else { Ok(()) }
     }
 
     fn reset(&mut self) -> u64 {

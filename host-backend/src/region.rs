@@ -63,6 +63,13 @@ impl Range {
         Ok(range)
     }
 
+    /// Whether two ranges that lie inside their regions have a byte in common.
+    pub(crate) const fn overlaps(self, other: Self) -> bool {
+        self.region == other.region
+            && self.offset < other.offset.saturating_add(other.len)
+            && other.offset < self.offset.saturating_add(self.len)
+    }
+
     pub(crate) fn words<M: Memory>(self, memory: &M) -> Result<M::Words, Status> {
         memory.words(self.region, self.offset, self.len).ok_or(Status::BAD_RANGE)
     }

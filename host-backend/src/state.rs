@@ -73,6 +73,9 @@ pub enum Misfit {
     /// A session with what was not offered, or with something bound while idle (NEG-2 to NEG-4).
     #[error("its session was never offered")]
     Session,
+    /// An area on another one (VCPU-10).
+    #[error("two areas overlap")]
+    Overlap,
     /// An unbound port with an entry.
     #[error("a port that is not bound has an entry")]
     UnboundPort,

@@ -7,6 +7,7 @@ use crate::call::{Call, Done, Queues};
 use crate::domain::Domain;
 use crate::late::Waits;
 use crate::memory::Memory;
+use crate::region::Range;
 use core::fmt;
 use tenon_abi::Status;
 use tenon_abi::vcpu::{Sizes, call_queue, guest, host};
@@ -64,6 +65,14 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) const fn sizes(&self) -> Sizes {
         Sizes { depth: self.depth, events: self.events }
+    }
+
+    /// The areas that lie in region 0 (VCPU-3).
+    pub(crate) fn in_region(&self) -> impl Iterator<Item = Range> + use<> {
+        let sizes = self.sizes();
+        let guest = Range { region: 0, offset: self.guest, len: sizes.guest_len() };
+        let host = Range { region: 0, offset: self.host, len: sizes.host_len() };
+        [Some(guest), (!self.in_window).then_some(host)].into_iter().flatten()
     }
 }
 

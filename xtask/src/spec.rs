@@ -9,6 +9,7 @@ mod lines;
 mod links;
 mod porting;
 mod tables;
+mod wording;
 
 use std::fs;
 use std::process::ExitCode;
@@ -83,6 +84,7 @@ fn check(spec: &Source, header: Option<&str>, sources: &[Source]) -> Outcome {
     let evidence = evidence::check(&clauses, sources);
     problems.extend(evidence.problems);
     problems.extend(lines::check(spec));
+    problems.extend(wording::check(spec));
     problems.extend(tables::check(spec));
     problems.extend(links::check(sources, &project::root()));
     let (wrong, skipped) = header::check(header)?;

@@ -140,8 +140,7 @@ static void copy_words(void *to, const void *from, size_t len) {
 static void fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 static bool power_of_two(uint32_t value) { return value != 0 && (value & (value - 1)) == 0; }
-static uint64_t to_line(uint64_t len) { return (len + 63) & ~UINT64_C(63); }
-static uint32_t turn(uint32_t position) { return host.seed + position + 1; } // [CALL-4]
+static uint32_t turn(uint32_t position) { return tenon_turn(host.seed, position); } // [CALL-4]
 
 static uint32_t random_word(void) {
     host.random = host.random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -150,7 +149,7 @@ static uint32_t random_word(void) {
 
 // The range of `len` bytes at a wire address, if it is one of region 0 [GEN-3, REG-2, REG-3].
 static uint16_t range(uint64_t address, uint64_t len, uint8_t **at) {
-    if (address >> TENON_OFFSET_BITS != 0) return TENON_STATUS_BAD_REGION;
+    if (tenon_address_region(address) != 0) return TENON_STATUS_BAD_REGION;
     if (address > RAM_LEN || len > RAM_LEN - address) return TENON_STATUS_BAD_RANGE;
     *at = host.ram + address; // in region 0 an address is an offset
     return TENON_STATUS_OK;
@@ -166,9 +165,9 @@ static void upcall(void) {
     if (host.upcall != 0) interrupt(host.upcall);
 }
 
-static void latch(struct track *track, uint64_t reason, uint32_t position) {
+static void latch(struct track *track, uint16_t reason, uint32_t position) {
     track->corrupt = true;
-    store_release(track->state, (uint64_t)position << 32 | reason << 16 | TENON_QUEUE_STATE_CORRUPT);
+    store_release(track->state, tenon_pack_state_word(TENON_QUEUE_STATE_CORRUPT, reason, position));
 }
 
 // Tells the guest if it armed for what was just written at `position` [CALL-16, EVT-11].
@@ -176,9 +175,10 @@ static void answer_arm(struct track *track, uint32_t position) {
     if (track->armed == NULL || track->corrupt || (host.features & TENON_FEATURES_UPCALL) == 0) return;
     fence();
     uint64_t word = load(track->armed);
-    if (word >> 32 != 0) {
+    if (tenon_guest_position_zero(word) != 0) {
         latch(track, TENON_REASON_BAD_ARMED, position);
-    } else if ((word != track->answered || !track->answers) && (int32_t)(position - (uint32_t)word) >= 0) {
+    } else if ((word != track->answered || !track->answers)
+               && tenon_reached(position, tenon_guest_position_position(word))) {
         track->answers = true;
         track->answered = word;
         upcall();
@@ -193,7 +193,7 @@ static void complete(struct queue *queue, uint16_t id, uint16_t status, uint64_t
     queue->busy[id / 64] &= ~(UINT64_C(1) << id % 64);
     queue->in_flight--;
     store(&slot->value, status == TENON_STATUS_OK ? value : 0);
-    store_release(&slot->tail, (uint64_t)turn(position) << 32 | (uint64_t)id << 16 | status);
+    store_release(&slot->tail, tenon_pack_completion_tail(status, id, turn(position)));
     answer_arm(&queue->track, position);
 }
 
@@ -202,8 +202,8 @@ static bool look_at_taken(struct ring *ring) {
     if (ring->track.corrupt) return false;
     fence();
     uint64_t word = load(ring->taken_word);
-    uint32_t step = (uint32_t)word - (uint32_t)ring->taken;
-    if (word >> 32 != 0 || step > ring->written - ring->taken) {
+    uint32_t step = tenon_guest_position_position(word) - (uint32_t)ring->taken;
+    if (tenon_guest_position_zero(word) != 0 || step > ring->written - ring->taken) {
         latch(&ring->track, TENON_REASON_BAD_TAKEN, (uint32_t)word);
         return false;
     }
@@ -222,9 +222,10 @@ static uint16_t raise_port(uint32_t number) {
     if (port->end > ring->taken) return TENON_STATUS_OK; // the guest has yet to take its last entry
     uint32_t position = (uint32_t)ring->written++;
     port->end = ring->written;
-    store(&ring->entries[position & (ring->size - 1)], (uint64_t)turn(position) << 32 | number);
+    store(&ring->entries[position & (ring->size - 1)], tenon_pack_event_entry(number, turn(position)));
     answer_arm(&ring->track, position);
-    return TENON_STATUS_OK;
+    // The entry is there, but the ring may have been found corrupt behind it [EVT-20].
+    return ring->track.corrupt ? TENON_STATUS_BAD_STATE : TENON_STATUS_OK;
 }
 
 // Takes a port out of its ring; true if an entry of it is untaken.
@@ -391,8 +392,8 @@ static uint16_t execute(struct queue *queue, const struct tenon_submission *copy
     const uint8_t *inlined = (const uint8_t *)copy->args;
     uint64_t args[6] = {0}, len = 0, rest = 0;
     bool carried = (copy->flags & TENON_SUBMISSION_FLAGS_INLINE) != 0;
-    uint16_t id = (uint16_t)(copy->tail >> 16);
-    const struct op *op = find_op((uint16_t)copy->tail);
+    uint16_t id = tenon_submission_tail_id(copy->tail);
+    const struct op *op = find_op(tenon_submission_tail_op(copy->tail));
     if (op == NULL) return TENON_STATUS_NOT_SUPPORTED;
     if (queue == &host.lane && (!op->on_lane || (op->op == TENON_OP_CONSOLE_WRITE && !carried))) {
         return TENON_STATUS_NOT_SUPPORTED; // [CALL-23]
@@ -425,10 +426,10 @@ static void serve(struct queue *queue) {
         const struct tenon_submission *slot = &queue->submissions[position & (queue->depth - 1)];
         struct tenon_submission copy;
         uint64_t value = 0, tail = load_acquire(&slot->tail);
-        if (tail >> 32 != turn(position)) return;
+        if (tenon_submission_tail_turn(tail) != turn(position)) return;
         copy_words(&copy, slot, sizeof copy - sizeof tail);
         copy.tail = tail;
-        uint16_t id = (uint16_t)(copy.tail >> 16);
+        uint16_t id = tenon_submission_tail_id(tail);
         bool known = id < queue->depth, busy = known && (queue->busy[id / 64] >> id % 64 & 1) != 0;
         if (!known || busy) {
             latch(&queue->track, known ? TENON_REASON_DUPLICATE_ID : TENON_REASON_BAD_ID, position);
@@ -470,7 +471,7 @@ static void new_session(void) {
     host.session++;
     store(&host.record->active, 0);
     store(&host.record->active_features, 0);
-    store_release(&host.record->session, (uint64_t)host.session << 32 | seed);
+    store_release(&host.record->session, tenon_pack_session(seed, host.session));
 }
 
 static uint16_t negotiate(const struct tenon_control_request *ask) {
@@ -480,9 +481,9 @@ static uint16_t negotiate(const struct tenon_control_request *ask) {
     if (ask->granule > 31 || (GRANULES >> ask->granule & 1) == 0) return TENON_STATUS_BAD_ARGUMENT;
     host.features = ask->features;
     host.shift = ask->granule;
-    uint64_t active = (uint64_t)TENON_SESSION_STATE_OPEN << 48 | (uint64_t)ask->granule << 32;
+    uint16_t shift = (uint16_t)ask->granule;
     store(&host.record->active_features, ask->features);
-    store_release(&host.record->active, active | (uint64_t)ask->minor << 16 | ask->major);
+    store_release(&host.record->active, tenon_pack_active(ask->major, ask->minor, shift, TENON_SESSION_STATE_OPEN));
     return TENON_STATUS_OK;
 }
 
@@ -493,24 +494,31 @@ static uint16_t area(uint64_t address, uint64_t len, uint8_t **at) {
     return status == TENON_STATUS_OK && below != 0 ? TENON_STATUS_BAD_ALIGNMENT : status;
 }
 
-static uint16_t bind_vcpu(const struct tenon_control_request *ask, uint64_t *value) {
+// Whether two pieces of region 0 have a byte in common; both lie inside it.
+static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len) { return a < b + b_len && b < a + a_len; }
+
+// `frame`: where the request itself lies. There is one vCPU, so there are no areas but those of the request [VCPU-10].
+static uint16_t bind_vcpu(const struct tenon_control_request *ask, uint64_t frame, uint64_t *value) {
     const uint32_t sizes[] = {ask->events0, ask->events1};
     uint8_t *guest, *own = host.window + AREA_AT;
     if (host.shift == 0) return TENON_STATUS_BAD_STATE;
     if (ask->vcpu >= MAX_VCPUS) return TENON_STATUS_BAD_ARGUMENT;
     if (host.call.depth != 0) return TENON_STATUS_EXISTS;
     if (!power_of_two(ask->depth) || ask->depth > TENON_MAX_DEPTH) return TENON_STATUS_BAD_ARGUMENT;
-    uint64_t places[TENON_CLASSES], len = to_line(TENON_HOST_AREA_COMPLETIONS + (uint64_t)ask->depth * 16);
-    for (unsigned class = 0; class < TENON_CLASSES; class++) { // [VCPU-4]
+    for (unsigned class = 0; class < TENON_CLASSES; class++) {
         if (!power_of_two(sizes[class]) || sizes[class] > MAX_EVENTS) return TENON_STATUS_BAD_ARGUMENT;
-        places[class] = len;
-        len += to_line((uint64_t)sizes[class] * 8);
     }
-    uint16_t status = area(ask->guest_area, TENON_GUEST_AREA_SUBMISSIONS + (uint64_t)ask->depth * 64, &guest);
+    const uint64_t guest_len = TENON_GUEST_AREA_LEN(ask->depth), granule = UINT64_C(1) << host.shift;
+    const uint64_t places[] = {TENON_HOST_AREA_RING0(ask->depth), TENON_HOST_AREA_RING1(ask->depth, sizes[0])};
+    const uint64_t len = TENON_HOST_AREA_LEN(ask->depth, sizes[0], sizes[1]); // [VCPU-4]
+    uint16_t status = area(ask->guest_area, guest_len, &guest);
     if (status != TENON_STATUS_OK) return status;
+    if (overlap(ask->guest_area, guest_len, frame, granule)) return TENON_STATUS_BAD_RANGE;
     if ((host.features & TENON_FEATURES_WINDOW) == 0) { // [NEG-6]
         status = area(ask->host_area, len, &own);
         if (status != TENON_STATUS_OK) return status;
+        if (overlap(ask->host_area, len, frame, granule)) return TENON_STATUS_BAD_RANGE;
+        if (overlap(ask->host_area, len, ask->guest_area, guest_len)) return TENON_STATUS_BAD_RANGE;
     } else {
         if (ask->host_area != 0) return TENON_STATUS_BAD_RESERVED;
         *value = AREA_AT; // the largest area that the limits allow has room
@@ -550,12 +558,12 @@ static bool reserved_is_zero(const struct tenon_control_request *ask) {
     return bits == 0;
 }
 
-static uint16_t control(const struct tenon_control_request *ask, uint64_t *value) {
+static uint16_t control(const struct tenon_control_request *ask, uint64_t frame, uint64_t *value) {
     if (ask->op < TENON_CONTROL_OP_NEGOTIATE || ask->op > TENON_CONTROL_OP_RESET) return TENON_STATUS_NOT_SUPPORTED;
     if (ask->session != host.session) return TENON_STATUS_BAD_SESSION;
     if (!reserved_is_zero(ask)) return TENON_STATUS_BAD_RESERVED;
     if (ask->op == TENON_CONTROL_OP_NEGOTIATE) return negotiate(ask);
-    if (ask->op == TENON_CONTROL_OP_BIND) return bind_vcpu(ask, value);
+    if (ask->op == TENON_CONTROL_OP_BIND) return bind_vcpu(ask, frame, value);
     new_session();
     *value = host.session;
     return TENON_STATUS_OK;
@@ -569,9 +577,9 @@ static void take_frame(uint32_t frame) {
     if (range(offset, sizeof ask, &at) != TENON_STATUS_OK) return;
     copy_words(&ask, at, sizeof ask);
     if (ask.magic != TENON_CONTROL_MAGIC) return;
-    uint16_t status = control(&ask, &value);
+    uint16_t status = control(&ask, offset, &value);
     store(&host.record->control_value, status == TENON_STATUS_OK ? value : 0);
-    store_release(&host.record->control_result, (uint64_t)ask.ticket << 32 | status);
+    store_release(&host.record->control_result, tenon_pack_control_result(status, ask.ticket));
 }
 
 static void write_record(void) {

@@ -8,8 +8,10 @@ use crate::domain::Domain;
 use crate::event::Target;
 use crate::late::Waits;
 use crate::memory::Memory;
+use crate::region::Range;
 use crate::vcpu::Areas;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::call_queue;
 use tenon_abi::{Features, Granule};
@@ -27,6 +29,7 @@ impl<M: Memory> Domain<M> {
     /// The first rule that does not hold.
     pub(super) fn check_parts(&self) -> Result<(), Misfit> {
         self.check_session()?;
+        self.check_areas()?;
         self.check_ports()?;
         self.check_requests()
     }
@@ -43,6 +46,15 @@ impl<M: Memory> Domain<M> {
         let offered = config.features.intersection(Features::of_minor(session.minor));
         let known = session.minor <= config.minor && offered.contains(session.features);
         require(holds && known, Misfit::Session)
+    }
+
+    /// No area lies on another (VCPU-10).
+    fn check_areas(&self) -> Result<(), Misfit> {
+        let places = self.base.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
+        let mut areas: Vec<Range> = places.flat_map(|place| place.in_region()).collect();
+        areas.sort_unstable_by_key(|area| area.offset);
+        let apart = areas.windows(2).all(|pair| !matches!(pair, [a, b] if a.overlaps(*b)));
+        require(apart, Misfit::Overlap)
     }
 
     /// Each port is bound to something, and each ring has room for its ports (EVT-4).

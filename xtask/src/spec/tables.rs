@@ -6,12 +6,15 @@ use std::fmt::Write as _;
 
 use tenon_abi::layout::{Group, LAYOUT, NUMBERS, Struct};
 use tenon_abi::operation::OPERATIONS;
+use tenon_abi::packed::WORDS;
 
 use crate::project::Source;
 
 const BEGIN: &str = "<!-- generated: ";
 const BEGIN_END: &str = " -->";
 const END: &str = "<!-- end -->";
+/// The one table of all packed words.
+const PACKED: &str = "packed words";
 
 /// What differs between the text and the description.
 pub(crate) fn check(spec: &Source) -> Vec<String> {
@@ -61,16 +64,24 @@ pub(crate) fn regenerate(spec: &Source) -> (String, Vec<String>) {
         problems.push(format!("{}:{begun}: no `{END}`", spec.path));
         return (spec.text.clone(), problems);
     }
-    let described = LAYOUT.iter().map(|item| item.name).chain(NUMBERS.iter().map(|group| group.name));
-    for name in described.filter(|name| !placed.contains(name)) {
+    for name in described().filter(|name| !placed.contains(name)) {
         problems.push(format!("{}: no table of `{name}`: {BEGIN}{name}{BEGIN_END}", spec.path));
     }
     (text, problems)
 }
 
+/// The name of each table that the text has to have.
+fn described() -> impl Iterator<Item = &'static str> {
+    let structures = LAYOUT.iter().map(|item| item.name);
+    structures.chain(NUMBERS.iter().map(|group| group.name)).chain([PACKED])
+}
+
 fn table(name: &str) -> Option<String> {
     if name == "Op" {
         return Some(operations());
+    }
+    if name == PACKED {
+        return Some(packed());
     }
     let structure = LAYOUT.iter().find(|item| item.name == name).map(structure);
     structure.or_else(|| NUMBERS.iter().find(|group| group.name == name).map(numbers))
@@ -120,6 +131,23 @@ fn operations() -> String {
     table
 }
 
+/// A row for each field of each packed word.
+fn packed() -> String {
+    let mut table =
+        "\n| word | bits | field | meaning | clause |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for word in WORDS {
+        let mut place = format!("`{}`: {}", word.name, cell(word.doc));
+        for (shift, field) in word.placed() {
+            let (last, name, doc) = (shift + field.bits - 1, field.name, cell(field.doc));
+            let _ = writeln!(table, "| {place} | {shift} to {last} | `{name}` | {doc} | {} |", word.clause);
+            // The word stands in its first row.
+            place.clear();
+        }
+    }
+    table.push('\n');
+    table
+}
+
 fn names<T>(flags: impl Iterator<Item = (&'static str, T)>) -> String {
     flags.map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
@@ -136,8 +164,7 @@ mod tests {
 
     /// A norm in which every table has its place.
     fn complete() -> String {
-        let names = LAYOUT.iter().map(|item| item.name).chain(NUMBERS.iter().map(|group| group.name));
-        names.fold(String::from("# Norm\n"), |text, name| {
+        described().fold(String::from("# Norm\n"), |text, name| {
             format!("{text}{BEGIN}{name}{BEGIN_END}\n{END}\nafter\n")
         })
     }
@@ -150,13 +177,15 @@ mod tests {
         assert_eq!(problems, Vec::<String>::new());
         let written = source("docs/abi.md", &text);
         assert_eq!(check(&written), Vec::<String>::new());
-        assert_eq!(text.matches("after\n").count(), LAYOUT.len() + NUMBERS.len());
+        assert_eq!(text.matches("after\n").count(), LAYOUT.len() + NUMBERS.len() + 1);
         let record =
             LAYOUT.iter().find(|item| item.name == "Submission").expect("the submission is described");
         assert!(text.contains(record.doc), "{text}");
         assert!(text.contains("| 0x38 | `tail` | U64 |"), "{text}");
         let write = "| CONSOLE_WRITE | 0x0600 | address: ADDRESS, len: LENGTH | CONSOLE | PAYLOAD, EMERGENCY_INLINE |";
         assert!(text.contains(write), "{text}");
+        assert!(text.contains("` of a submission | 0 to 15 | `op` |"), "{text}");
+        assert!(text.contains("|  | 32 to 63 | `turn` |"), "{text}");
     }
 
     #[test]

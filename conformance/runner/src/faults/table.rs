@@ -41,8 +41,11 @@ mod op {
 mod status {
     pub(in crate::faults) const OK: u64 = 0;
     pub(in crate::faults) const NOT_SUPPORTED: u64 = 1;
+    pub(in crate::faults) const BAD_ARGUMENT: u64 = 2;
+    pub(in crate::faults) const BAD_RANGE: u64 = 5;
     pub(in crate::faults) const NO_CAPACITY: u64 = 7;
     pub(in crate::faults) const EXISTS: u64 = 8;
+    pub(in crate::faults) const NOT_FOUND: u64 = 9;
     pub(in crate::faults) const BAD_STATE: u64 = 10;
 }
 

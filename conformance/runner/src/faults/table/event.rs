@@ -26,6 +26,22 @@ pub(super) const FAULTS: &[Fault] = &[
         Line::Store(|access, value| access.store_status(value, op::EVENT_BIND, status::EXISTS, status::OK)),
     ),
     fault(
+        "unbound-as-argument",
+        "CALL-28",
+        "a vCPU that is not bound is refused as one out of range",
+        Line::Store(|access, value| {
+            access.store_status(value, op::EVENT_BIND, status::NOT_FOUND, status::BAD_ARGUMENT)
+        }),
+    ),
+    fault(
+        "range-as-unbound",
+        "CALL-28",
+        "a port or vCPU out of range is refused as one that is not bound",
+        Line::Store(|access, value| {
+            access.store_status(value, op::EVENTS, status::BAD_ARGUMENT, status::NOT_FOUND)
+        }),
+    ),
+    fault(
         "full-ring",
         "EVT-4",
         "binding to a ring without room does nothing and answers OK",
@@ -85,6 +101,40 @@ pub(super) const FAULTS: &[Fault] = &[
         "EVT-11",
         "the high half of an armed position is not looked at",
         Line::Load(|access, value| if access.site == Site::ArmedRead { value & LOW } else { value }),
+    ),
+    fault(
+        "armed-unsigned",
+        "CALL-27",
+        "positions are compared as numbers: an armed position behind zero is never reached",
+        Line::Load(|access, value| match access.site {
+            Site::ArmedRead if value & LOW >= 1 << 31 => value & !LOW | 0x7fff_ffff,
+            _ => value,
+        }),
+    ),
+    fault(
+        "cleared-is-disarmed",
+        "CALL-27",
+        "an armed position of zero stands for none",
+        Line::Load(|access, value| match access.site {
+            Site::ArmedRead if value == 0 => 0x7fff_ffff,
+            _ => value,
+        }),
+    ),
+    fault(
+        "breach-unanswered",
+        "EVT-20",
+        "a signal into a corrupt ring answers OK",
+        Line::Store(|access, value| {
+            access.store_status(value, op::EVENT_SIGNAL, status::BAD_STATE, status::OK)
+        }),
+    ),
+    fault(
+        "entry-turn-off",
+        "CALL-4",
+        "the first entry of a ring has position 1",
+        Line::Store(|access, value| {
+            access.store(if access.site == Site::EntryPublish { value + (1 << 32) } else { value })
+        }),
     ),
     fault(
         "dropped-wake-fence",

@@ -18,6 +18,15 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
     ),
     fault(
+        "overlap-unchecked",
+        "VCPU-10",
+        "BIND of areas that overlap answers OK",
+        Line::Store(|access, value| {
+            let refused = access.in_record() == Some(0xa0) && value & STATUS == status::BAD_RANGE;
+            access.store(if refused { value & !STATUS } else { value });
+        }),
+    ),
+    fault(
         "depth-rounded",
         "VCPU-2",
         "a depth that is no power of two is rounded up to one",

@@ -9,7 +9,7 @@ use crate::case::{Case, Ctx, Fail, Needs, Outcome, check};
 use crate::cases::tools::{
     FAR, Upcalls, arm, bind_port, case, no_entry, rest, settle, signal, wait_until, want_entry,
 };
-use crate::raw::{self, Bound};
+use crate::raw::{self, Bound, store};
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -18,6 +18,7 @@ pub const CASES: &[Case] = &[
     case("event.arm-behind-zero", &["EVT-11", "CALL-27"], Needs::UPCALL, |ctx| arm_at(ctx, 1 << 20)),
     case("event.arm-beyond-next", &["EVT-11"], Needs::UPCALL, |ctx| not_yet(ctx, 1)),
     case("event.arm-far", &["EVT-11", "CALL-27"], Needs::UPCALL, |ctx| not_yet(ctx, FAR)),
+    case("event.cleared-area-is-armed", &["CALL-27", "EVT-11", "CALL-16"], Needs::UPCALL, cleared),
     case("event.arm-once", &["EVT-11"], Needs::UPCALL, once),
     case("event.arm-classes-apart", &["EVT-11", "EVT-2"], Needs::UPCALL, classes),
     case("event.raised-between-take-and-arm", &["EVT-12", "EVT-8", "EVT-9"], Needs::UPCALL, between),
@@ -87,6 +88,41 @@ fn not_yet(ctx: &Ctx, beyond: u32) -> Outcome {
         ROUNDS => Err(Fail::Failed("each time an upcall before the armed position", u64::from(early), 0)),
         _ => Err(Fail::Warn("upcalls before the armed position")),
     }
+}
+
+/// The armed words of a cleared area are position 0, from which on an upcall is owed; far ahead, none is.
+fn cleared(ctx: &Ctx) -> Outcome {
+    let mut bound = raw::attach(ctx.env)?;
+    bind_port(&mut bound, PORT, 0, 0)?;
+    bind_port(&mut bound, 8, 0, 1)?;
+    // Of completions as well: the calls so far owed one, and it is sent when the interrupt is set (VCPU-8).
+    let upcalls = Upcalls::count(ctx.env, 0);
+    upcalls.set(&mut bound, 0)?;
+    upcalls.want("no upcall for completions behind position 0")?;
+    store(&bound.guest.0, 0, u64::from(bound.reaped.wrapping_add(FAR)));
+    settle(&mut bound)?;
+    for (class, port) in [(0, PORT), (1, 8)] {
+        upcalls.forget();
+        signal(&mut bound, port)?;
+        upcalls.want("no upcall for the first entry, with the armed word as BIND found it")?;
+        settle(&mut bound)?;
+        arm(&bound, class, 1 + FAR);
+        bound.take_until(class, 1);
+        settle(&mut bound)?;
+        upcalls.forget();
+        // Far ahead of the next position: at most a spurious one (EVT-13).
+        let mut told = 0;
+        for position in 1..7 {
+            signal(&mut bound, port)?;
+            want_entry(&bound, class, position, port)?;
+            bound.take_until(class, position + 1);
+            settle(&mut bound)?;
+            told += u32::from(upcalls.seen() > 0);
+            upcalls.forget();
+        }
+        check(told < 6, "an upcall for each entry of a ring that is armed far ahead")?;
+    }
+    Ok(())
 }
 
 fn once(ctx: &Ctx) -> Outcome {

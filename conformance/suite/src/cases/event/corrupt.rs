@@ -33,6 +33,7 @@ fn taken(ctx: &Ctx, bad: u64) -> Outcome {
         store(&bound.guest.0, at, bad);
         full_fence();
         broken(&mut bound, class, BAD_TAKEN)?;
+        no_entry(&mut bound, class, 2, "an entry by the call that finds BAD_TAKEN")?;
         // Honest again: it is too late, until reset.
         store(&bound.guest.0, at, 2);
         full_fence();
@@ -63,10 +64,10 @@ fn prepare(ctx: &Ctx, class: usize) -> Result<Bound, Fail> {
     Ok(bound)
 }
 
-/// Raises the port of `class` again; what the call answers by which the host finds the breach is its own
-/// affair.
+/// Raises the port of `class` again: refused, also by the call that finds the breach (EVT-20).
 fn poke(bound: &mut Bound, class: usize) -> Outcome {
-    bound.call(op::EVENT_SIGNAL, [class as u64, 0, 0, 0, 0, 0]).map(|_| ())
+    let what = "EVENT_SIGNAL that finds its ring corrupt";
+    expect(bound, op::EVENT_SIGNAL, &[class as u64], status::BAD_STATE, what).map(|_| ())
 }
 
 /// Makes the host look, and waits for the state word.
@@ -136,10 +137,9 @@ fn armed_high_half(ctx: &Ctx) -> Outcome {
         full_fence();
         // The host looks at it once it has written an entry.
         broken(&mut bound, class, BAD_ARMED)?;
+        want_entry(&bound, class, 2, class as u32)?;
         store(&bound.guest.0, at, 2);
-        if bound.entry(class, 2).is_some() {
-            bound.take_until(class, 3);
-        }
+        bound.take_until(class, 3);
         poke(&mut bound, class)?;
         no_entry(&mut bound, class, 3, "an entry in a corrupt ring")?;
         others(&mut bound, class)?;

@@ -16,7 +16,7 @@ pub const CASES: &[Case] = &[
         area_in_the_window,
     ),
     case("session.area-donated", &["NEG-6"], Needs::NONE, area_donated),
-    case("session.area-cleared", &["SES-2", "CALL-5"], Needs::NONE, area_cleared),
+    case("session.area-cleared", &["SES-2", "CALL-5", "VCPU-3"], Needs::NONE, area_cleared),
     case(
         "session.area-cleared-in-the-window",
         &["SES-2", "CALL-5"],
@@ -24,6 +24,13 @@ pub const CASES: &[Case] = &[
         area_cleared_in_the_window,
     ),
     case("session.area-aligned", &["GEN-4"], Needs::NONE, area_aligned),
+    case("session.areas-apart", &["VCPU-10"], Needs::NONE, areas_apart),
+    case(
+        "session.areas-of-two-vcpus-apart",
+        &["VCPU-10", "VCPU-1"],
+        Needs { vcpus: 2, ..Needs::NONE },
+        areas_of_two,
+    ),
     case("session.area-inside-region-0", &["GEN-3", "GEN-7", "VCPU-3"], Needs::NONE, area_inside),
     case("session.bind-sizes", &["CALL-1", "DISC-9", "VCPU-2"], Needs::NONE, sizes),
     case("session.bind-twice", &["VCPU-1", "GEN-7"], Needs::NONE, twice),
@@ -163,6 +170,73 @@ fn area_aligned(ctx: &Ctx) -> Outcome {
     Ok(())
 }
 
+/// A BIND of vCPU `vcpu` with these areas; WINDOW was not negotiated.
+fn donated(ctx: &Ctx, vcpu: u32, events: u32, guest: u64, host: u64) -> Control {
+    let mut request = Control::bind(ctx.env, vcpu, 64, [events, events], guest);
+    request.0[8] = host;
+    request
+}
+
+/// Neither area lies on the other, nor on the frame of the request; side by side they are fine.
+fn areas_apart(ctx: &Ctx) -> Outcome {
+    const EVENTS: u32 = 256;
+    // Large enough for a host that takes what it must refuse, and clears it.
+    let desk = Desk { env: ctx.env, scratch: raw::pages(ctx.env, 0x2_0000, 0x1_0000)? };
+    desk.negotiate(desk.features() & !1, desk.smallest())?;
+    let granule = 1u64 << desk.smallest();
+    let (guest_len, host_len) = (0x200 + 64 * 64u64, host_len(64, u64::from(EVENTS)));
+    let (_, at) = raw::pages(ctx.env, 0x2_0000, 0x1_0000)?;
+    let ask = |guest, host, status, what| {
+        desk.expect(donated(ctx, 0, EVENTS, guest, host), status, what).map(|_| ())
+    };
+    ask(at, at, status::BAD_RANGE, "both areas in one place")?;
+    // Areas of more than one granule, of which only the second is shared.
+    if guest_len > granule {
+        ask(at, at + granule, status::BAD_RANGE, "a host area on the end of the guest area")?;
+    }
+    if host_len > granule {
+        ask(at + granule, at, status::BAD_RANGE, "a guest area on the end of the host area")?;
+    }
+    let (_, request) = desk.scratch;
+    ask(request, at, status::BAD_RANGE, "a guest area on the request itself")?;
+    ask(at, request, status::BAD_RANGE, "a host area on the request itself")?;
+    // Nothing was taken, and whatever lies next to each other is apart.
+    let behind = at + guest_len.next_multiple_of(granule);
+    ask(at, behind, status::OK, "areas side by side")?;
+    desk.reset()?;
+    desk.negotiate(desk.features() & !1, desk.smallest())?;
+    ask(request + 0x1_0000, at, status::OK, "an area behind the request")
+}
+
+/// Nor does an area lie on one of a vCPU that is bound.
+fn areas_of_two(ctx: &Ctx) -> Outcome {
+    let desk = Desk::new(ctx.env)?;
+    for features in [desk.features() & !1, desk.features()] {
+        desk.negotiate(features, desk.smallest())?;
+        let pages = || Ok::<u64, Fail>(raw::pages(ctx.env, 0x1_0000, 0x1_0000)?.1);
+        let [guest, host, other, spare] = [pages()?, pages()?, pages()?, pages()?];
+        // With WINDOW the host places its areas, and only the guest's can lie on each other.
+        let own = |at| if features & 1 == 0 { at } else { 0 };
+        let ask = |vcpu, guest, host, status, what| {
+            desk.expect(donated(ctx, vcpu, 16, guest, own(host)), status, what).map(|_| ())
+        };
+        ask(0, guest, host, status::OK, "BIND of vCPU 0")?;
+        ask(1, guest, spare, status::BAD_RANGE, "a guest area on that of vCPU 0")?;
+        if features & 1 == 0 {
+            ask(1, host, spare, status::BAD_RANGE, "a guest area on the host area of vCPU 0")?;
+            ask(1, other, host, status::BAD_RANGE, "a host area on that of vCPU 0")?;
+            ask(1, other, guest, status::BAD_RANGE, "a host area on the guest area of vCPU 0")?;
+        }
+        ask(1, other, spare, status::OK, "BIND of vCPU 1 after refused ones")?;
+        desk.reset()?;
+        // Areas of a session that is over are free.
+        desk.negotiate(features, desk.smallest())?;
+        ask(1, guest, host, status::OK, "areas of the last session")?;
+        desk.reset()?;
+    }
+    Ok(())
+}
+
 fn area_inside(ctx: &Ctx) -> Outcome {
     let desk = Desk::new(ctx.env)?;
     desk.negotiate(desk.features() & !1, desk.smallest())?;
@@ -268,10 +342,10 @@ fn window_exhausted(ctx: &Ctx) -> Outcome {
     let max_vcpus = load(&window, 0x40) as u32;
     // Rings as large as can be; depth small, so that little of the guest's own memory is needed.
     let events = load(&window, 0x48) as u32;
-    let (_, guest) = raw::pages(ctx.env, 0x1_0000, 0x1_0000)?;
     let len = host_len(4, u64::from(events));
     let mut first: Option<u64> = None;
     for vcpu in 0..max_vcpus.min(64) {
+        let (_, guest) = raw::pages(ctx.env, 0x1000, 1 << desk.largest())?;
         let request = Control::bind(ctx.env, vcpu, 4, [events, events], guest);
         match desk.ask(request)? {
             (0, at) => {

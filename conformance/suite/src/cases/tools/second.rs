@@ -71,13 +71,17 @@ pub(in crate::cases) fn told() -> u32 {
 /// Leaves `second`, which vCPU 1 was bound as, for `run`. The result is the entry and the argument of
 /// VCPU_START.
 pub(in crate::cases) fn prepare(first: &Bound, second: Bound, run: fn(u32)) -> Result<(u64, u64), Fail> {
+    stage(first, Some(second), run)
+}
+
+fn stage(first: &Bound, second: Option<Bound>, run: fn(u32)) -> Result<(u64, u64), Fail> {
     QUIT.store(false, Ordering::Release);
     COUNT.store(0, Ordering::Release);
     WORD.store(0, Ordering::Release);
     let Some((entry, argument)) = first.env.secondary(1, run) else {
         return Err(Fail::Error("this environment has no second CPU"));
     };
-    STAGE.with(|stage| *stage = Some(second));
+    STAGE.with(|stage| *stage = second);
     Ok((entry, argument))
 }
 
@@ -88,7 +92,16 @@ pub(in crate::cases) fn ask_to_end() {
 
 /// Starts vCPU 1, which was bound for it as `second`, with `run`.
 pub(in crate::cases) fn start(first: &mut Bound, second: Bound, run: fn(u32)) -> Outcome {
-    let (entry, argument) = prepare(first, second, run)?;
+    launch(first, Some(second), run)
+}
+
+/// Starts vCPU 1, which is not bound, with `run`.
+pub(in crate::cases) fn start_alone(first: &mut Bound, run: fn(u32)) -> Outcome {
+    launch(first, None, run)
+}
+
+fn launch(first: &mut Bound, second: Option<Bound>, run: fn(u32)) -> Outcome {
+    let (entry, argument) = stage(first, second, run)?;
     expect(first, op::VCPU_START, &[1, entry, argument], status::OK, "VCPU_START").map(|_| ())
 }
 
@@ -128,5 +141,13 @@ pub(in crate::cases) fn beat(_: u32) {
     while !quit() {
         count();
         bound.env.relax();
+    }
+}
+
+/// As [`beat`], without a vCPU that was bound for it.
+pub(in crate::cases) fn beat_alone(_: u32) {
+    while !quit() {
+        count();
+        core::hint::spin_loop();
     }
 }

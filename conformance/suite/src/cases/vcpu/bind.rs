@@ -220,11 +220,10 @@ fn window_room(ctx: &Ctx) -> Outcome {
     let record = raw::record(ctx.env);
     let events = record.max_events.get();
     let len = (0x80 + 16u64).next_multiple_of(64) + 2 * (u64::from(events) * 8).next_multiple_of(64);
-    let (_, guest) = raw::pages(ctx.env, 1 << 12, 1 << 16)?;
     let mut last: Option<u64> = None;
     let mut refused = None;
-    // The same guest-written pages for all: nothing is submitted.
     for vcpu in 0..record.max_vcpus.get().min(64) {
+        let (_, guest) = raw::pages(ctx.env, 1 << 12, 1 << shift)?;
         let request = Control::bind(ctx.env, vcpu, 1, [events, events], guest);
         match request.send(ctx.env, &scratch.0, scratch.1, shift) {
             Some((0, at)) => {

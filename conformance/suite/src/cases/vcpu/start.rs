@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     case("vcpu.start-refused", &["VCPU-5", "CALL-11"], SMP, refused),
     case("vcpu.start-runs", &["VCPU-5"], SMP, runs),
     case("vcpu.start-running", &["VCPU-5"], SMP, running),
+    case("vcpu.start-unbound", &["VCPU-5", "VCPU-6"], SMP, unbound),
     case("vcpu.start-stop-start", &["VCPU-5", "VCPU-6"], SMP, again),
     case("vcpu.numbers", &["VCPU-9", "VCPU-8", "VCPU-5"], SMP_UPCALL, numbers),
     case("vcpu.both-signal", &["VCPU-7", "EVT-6", "EVT-9"], SMP, both_signal),
@@ -133,6 +134,19 @@ fn running(ctx: &Ctx) -> Outcome {
         let before = second::counted();
         second::wait_for(bound, before + 3, "a refused VCPU_START has stopped the vCPU")
     })
+}
+
+/// A vCPU that is not bound is started, stopped, and bound afterwards.
+fn unbound(ctx: &Ctx) -> Outcome {
+    let (scratch, shift) = raw::open(ctx.env)?;
+    let mut bound = raw::bind(ctx.env, scratch, shift, 0, 16, [8, 8])?;
+    for _ in 0..2 {
+        second::start_alone(&mut bound, second::beat_alone)?;
+        let runs = second::wait_for(&bound, 3, "a vCPU that is not bound does not run");
+        runs.and(second::stop(&mut bound))?;
+    }
+    let other = raw::bind(ctx.env, scratch, shift, 1, 16, [8, 8])?;
+    second::with(&mut bound, other, second::beat, |bound| second::wait_for(bound, 1, "the vCPU does not run"))
 }
 
 fn again(ctx: &Ctx) -> Outcome {
