@@ -25,9 +25,9 @@ use aarch64 as chosen;
 #[cfg(target_arch = "x86_64")]
 use x86_64 as chosen;
 
-pub use chosen::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
+pub use chosen::{BIND_ADDRESS, Fresh, KICK_ADDRESS, WINDOW_ADDRESS};
 pub(crate) use chosen::{
-    Board, CONDUIT, CONDUITS, EXIT, FIRST_INPUT, Fresh, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM_MAX, SERIAL,
+    Board, CONDUIT, CONDUITS, EXIT, FIRST_INPUT, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM_MAX, SERIAL,
     SERIAL_STATUS, SILENT_INPUTS, WINDOW, discovered, hypercall, layout, plan, program_counter, route,
     trap_hypercalls,
 };

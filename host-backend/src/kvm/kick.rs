@@ -38,11 +38,12 @@ pub(crate) fn be_reached() {
 
 /// How to reach one vCPU's thread.
 struct Kick {
-    thread: libc::pthread_t,
+    /// By its number, so that a thread that is gone is merely not found.
+    thread: libc::pid_t,
     immediate_exit: *const AtomicU8,
 }
 
-// SAFETY: both may be used from any thread while they are valid, which `of_this_thread`'s caller promises.
+// SAFETY: the byte may be used from any thread while it is mapped, which `of_this_thread`'s caller promises.
 unsafe impl Send for Kick {}
 
 impl Kick {
@@ -50,21 +51,19 @@ impl Kick {
     /// the other.
     fn send(&self) {
         be_heard();
-        // SAFETY: valid by the promise of `of_this_thread`'s caller.
-        unsafe {
-            (*self.immediate_exit).store(1, Ordering::SeqCst);
-            libc::pthread_kill(self.thread, SIGRTMIN());
-        }
+        // SAFETY: mapped by the promise of `of_this_thread`'s caller.
+        unsafe { (*self.immediate_exit).store(1, Ordering::SeqCst) };
+        // SAFETY: the request takes numbers alone, and the signal's handler does nothing.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), self.thread, SIGRTMIN()) };
     }
 }
 
 /// A function that brings the calling thread out of the guest.
 ///
 /// # Safety
-/// The function is called only while the calling thread lives and the byte, its vCPU's `immediate_exit`, is
-/// mapped.
+/// The function is called only while the byte, the vCPU's `immediate_exit`, is mapped.
 pub(crate) unsafe fn of_this_thread(immediate_exit: *const AtomicU8) -> impl Fn() + Send + 'static {
-    // SAFETY: asks for the calling thread's own handle.
-    let kick = Kick { thread: unsafe { libc::pthread_self() }, immediate_exit };
+    // SAFETY: asks for the calling thread's own number.
+    let kick = Kick { thread: unsafe { libc::gettid() }, immediate_exit };
     move || kick.send()
 }

@@ -23,7 +23,7 @@ use super::helpers::Helpers;
 use super::serial::Serial;
 use super::setup::request;
 use super::vcpu::Vcpu;
-use super::{Control, Entry, Error, Exits, Interrupts, Outcome, kick, memory};
+use super::{Control, Entry, Error, Exits, Interrupts, Outcome, Runner, memory};
 
 /// A vCPU's thread may take so long to come back after the run has ended, if the limit leaves it that much
 /// time.
@@ -268,7 +268,6 @@ impl Machine {
         serial: &Arc<Serial>,
         sink: Box<dyn Write + Send>,
     ) -> Result<Vec<thread::JoinHandle<()>>, Error> {
-        kick::be_heard();
         let port = Arc::clone(serial);
         self.helpers.start("serial", move || {
             port.drain(sink);
@@ -276,13 +275,13 @@ impl Machine {
         })?;
         let mut threads = Vec::new();
         for (index, (fd, fresh)) in (0..).zip(self.cpus) {
-            let seat = self.control.take(index).ok_or(Error::BadConfig("a machine runs once"))?;
+            let mut seat = self.control.take(index).ok_or(Error::BadConfig("a machine runs once"))?;
             let (exits, serial) = (Arc::clone(exits), Arc::clone(serial));
-            let vcpu = Vcpu { index, seat, fd, fresh, exits, serial };
             // What the vCPU's mappings need must outlive it, even where its thread has to be left behind.
             let keep = (Arc::clone(&self.vm), Arc::clone(&self.memory), self.window.clone());
             let spawned = thread::Builder::new().name(format!("vcpu-{index}")).spawn(move || {
-                vcpu.live();
+                let runner = Runner::new(fd, fresh, &mut seat);
+                Vcpu { index, seat, runner, exits, serial }.live();
                 drop(keep);
             });
             threads.push(spawned.map_err(Error::io("starting a vCPU's thread"))?);

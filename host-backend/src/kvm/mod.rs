@@ -19,6 +19,7 @@ mod machine;
 pub mod memory;
 mod noise;
 mod region;
+mod runner;
 mod serial;
 mod setup;
 mod vcpu;
@@ -26,7 +27,7 @@ mod vmm;
 mod worker;
 
 pub use crate::cpus::CpuBusy;
-pub use arch::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
+pub use arch::{BIND_ADDRESS, Fresh, KICK_ADDRESS, WINDOW_ADDRESS};
 #[cfg(target_arch = "x86_64")]
 pub use arch::{CPUID_BASE, cpuid};
 pub use attachment::{BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
@@ -36,6 +37,7 @@ pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line, Msi};
 pub use machine::{Config, Machine, WindowConfig};
 pub use region::VmMemory;
+pub use runner::Runner;
 /// What is planned before a guest starts: its types are in signatures here.
 pub use tenon_boot;
 pub use vmm::{Vmm, VmmConfig};

@@ -345,6 +345,25 @@ fn a_case_that_ends_the_machine_passes_by_that_end_alone() {
     assert_eq!(run(&A, None, End::Exit(0)), Fail);
 }
 
+/// A host may boot the image again by itself, which is the end that a restart asks for and no other (REP-8).
+#[test]
+fn a_machine_that_boots_anew_has_restarted() {
+    let run = |case: &'static Case, lines: &[&str]| {
+        let mut script = Script::hello(&[case, &A]);
+        script.say(&format!("begin {}", case.name));
+        lines.iter().for_each(|line| script.say(line));
+        script.sequence = 0;
+        script.say("hello 1 arch=none seed=1 cases=1");
+        assert!(script.judge.is_over(), "the next case has a machine of its own");
+        script.judge.stopped();
+        script.verdicts()[0]
+    };
+    assert_eq!(run(&AGAIN, &["ends t.again restart"]), Pass);
+    assert_eq!(run(&AGAIN, &[]), Fail, "before it was about to");
+    assert_eq!(run(&LEAVES, &["ends t.leaves exit=3"]), Fail);
+    assert_eq!(run(&A, &[]), Fail);
+}
+
 #[test]
 fn a_crash_record_is_compared_with_the_one_that_was_left() {
     let run = |held: Option<Option<(u64, &[u8])>>, code| {

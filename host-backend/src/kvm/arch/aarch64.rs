@@ -25,7 +25,8 @@ use crate::kvm::serial::Place;
 use crate::kvm::setup::request;
 
 pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
-pub(crate) use registers::{Fresh, program_counter};
+pub use registers::Fresh;
+pub(crate) use registers::program_counter;
 
 /// Where the window lies.
 pub const WINDOW_ADDRESS: u64 = 0x1000_0000;

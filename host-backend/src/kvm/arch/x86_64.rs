@@ -23,7 +23,7 @@ use crate::kvm::serial::Place;
 use crate::kvm::setup::request;
 
 pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
-pub(crate) use registers::Fresh;
+pub use registers::Fresh;
 
 /// The base leaf of discovery (DISC-4): the second one that a guest looks at, as KVM's own may be the first.
 pub const CPUID_BASE: u32 = tenon_boot::cpuid::BASE;

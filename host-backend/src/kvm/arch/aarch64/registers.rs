@@ -12,7 +12,7 @@ use tenon_boot::aarch64::Start;
 use crate::kvm::Entry;
 
 /// What a fresh vCPU is made from, to make a used one fresh again.
-pub(crate) struct Fresh {
+pub struct Fresh {
     init: kvm_vcpu_init,
 }
 
@@ -24,7 +24,9 @@ pub(super) fn features(mut init: kvm_vcpu_init) -> kvm_vcpu_init {
 }
 
 impl Fresh {
-    pub(super) const fn of(init: kvm_vcpu_init) -> Self {
+    /// What a vCPU was initialised with.
+    #[must_use]
+    pub const fn of(init: kvm_vcpu_init) -> Self {
         Self { init }
     }
 

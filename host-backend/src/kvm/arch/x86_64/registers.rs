@@ -18,7 +18,7 @@ const CLOCK: [u32; 2] = [0x10, 0x3b];
 const TSC_AUX: u32 = 0xc000_0103;
 
 /// What a fresh vCPU has beside its general registers, kept to make a used one fresh again.
-pub(crate) struct Fresh {
+pub struct Fresh {
     special: kvm_sregs,
     apic: kvm_lapic_state,
     float: kvm_fpu,
@@ -33,8 +33,13 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
-    /// What a vCPU that has not run has, of those of the model-specific `registers` that it lets be set.
-    pub(crate) fn of(vcpu: &VcpuFd, registers: &[u32]) -> Result<Self, kvm_ioctls::Error> {
+    /// What a vCPU that has not run has, of those of the model-specific `registers` that it lets be set: all
+    /// that KVM lists ([`kvm_ioctls::Kvm::get_msr_index_list`]).
+    ///
+    /// # Errors
+    ///
+    /// What KVM answered.
+    pub fn of(vcpu: &VcpuFd, registers: &[u32]) -> Result<Self, kvm_ioctls::Error> {
         Ok(Self {
             special: vcpu.get_sregs()?,
             apic: vcpu.get_lapic()?,
