@@ -134,7 +134,9 @@ impl<E> Cpu<E> {
 
     /// Has the thread look at its slot, wherever it is: waiting here, or in the guest.
     fn wake(&self, guarded: &Guarded<E>) {
-        self.leave.store(true, Ordering::SeqCst);
+        if !tenon_rings::planted!("stop-seen-at-the-next-kick") {
+            self.leave.store(true, Ordering::SeqCst);
+        }
         self.changed.notify_all();
         if let Some(kick) = &guarded.kick {
             kick();
@@ -246,7 +248,10 @@ impl<E, O: Clone> Cpus<E, O> {
         let start = Instant::now();
         let mut late = Vec::new();
         for (index, cpu) in (0..).zip(&self.0.cpus) {
-            let left = patience.saturating_sub(start.elapsed());
+            let mut left = patience.saturating_sub(start.elapsed());
+            if tenon_rings::planted!("late-threads-in-turn") {
+                left = patience;
+            }
             let waited =
                 cpu.changed.wait_timeout_while(locked(&cpu.slot), left, |guarded| guarded.slot.has_thread());
             if waited.unwrap_or_else(PoisonError::into_inner).0.slot.has_thread() {

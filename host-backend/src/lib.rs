@@ -79,3 +79,10 @@ pub use state::{Misfit, State};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// Where faults are planted in this crate, its unit tests see those that have no other test.
+#[cfg(test)]
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
+}

@@ -135,7 +135,7 @@ fn blocked() -> (mpsc::Sender<()>, impl FnMut() + Send + 'static) {
 /// Neither a sink nor a console that blocks holds the limit.
 #[test]
 fn a_callback_that_blocks_does_not_hold_the_limit() {
-    const SHORT: Duration = Duration::from_millis(700);
+    const SHORT: Duration = Duration::from_millis(1500);
     let name = "a_callback_that_blocks_does_not_hold_the_limit";
     struct Blocks<F>(F);
     impl<F: FnMut()> Write for Blocks<F> {
@@ -202,4 +202,9 @@ fn a_handle_outlives_its_run() {
     assert!(handle.raise(1).is_err());
     assert_eq!((handle.input(b"late"), handle.crash_record()), (4, None));
     handle.end();
+}
+
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
 }

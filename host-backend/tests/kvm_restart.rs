@@ -6,9 +6,9 @@ mod kvm_tools;
 
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use kvm_tools::{START, image, usable};
+use kvm_tools::{START, image, until, usable};
 use tenon_host::kvm::{Config, Control, Entry, Exits, Flow, Machine, Outcome};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -70,11 +70,7 @@ impl Exits for Reports {
 
 fn run_once(control: &Control, vcpu: u32, argument: u64) {
     control.start(vcpu, Entry { address: START.into(), argument }).unwrap();
-    let start = Instant::now();
-    while !control.is_parked(vcpu) {
-        assert!(start.elapsed() < LIMIT, "vCPU {vcpu} does not park");
-        thread::sleep(Duration::from_micros(200));
-    }
+    until("a vCPU does not park", || control.is_parked(vcpu));
 }
 
 #[test]
@@ -105,4 +101,9 @@ fn a_restarted_vcpu_finds_what_a_fresh_one_finds() {
         assert_ne!(changed, fresh, "word {index} is not changed at all");
     }
     assert_eq!(*restarted, *fresh, "a vCPU that is started again, and a fresh one");
+}
+
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
 }

@@ -109,3 +109,8 @@ fn a_process_may_do_with_its_signals_what_it_likes() {
     blocked();
     ends_at_its_limit("all signals are blocked", || ());
 }
+
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kvm_tools::{HALT, Lateness, Random, SPIN, START, Text, check_in_time, image, usable, vmm};
+use kvm_tools::{HALT, Lateness, Random, SPIN, START, Text, check_in_time, image, until, usable, vmm};
 use tenon_guest_images::CONFORMANCE;
 use tenon_host::kvm::{Config, Control, Entry, Error, Exits, Flow, Machine, Outcome, VmmConfig};
 
@@ -87,16 +87,6 @@ fn machine(test: &str, cpus: u32, code: &[u8]) -> Option<Machine> {
     let machine = usable(test, Machine::new(&Config { cpus, ..Config::default() }))?;
     machine.load(&image(code), "").unwrap();
     Some(machine)
-}
-
-/// Waits for what must come, without a verdict of its own: whoever waits for ever has a bug, whoever waits
-/// long a slow computer.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < LIMIT, "{what}");
-        thread::sleep(Duration::from_micros(100));
-    }
 }
 
 /// Steers a machine from another thread while it runs.
@@ -190,4 +180,9 @@ fn pending_stops_do_not_hold_the_end() {
     assert!(matches!(result, Err(Error::Stuck(0..4))), "{result:?}");
     kvm_tools::check_took("pending stops", end - start, limit, &lateness);
     counts.hold.store(false, Ordering::SeqCst);
+}
+
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
 }

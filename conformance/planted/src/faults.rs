@@ -2,13 +2,14 @@
 //! The table, one file for each crate that has faults.
 
 mod host;
+mod kvm;
 mod rings;
 
 use crate::{Fault, Seen};
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
-    [rings::FAULTS, host::FAULTS].into_iter().flatten()
+    [rings::FAULTS, host::FAULTS, kvm::FAULTS].into_iter().flatten()
 }
 
 const fn fault(name: &'static str, clause: &'static str, what: &'static str, seen: Seen) -> Fault {

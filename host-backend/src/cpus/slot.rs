@@ -47,8 +47,11 @@ impl<E> Slot<E> {
     }
 
     /// Whether the stop counts.
-    pub(super) const fn stop(&mut self) -> bool {
-        let counts = matches!(self.state, State::Starting(_) | State::Running);
+    pub(super) fn stop(&mut self) -> bool {
+        let mut counts = matches!(self.state, State::Starting(_) | State::Running);
+        if tenon_rings::planted!("stop-while-starting-lost") {
+            counts = matches!(self.state, State::Running);
+        }
         self.stop |= counts;
         counts
     }
@@ -62,7 +65,7 @@ impl<E> Slot<E> {
 
     /// What a thread that is out of the guest does; `None`: it waits.
     pub(super) fn next(&mut self, ending: bool) -> Option<Next<E>> {
-        if ending {
+        if ending && !(self.stop && tenon_rings::planted!("stop-before-end")) {
             return Some(Next::End);
         }
         if core::mem::take(&mut self.stop) {

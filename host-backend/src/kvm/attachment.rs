@@ -4,7 +4,7 @@
 use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use super::noise::{self, Message, Noise};
@@ -53,6 +53,9 @@ impl Handle {
     ///
     /// [`crate::Error::NotBound`].
     pub fn raise(&self, port: u32) -> Result<(), crate::Error> {
+        if tenon_rings::planted!("raise-without-actions") {
+            return self.0.locked().domain.raise(port);
+        }
         self.0.with(|state| state.domain.raise(port))
     }
 
@@ -69,6 +72,9 @@ impl Handle {
 
     /// Gives the guest console input; the number of bytes taken.
     pub fn input(&self, bytes: &[u8]) -> usize {
+        if tenon_rings::planted!("input-without-actions") {
+            return self.0.locked().domain.input(bytes);
+        }
         self.0.with(|state| state.domain.input(bytes))
     }
 }
@@ -76,11 +82,11 @@ impl Handle {
 /// The domain with what its actions need.
 pub(super) struct State {
     pub(super) domain: Domain<VmMemory>,
-    upcalls: Vec<Line>,
+    pub(super) upcalls: Vec<Line>,
     /// Lines of direct ports. A line that its port gave back is used again.
     direct: BTreeMap<u32, Line>,
-    spare: Vec<Line>,
-    noise: Noise,
+    pub(super) spare: Vec<Line>,
+    pub(super) noise: Noise,
 }
 
 /// What all threads of the machine share.
@@ -112,10 +118,14 @@ impl Attachment {
         &self.control
     }
 
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Enters the domain and does all that it asks for. Under the lock, so that what one entry asked for is
     /// not mixed with another's.
     pub(super) fn with<R>(&self, enter: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.locked();
         let result = enter(&mut state);
         while let Some(action) = state.domain.next_action() {
             if let Err(why) = self.act(&mut state, action) {
@@ -138,7 +148,8 @@ impl Attachment {
 
     /// Serves a queue; what the budget leaves over goes to the worker, so that the vCPU gets on.
     pub(super) fn serve(&self, queue: u32) {
-        if self.with(|state| state.domain.serve(queue, BUDGET)).again {
+        let again = self.with(|state| state.domain.serve(queue, BUDGET)).again;
+        if again && !tenon_rings::planted!("budget-rest-forgotten") {
             // The worker lives as long as the machine runs; after that nobody waits for it.
             let _ = self.jobs.send(Job::Serve(queue));
         }
@@ -163,6 +174,8 @@ impl Attachment {
                     line.raise();
                 }
             }
+            Action::Vcpu(VcpuAction::Route { vector: None, .. })
+                if tenon_rings::planted!("upcall-route-kept") => {}
             Action::Vcpu(VcpuAction::Route { vcpu, vector }) => {
                 if let Some(line) = upcall_line(state, vcpu) {
                     self.interrupts.route(line, vector.map(|vector| Msi { cpu: vcpu, vector }))?;
@@ -175,6 +188,8 @@ impl Attachment {
                         None => self.interrupts.line()?,
                     };
                     state.direct.insert(port, line);
+                } else if tenon_rings::planted!("direct-route-kept") {
+                    return Ok(());
                 }
                 if let Some(line) = state.direct.get(&port) {
                     self.interrupts.route(line, Some(Msi { cpu: vcpu, vector }))?;
@@ -182,7 +197,10 @@ impl Attachment {
             }
             Action::Event(EventAction::Unroute { port }) => {
                 if let Some(line) = state.direct.remove(&port) {
-                    let result = self.interrupts.route(&line, None);
+                    let result = match tenon_rings::planted!("released-route-kept") {
+                        false => self.interrupts.route(&line, None),
+                        true => Ok(()),
+                    };
                     state.spare.push(line);
                     result?;
                 }
@@ -215,6 +233,7 @@ impl Attachment {
             }
             Action::Lifecycle(LifecycleAction::Exit { code }) => self.control.end(Outcome::Exit(code)),
             Action::Lifecycle(LifecycleAction::Restart) => self.control.end(Outcome::Restart),
+            Action::Session(SessionAction::Reset { .. }) if tenon_rings::planted!("reset-keeps-routes") => {}
             Action::Session(SessionAction::Reset { .. }) => {
                 let ports: Vec<u32> = state.direct.keys().copied().collect();
                 for port in ports {

@@ -55,7 +55,10 @@ impl Helpers {
     }
 
     fn left(&self, name: &'static str, result: Result<(), CpuError>) {
-        let failed = result.err().map(|why| Outcome::Failed { vcpu: None, why });
+        let failed = result
+            .err()
+            .filter(|_| !tenon_rings::planted!("helper-panic-swallowed"))
+            .map(|why| Outcome::Failed { vcpu: None, why });
         let mut state = self.lock();
         if let Some(at) = state.running.iter().position(|running| *running == name) {
             state.running.swap_remove(at);

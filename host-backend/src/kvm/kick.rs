@@ -19,6 +19,9 @@ pub(crate) fn be_heard() {
     // SAFETY: filled in, as it succeeded.
     let handler = (asked == 0).then(|| unsafe { action.assume_init() }.sa_sigaction);
     // Ignored, or with the default action, which ends the process.
+    if tenon_rings::planted!("kick-stays-ignored") && handler == Some(libc::SIG_IGN) {
+        return;
+    }
     if handler.is_none_or(|handler| handler == libc::SIG_IGN || handler == libc::SIG_DFL) {
         // The number is valid, so this cannot fail.
         let _ = register_signal_handler(SIGRTMIN(), nothing);
@@ -27,6 +30,9 @@ pub(crate) fn be_heard() {
 
 /// Lets the signal through to the calling thread, whose mask comes from the thread that started it.
 pub(crate) fn be_reached() {
+    if tenon_rings::planted!("kick-stays-blocked") {
+        return;
+    }
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is made empty first; the mask is the calling thread's own.
     unsafe {

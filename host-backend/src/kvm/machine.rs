@@ -136,6 +136,13 @@ impl Machine {
         &self.layout
     }
 
+    /// A vCPU that does not run.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    pub(crate) fn vcpu(&self, index: usize) -> &VcpuFd {
+        let (fd, _) = self.cpus.get(index).expect("a vCPU of this machine");
+        fd
+    }
+
     /// The guest's memory.
     pub fn memory(&self) -> &Arc<GuestMemoryMmap> {
         &self.memory

@@ -10,7 +10,7 @@ use std::vec::Vec;
 use super::arch::{SERIAL, SERIAL_STATUS};
 
 /// Text that waits for the sink, at most: a guest that writes faster waits for it.
-const ROOM: usize = 64 << 10;
+const ROOM: usize = 8 << 10;
 /// How often one that waits looks whether it has to leave.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -67,7 +67,7 @@ impl Serial {
             }
             text.bytes.extend_from_slice(now);
             data = later;
-            if data.is_empty() || text.closed || leave() {
+            if data.is_empty() || (text.closed || leave()) && !tenon_rings::planted!("full-sink-holds-vcpu") {
                 return;
             }
             text = self.changed.wait_timeout(text, LOOK).unwrap_or_else(PoisonError::into_inner).0;

@@ -17,7 +17,7 @@ pub(crate) fn request<T>(
     mut make: impl FnMut() -> Result<T, kvm_ioctls::Error>,
 ) -> Result<T, Error> {
     let mut result = make();
-    if is_interrupted(&result) {
+    if is_interrupted(&result) && !tenon_rings::planted!("interrupted-set-up-fails") {
         let _held = Held::all();
         for _ in 0..TRIES {
             result = make();

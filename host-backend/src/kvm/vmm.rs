@@ -20,6 +20,9 @@ use crate::domain::Domain;
 use crate::services::Services;
 use tenon_abi::{ConduitFlags, ConduitKind};
 
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
+
 /// What a guest is given.
 pub struct VmmConfig {
     /// Bytes of memory: a multiple of 2 MiB.

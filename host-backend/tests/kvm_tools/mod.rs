@@ -83,8 +83,9 @@ pub(crate) fn image(code: &[u8]) -> Vec<u8> {
 pub(crate) const SPIN: &[u8] = &[0xeb, 0xfe];
 /// Halts for ever: cli; hlt; jmp to the hlt.
 pub(crate) const HALT: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
-/// Writes to the serial port for ever: mov dx, 0x3f8; mov al, 'x'; out dx, al; jmp to the out.
-pub(crate) const FLOOD: &[u8] = &[0x66, 0xba, 0xf8, 0x03, 0xb0, b'x', 0xee, 0xeb, 0xfd];
+/// Writes to the serial port for ever, 4 KiB at once: mov esi, 0x100000; mov ecx, 0x1000; mov dx, 0x3f8; rep
+/// outsb; jmp to the beginning.
+pub(crate) const FLOOD: &[u8] = b"\xbe\x00\x00\x10\x00\xb9\x00\x10\x00\x00\x66\xba\xf8\x03\xf3\x6e\xeb\xee";
 
 /// Measures beside a test how late this computer wakes a thread, so that no verdict hangs on a slow computer.
 pub(crate) struct Lateness {
@@ -139,6 +140,18 @@ pub(crate) fn check_took(what: &str, took: Duration, limit: Duration, lateness: 
         took <= allowed,
         "{what}: came back after {took:?} of a limit of {limit:?}; this computer was {late:?} late"
     );
+}
+
+/// Waits for what must come. It is counted in naps and not on the clock, which goes on when this computer
+/// does not.
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..20_000 {
+        if done() {
+            return;
+        }
+        thread::sleep(Duration::from_micros(100));
+    }
+    panic!("{what}");
 }
 
 /// Where random tests begin: from the environment, or new each time.

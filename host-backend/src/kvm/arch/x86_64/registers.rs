@@ -71,14 +71,24 @@ impl Fresh {
             ..self.special
         };
         vcpu.set_sregs(&special)?;
-        vcpu.set_lapic(&self.apic)?;
-        vcpu.set_fpu(&self.float)?;
-        vcpu.set_debug_regs(&self.debug)?;
-        if let Some(extended) = &self.extended {
+        if !tenon_rings::planted!("restart-keeps-apic") {
+            vcpu.set_lapic(&self.apic)?;
+        }
+        if !tenon_rings::planted!("restart-keeps-float") {
+            vcpu.set_fpu(&self.float)?;
+        }
+        if !tenon_rings::planted!("restart-keeps-debug") {
+            vcpu.set_debug_regs(&self.debug)?;
+        }
+        if let Some(extended) =
+            self.extended.as_ref().filter(|_| !tenon_rings::planted!("restart-keeps-xcr0"))
+        {
             vcpu.set_xcrs(extended)?;
         }
         // After the local APIC, whose mode says whether its timer's deadline is one.
-        set_all(vcpu, &self.model);
+        if !tenon_rings::planted!("restart-keeps-model-registers") {
+            set_all(vcpu, &self.model);
+        }
         vcpu.set_vcpu_events(&self.events)?;
         vcpu.set_mp_state(kvm_mp_state { mp_state: KVM_MP_STATE_RUNNABLE })?;
         vcpu.set_regs(&kvm_regs {
