@@ -2,13 +2,18 @@
 //! Memory and window that record every access of the host, with a second writer that races it.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 
 use tenon_host::Memory;
 use tenon_rings::{Site, Words};
 
+use crate::store::Store;
+
 /// Bytes of region 0.
 pub(crate) const MEMORY_LEN: u64 = 256 << 10;
+/// Bytes of the longest window.
+pub(crate) const WINDOW_MOST: u64 = 0x1000 + (0x4000 << 4);
 
 /// One access of the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +48,8 @@ pub(crate) struct Grant {
 pub(crate) const WINDOW: usize = 0;
 
 pub(crate) struct Ground {
-    memory: Vec<Cell<u64>>,
-    window: Vec<Cell<u64>>,
+    memory: Store,
+    window: Store,
     pub(crate) log: RefCell<Vec<Access>>,
     pub(crate) grants: RefCell<Vec<Grant>>,
     pub(crate) race: Cell<Option<Race>>,
@@ -54,21 +59,18 @@ pub(crate) struct Ground {
     pub(crate) hole: Cell<(u64, u64)>,
 }
 
-fn cells(words: usize) -> Vec<Cell<u64>> {
-    vec![Cell::new(0); words]
-}
-
 /// Number of words in `len` bytes.
 pub(crate) fn words(len: u64) -> usize {
     usize::try_from(len / 8).expect("a length of memory")
 }
 
 impl Ground {
+    /// A window of at most [`WINDOW_MOST`] bytes.
     pub(crate) fn new(window_len: u64) -> Rc<Self> {
         let whole = Grant { in_window: true, first: 0, len: words(window_len) };
         Rc::new(Self {
-            memory: cells(words(MEMORY_LEN)),
-            window: cells(words(window_len)),
+            memory: Store::new(words(MEMORY_LEN), words(MEMORY_LEN)),
+            window: Store::new(words(window_len), words(WINDOW_MOST)),
             log: RefCell::default(),
             grants: RefCell::new(vec![whole]),
             race: Cell::new(None),
@@ -80,8 +82,8 @@ impl Ground {
     /// The same contents under a guest that is elsewhere.
     pub(crate) fn twin(&self) -> Rc<Self> {
         Rc::new(Self {
-            memory: self.memory.clone(),
-            window: self.window.clone(),
+            memory: self.memory.twin(),
+            window: self.window.twin(),
             log: RefCell::default(),
             grants: RefCell::new(self.grants.borrow().clone()),
             race: Cell::new(None),
@@ -91,24 +93,23 @@ impl Ground {
     }
 
     pub(crate) fn same_contents(&self, other: &Self) -> bool {
-        self.memory == other.memory && self.window == other.window
+        self.memory.same_contents(&other.memory) && self.window.same_contents(&other.window)
     }
 
     /// A store of the guest's.
     pub(crate) fn poke(&self, word: usize, value: u64) {
-        if let Some(cell) = self.memory.get(word) {
-            cell.set(value);
-        }
+        // Where there is no memory, a store goes nowhere.
+        let _ = self.memory.set(word, value);
     }
 
     /// A load of the guest's.
     pub(crate) fn peek(&self, word: usize) -> u64 {
-        self.memory.get(word).map_or(0, Cell::get)
+        self.memory.get(word).unwrap_or(0)
     }
 
     /// A word of the window.
     pub(crate) fn window(&self, word: usize) -> u64 {
-        self.window.get(word).map_or(0, Cell::get)
+        self.window.get(word).unwrap_or(0)
     }
 
     fn grant(self: &Rc<Self>, in_window: bool, first: usize, len: usize) -> Piece {
@@ -148,12 +149,13 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    fn cell(&self, index: usize) -> Option<&Cell<u64>> {
-        if index >= self.len {
-            return None;
-        }
-        let cells = if self.in_window { &self.ground.window } else { &self.ground.memory };
-        cells.get(self.first + index)
+    fn store(&self) -> &Store {
+        if self.in_window { &self.ground.window } else { &self.ground.memory }
+    }
+
+    /// Where a word of this piece lies.
+    fn word(&self, index: usize) -> Option<usize> {
+        (index < self.len).then_some(self.first + index)
     }
 }
 
@@ -163,7 +165,8 @@ impl Words for Piece {
     }
 
     fn load(&self, index: usize, site: Site) -> u64 {
-        let value = self.cell(index).expect("the core loads inside of what it was granted").get();
+        let value = self.word(index).and_then(|word| self.store().get(word));
+        let value = value.expect("the core loads inside of what it was granted");
         let index = self.first + index - self.base;
         self.ground.log.borrow_mut().push(Access::Load { grant: self.grant, index, value, site });
         self.ground.race();
@@ -171,7 +174,8 @@ impl Words for Piece {
     }
 
     fn store(&self, index: usize, value: u64, site: Site) {
-        self.cell(index).expect("the core stores inside of what it was granted").set(value);
+        let is_inside = self.word(index).is_some_and(|word| self.store().set(word, value));
+        assert!(is_inside, "the core stores inside of what it was granted");
         let index = self.first + index - self.base;
         self.ground.log.borrow_mut().push(Access::Store { grant: self.grant, index, value, site });
     }
@@ -186,6 +190,16 @@ impl Words for Piece {
         }
         Some(Self { first: self.first + first, len, ..self.clone() })
     }
+}
+
+/// A range of bytes, cut at words: which word, where in it, and where in the range.
+fn cut(offset: u64, len: usize) -> impl Iterator<Item = (usize, Range<usize>, Range<usize>)> {
+    let (first, skew) = (words(offset), (offset % 8) as usize);
+    (0..(skew + len).div_ceil(8)).map(move |word| {
+        let inside = if word == 0 { skew } else { 0 }..(skew + len - word * 8).min(8);
+        let start = word * 8 + inside.start - skew;
+        (first + word, inside.clone(), start..start + inside.len())
+    })
 }
 
 /// What the domain is given.
@@ -209,8 +223,8 @@ impl Memory for Given {
             return false;
         }
         self.0.log.borrow_mut().push(Access::Read { len });
-        for (at, byte) in (offset..).zip(out) {
-            *byte = self.0.peek(words(at)).to_le_bytes()[(at % 8) as usize];
+        for (word, inside, here) in cut(offset, out.len()) {
+            out[here].copy_from_slice(&self.0.peek(word).to_le_bytes()[inside]);
         }
         true
     }
@@ -221,10 +235,10 @@ impl Memory for Given {
             return false;
         }
         self.0.log.borrow_mut().push(Access::Write { offset, len });
-        for (at, &byte) in (offset..).zip(data) {
-            let mut bytes = self.0.peek(words(at)).to_le_bytes();
-            bytes[(at % 8) as usize] = byte;
-            self.0.poke(words(at), u64::from_le_bytes(bytes));
+        for (word, inside, here) in cut(offset, data.len()) {
+            let mut bytes = self.0.peek(word).to_le_bytes();
+            bytes[inside].copy_from_slice(&data[here]);
+            self.0.poke(word, u64::from_le_bytes(bytes));
         }
         true
     }
@@ -232,5 +246,27 @@ impl Memory for Given {
     fn window(&self) -> Piece {
         let len = self.0.window.len();
         Piece { ground: Rc::clone(&self.0), grant: WINDOW, base: 0, first: 0, len, in_window: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payload_arrives_at_every_skew() {
+        let given = Given(Ground::new(0x1000));
+        for (offset, len) in (0..17).flat_map(|offset| (0..20).map(move |len| (offset, len))) {
+            let data: Vec<u8> = (1..=len).collect();
+            assert!(given.write(0, 0, &[0xee; 48]) && given.write(0, offset, &data));
+            let mut all = [0; 48];
+            assert!(given.read(0, 0, &mut all));
+            let at = offset as usize;
+            let (before, behind) = (&all[..at], &all[at + data.len()..]);
+            assert_eq!(all[at..at + data.len()], data, "{offset} {len}");
+            assert!(before.iter().chain(behind).all(|&byte| byte == 0xee), "{offset} {len}");
+            let mut some = vec![0; data.len()];
+            assert!(given.read(0, offset, &mut some) && some == data);
+        }
     }
 }

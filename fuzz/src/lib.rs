@@ -7,6 +7,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | `store` | zeroed words that cost only what is written to them |
 //! | `ground` | memory and window that record every access of the host, with a second writer that races it |
 //! | `model` | what the host may do: where it may write, what it may complete, how much it may do |
 //! | `guest` | the guest's own books: where its areas lie, which slot and id come next |
@@ -17,6 +18,7 @@ mod ground;
 mod guest;
 mod interpreter;
 mod model;
+mod store;
 mod world;
 
 /// Lives through one input.

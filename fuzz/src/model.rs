@@ -158,7 +158,7 @@ impl Model {
         raced: bool,
     ) {
         (self.fetched, self.stops, self.answered) = (0, 0, false);
-        let log = ground.log.take();
+        let mut log = ground.log.take();
         let clears: usize = made.clone().map(|grant| ground.grants.borrow()[grant].len).sum();
         for access in &log {
             self.access(access, step, made.clone());
@@ -181,6 +181,9 @@ impl Model {
             assert_eq!(ground.window(word), *value, "word {word} of the record changed (DISC-3)");
         }
         self.bounds(step, outcome, log.len(), clears);
+        // Its room serves the next step.
+        log.clear();
+        ground.log.replace(log);
         if !raced {
             self.nothing_forgotten(ground, step, outcome);
         }

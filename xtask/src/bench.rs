@@ -105,37 +105,14 @@ fn machine() -> Result<Vec<Line>, Failure> {
 /// Builds one program of the package and says where it is.
 fn build(program: &str) -> Result<PathBuf, Failure> {
     let mut cargo = project::cargo();
-    cargo.args(["build", "--quiet", "--profile", PROFILE, "--package", PACKAGE, "--bin", program]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
-    let output =
-        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    if !output.status.success() {
-        return Err(Failure::Verdict(vec![format!("{PACKAGE} does not build")]));
-    }
-    executable(&String::from_utf8_lossy(&output.stdout))
-        .ok_or_else(|| Failure::Environment(format!("cargo does not say where `{program}` is")))
-}
-
-/// The program in cargo's messages, one JSON object a line.
-fn executable(messages: &str) -> Option<PathBuf> {
-    messages.lines().find_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message.get("executable")?.as_str()?))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_program_is_found_in_cargos_messages() {
-        let messages = concat!(
-            "not json\n",
-            "{\"reason\":\"compiler-artifact\",\"executable\":null}\n",
-            "{\"reason\":\"compiler-artifact\",\"executable\":\"a/machine\"}\n",
-        );
-        assert_eq!(executable(messages), Some(PathBuf::from("a/machine")));
-        assert_eq!(executable(""), None);
-    }
+    // The user's configuration comes before the manifest, and yields to this.
+    cargo.args([
+        "build",
+        "--config",
+        "profile.bench.lto=\"fat\"",
+        "--config",
+        "profile.bench.codegen-units=1",
+    ]);
+    cargo.args(["--profile", PROFILE, "--package", PACKAGE, "--bin", program]);
+    project::build(&mut cargo)
 }

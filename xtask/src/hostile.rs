@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Context, Failure};
-use crate::{Outcome, project};
+use crate::{Outcome, nested, project};
 use toolchain::{Sanitizer, TRIPLE};
 
 /// Arguments of `hostile`.
@@ -112,8 +112,8 @@ fn release() -> Command {
 /// A build with a sanitizer, apart from all others.
 fn sanitized(name: &str, sanitizer: Sanitizer) -> Command {
     let Sanitizer { mut cargo, flags } = sanitizer;
-    cargo.args(TEST).args(["--target", TRIPLE, "--target-dir"]);
-    cargo.arg(project::target().join("sanitizer").join(name)).env("RUSTFLAGS", flags.join(" "));
+    cargo.args(TEST).args(["--target", TRIPLE]);
+    nested::apart(&mut cargo, &project::target().join("sanitizer").join(name), &flags);
     cargo
 }
 

@@ -90,17 +90,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Writes an image to a file; what is missing on this machine, if that is why there is none.
 fn build(name: &str, arch: &str, file: &Path) -> Result<Option<String>, Failure> {
-    let output = project::cargo()
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "tenon-conformance-runner",
-            "--bin",
-            "tenon-conformance",
-            "--",
-        ])
+    let output = project::suite()
         .args(["image", "--name", name, "--arch", arch, "--out"])
         .arg(file)
         .output()

@@ -3,6 +3,9 @@
 //!
 //! Exit codes: 0 all well, 1 a check found something, 2 wrong usage or something missing on this machine.
 
+#[macro_use]
+mod say;
+
 mod bench;
 mod check_abi;
 mod ci;
@@ -10,7 +13,13 @@ mod failure;
 mod fuzz;
 mod hostile;
 mod images;
+mod layers;
+mod msrv;
 mod mutate_orderings;
+#[allow(unreachable_pub, reason = "the images' package has it too")]
+#[path = "../../guests/images/src/nested.rs"]
+mod nested;
+mod package;
 mod project;
 mod size;
 mod spec;
@@ -32,10 +41,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything that has to hold before a change is accepted, step by step.
+    /// What has to hold before a change is accepted, beside `cargo test` and `cargo conformance --all`.
     Ci(ci::Args),
     /// The rules that ABI sources and manifests have to keep, checked on the code.
     CheckAbi,
+    /// Who may depend on whom: packages by a table, files without a circle.
+    Layers,
+    /// What kernels link builds with the oldest compiler that it promises.
+    Msrv,
+    /// What would be published is complete. Nothing is uploaded.
+    Package,
     /// The clauses of docs/abi.md: numbering, evidence, citations, generated tables, links.
     Spec(spec::Args),
     /// What Tenon costs: instructions, exits, times against bare exits and interrupts.
@@ -50,7 +65,7 @@ enum Command {
     Hostile(hostile::Args),
     /// Boot the images of every architecture on a plain QEMU.
     Images(images::Args),
-    /// Run the conformance suite, or any static binary, in a machine with a standard hypervisor.
+    /// Run the conformance suite, or any program, in a machine with a standard hypervisor.
     Vm(vm::Args),
 }
 
@@ -58,6 +73,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Ci(args) => ci::run(&args),
         Command::CheckAbi => check_abi::run(),
+        Command::Layers => layers::run(),
+        Command::Msrv => msrv::run(),
+        Command::Package => package::run(),
         Command::Spec(args) => spec::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Size(args) => size::run(&args),

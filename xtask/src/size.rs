@@ -9,18 +9,14 @@ use std::process::{ExitCode, Stdio};
 use object::{Object, ObjectSection, SectionKind};
 
 use crate::failure::{Context, Failure};
-use crate::{Outcome, project};
+use crate::{Outcome, nested, project};
 
-/// The package that builds the bootable images and names them in its build script's variables.
-const IMAGES_PACKAGE: &str = "tenon-guest-images";
-const IMAGE_VARIABLE: &str = "TENON_IMAGE_";
 /// The image that talks Tenon and the one that does all else that it does.
 const WITH: &str = "HELLO";
 const WITHOUT: &str = "BARE";
 
 /// The package that calls every public function of the shim, with a panic handler that cannot be linked.
 const PROBE_PACKAGE: &str = "tenon-guest-probe";
-const PROBE_FOLDER: &str = "guests/probe";
 
 /// Arguments of `size`.
 #[derive(clap::Args)]
@@ -41,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let (with, without) = match (&args.with, &args.without) {
         (Some(with), Some(without)) => (with.clone(), without.clone()),
         _ => {
-            let mut images = build_images()?;
+            let mut images = project::images()?;
             (take(&mut images, WITH)?, take(&mut images, WITHOUT)?)
         }
     };
@@ -79,52 +75,9 @@ fn text_size(path: &Path) -> Result<u64, Failure> {
 }
 
 fn take(images: &mut BTreeMap<String, PathBuf>, name: &str) -> Result<PathBuf, Failure> {
-    images.remove(name).ok_or_else(|| {
-        Failure::Environment(format!("{IMAGES_PACKAGE} builds no image `{}`", name.to_lowercase()))
-    })
-}
-
-/// Builds the images and returns their files by name.
-fn build_images() -> Result<BTreeMap<String, PathBuf>, Failure> {
-    let output = project::cargo()
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            IMAGES_PACKAGE,
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    if !output.status.success() {
-        return Err(Failure::Verdict(vec![format!("{IMAGES_PACKAGE} does not build")]));
-    }
-    Ok(image_files(&String::from_utf8_lossy(&output.stdout)))
-}
-
-/// The images in cargo's messages, one JSON object a line.
-fn image_files(messages: &str) -> BTreeMap<String, PathBuf> {
-    let mut images = BTreeMap::new();
-    for line in messages.lines() {
-        let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-        let variables =
-            message.get("env").and_then(|value| value.as_array()).map(Vec::as_slice).unwrap_or_default();
-        for variable in variables {
-            let (Some(name), Some(path)) = (
-                variable.get(0).and_then(|name| name.as_str()),
-                variable.get(1).and_then(|path| path.as_str()),
-            ) else {
-                continue;
-            };
-            if let Some(name) = name.strip_prefix(IMAGE_VARIABLE) {
-                images.insert(name.to_owned(), PathBuf::from(path));
-            }
-        }
-    }
     images
+        .remove(name)
+        .ok_or_else(|| Failure::Environment(format!("there is no image `{}`", name.to_lowercase())))
 }
 
 /// What the linker says of the probe.
@@ -135,27 +88,23 @@ enum Probe {
 
 /// Links the probe: it fails if the optimiser left a way to the panic handler.
 fn link_probe() -> Result<Probe, Failure> {
-    let folder = project::root().join(PROBE_FOLDER);
-    if !folder.is_dir() {
-        return Err(Failure::Environment(format!("{PROBE_FOLDER} is missing")));
-    }
-    // Freestanding, and nothing kept that the entry point does not need.
-    let flags = ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--gc-sections"]
-        .map(|flag| format!("-Clink-arg={flag}"));
-    let output = project::cargo()
-        .current_dir(&folder)
-        .args(["build", "--quiet", "--release", "--package", PROBE_PACKAGE, "--target-dir"])
-        .arg(project::target().join("size"))
-        .env_remove("RUSTFLAGS")
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            [&["-Crelocation-model=static".to_owned()], flags.as_slice()].concat().join("\x1f"),
-        )
-        // A target, so that the flags do not reach build scripts and macros.
-        .args(["--target", "x86_64-unknown-linux-gnu"])
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start cargo")?;
+    let flags = [
+        "-Crelocation-model=static",
+        // Freestanding, and nothing kept that the entry point does not need.
+        "-Clink-arg=-nostartfiles",
+        "-Clink-arg=-nostdlib",
+        "-Clink-arg=-static",
+        "-Clink-arg=-no-pie",
+        "-Clink-arg=-Wl,--gc-sections",
+    ]
+    .map(str::to_owned);
+    let mut cargo = project::nested();
+    cargo.current_dir(project::root().join("guests"));
+    cargo.args(["build", "--quiet", "--locked", "--config", "profile.toml", "--release"]);
+    // A target, so that the flags do not reach build scripts and macros.
+    cargo.args(["--package", PROBE_PACKAGE, "--target", "x86_64-unknown-linux-gnu"]);
+    nested::apart(&mut cargo, &project::target().join("size"), &flags);
+    let output = cargo.stdin(Stdio::null()).output().context("cannot start cargo")?;
     if output.status.success() {
         return Ok(Probe::Links);
     }
@@ -183,17 +132,6 @@ fn undefined(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn images_are_found_in_cargos_messages() {
-        let messages = concat!(
-            "{\"reason\":\"compiler-artifact\"}\n",
-            "not json\n",
-            "{\"reason\":\"build-script-executed\",\"env\":[[\"OTHER\",\"x\"],[\"TENON_IMAGE_HELLO\",\"a/hello\"]]}\n",
-        );
-        let images = image_files(messages);
-        assert_eq!(images.into_iter().collect::<Vec<_>>(), [("HELLO".to_owned(), PathBuf::from("a/hello"))]);
-    }
 
     #[test]
     fn a_program_has_text_and_a_text_has_none() {

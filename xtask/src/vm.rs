@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask vm MACHINE -- ARGS`: a static binary in an emulated machine with a standard hypervisor.
+//! `cargo xtask vm MACHINE -- ARGS`: a program in an emulated machine with a standard hypervisor.
 //!
 //! The host may lack a hypervisor, or have an unusual one: QEMU's software emulation offers a stock Linux
 //! kernel the virtualization of AMD's processors or of Arm's, which makes an ordinary `/dev/kvm` of it.
 
-mod debian;
+pub(crate) mod debian;
 mod initramfs;
 mod kernel;
 mod machine;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use debian::Debian;
 pub(crate) use model::Machine;
-use model::{Arch, Model};
+use model::{AMD64, ARM64, Arch, Model};
 
 use crate::failure::{Context, Failure};
 use crate::{Outcome, project};
@@ -28,7 +28,7 @@ use crate::{Outcome, project};
 pub(crate) struct Args {
     /// The machine to boot.
     machine: Machine,
-    /// A static binary to run in place of the conformance suite.
+    /// A program to run in place of the conformance suite; one for another processor has to be static.
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
     /// An image for the suite to boot, in place of its own; beside another binary it is the file /image.
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// Seconds from power-on after which the machine is stopped.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
-    /// Arguments for the binary.
+    /// Arguments for the program.
     #[arg(last = true)]
     args: Vec<String>,
 }
@@ -64,7 +64,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
             if image.is_some() {
                 arguments.extend(["--image".to_owned(), initramfs::IMAGE.to_owned()]);
             }
-            program::suite(model.arch, &debian, &cache.join(format!("build-{}", model.arch.debian)))?
+            if model.arch.is_native() {
+                program::native_suite()?
+            } else {
+                let folder = cache.join(format!("build-{}", model.arch.debian));
+                program::foreign_suite(model.arch, &debian, &folder)?
+            }
         }
     };
     let packed = initramfs::pack(&initramfs::Parts {
@@ -72,7 +77,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         modules: model.module.map_or_else(|| Ok(Vec::new()), |name| kernel.modules(name))?,
         console: model.console,
         proof: model.proof,
-        program: program::static_elf(&binary)?,
+        program: fs::read(&binary).context(binary.display())?,
+        libraries: program::libraries(&binary, model.arch)?,
         image,
         args: &arguments,
     });
@@ -90,6 +96,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 fn packages(arch: Arch) -> Debian {
     Debian::new(arch, project::target().join("vm").join(arch.debian))
+}
+
+/// Packages of the system that this runs on.
+pub(crate) fn native_packages() -> Debian {
+    packages(if AMD64.is_native() { AMD64 } else { ARM64 })
 }
 
 /// The shell that the machine boots with.

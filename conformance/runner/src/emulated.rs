@@ -68,7 +68,16 @@ fn run(machine: &str, rows: &[&Emulated], wish: &Wish) -> Result<Value, String> 
         std::env::current_exe().map_err(|error| format!("the executable does not know itself: {error}"))?;
     let folder = Folder::new("vm")?;
     let mut command = Command::new(keeper);
-    command.arg("--keep").arg(folder.path()).arg("--").arg(cargo).args(["xtask", "vm", machine, "--"]);
+    command.arg("--keep").arg(folder.path()).arg("--").arg(cargo).args([
+        "run",
+        "--quiet",
+        "--package",
+        "xtask",
+        "--",
+        "vm",
+        machine,
+        "--",
+    ]);
     for row in rows {
         command.args(["--host", row.host]);
     }

@@ -7,6 +7,7 @@
 //! after an unexpected exception, 4 after a panic.
 
 pub mod cross;
+pub mod nested;
 pub mod toolchain;
 
 pub use cross::image;

@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::nested;
+
 /// An architecture that images exist for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
@@ -56,36 +58,6 @@ pub const HOSTED_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Where a distribution's compiler lies, beside rustup's.
 const SYSTEM: &str = "/usr/bin";
 
-/// What the outer cargo, its wrappers and its user set for the outer build.
-const FOREIGN: [&str; 15] = [
-    "RUSTFLAGS",
-    "RUSTDOCFLAGS",
-    "RUSTC_WRAPPER",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "CLIPPY_ARGS",
-    "LLVM_PROFILE_FILE",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_FEATURE_",
-    "CARGO_CFG_",
-    "CARGO_PKG_",
-    "CARGO_PROFILE_",
-    "CARGO_TARGET_",
-    "CARGO_BUILD_",
-    "CARGO_LLVM_COV",
-    "CARGO_MANIFEST_",
-];
-
-/// A command that hears nothing of the outer build.
-fn fresh(program: impl Into<OsString>) -> Command {
-    let mut command = Command::new(program.into());
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| FOREIGN.iter().any(|foreign| name.starts_with(foreign))) {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
-
 /// A cargo that can build for one target.
 pub struct Toolchain {
     cargo: Command,
@@ -97,7 +69,7 @@ impl Toolchain {
     /// The cargo and compiler that run us, or rustup's if nothing does.
     #[must_use]
     pub fn own(target: &'static str) -> Self {
-        Self { cargo: fresh(named("CARGO", "cargo")), target, flags: Vec::new() }
+        Self { cargo: nested::command(named("CARGO", "cargo")), target, flags: Vec::new() }
     }
 
     /// One that can build for this architecture: rustup's where it has the target, else the distribution's,
@@ -125,7 +97,7 @@ impl Toolchain {
             return missing("library");
         }
         let Some(linker) = linker() else { return missing("linker") };
-        let mut command = fresh(cargo);
+        let mut command = nested::command(cargo);
         // A compiler that is no nightly builds its own library only when told that it may.
         command.env_remove("RUSTUP_TOOLCHAIN").env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
         command.args(["-Zbuild-std=core,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
@@ -136,21 +108,10 @@ impl Toolchain {
     /// where it leaves them.
     #[must_use]
     pub fn build(mut self, arch: Arch, guests: &Path, packages: &[&str], out: &Path) -> (Command, PathBuf) {
-        self.flags.extend(flags(arch, self.target, guests));
-        self.cargo
-            .current_dir(guests)
-            .env("CARGO_ENCODED_RUSTFLAGS", self.flags.join("\x1f"))
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--release",
-                "--bins",
-                "--target",
-                self.target,
-                "--target-dir",
-            ])
-            .arg(out);
+        self.flags.extend(flags(arch, self.target));
+        self.cargo.current_dir(guests).args(["build", "--quiet", "--locked", "--bins"]);
+        self.cargo.args(["--config", PROFILE, "--release", "--target", self.target]);
+        nested::apart(&mut self.cargo, out, &self.flags);
         for package in packages {
             self.cargo.args(["--package", &format!("tenon-guest-{package}")]);
         }
@@ -158,13 +119,19 @@ impl Toolchain {
     }
 }
 
+/// How images are optimised and linked: a file of the folder `guests`, because the profile of a manifest yields
+/// to the user's configuration.
+const PROFILE: &str = "profile.toml";
+
+/// Where the linker scripts are, seen from the folder `guests`, in which the compiler runs. A path that begins
+/// elsewhere could have a comma, at which compilers split what they hand to the linker.
+const SCRIPTS: &str = "rt/link";
+
 /// Flags of the compiler for images.
-fn flags(arch: Arch, target: &str, guests: &Path) -> Vec<String> {
+fn flags(arch: Arch, target: &str) -> Vec<String> {
     let mut flags: Vec<String> =
         ["-Crelocation-model=static", "-Cforce-unwind-tables=no"].map(String::from).into();
     let link = ["--build-id=none", "-n", "--gc-sections", "-znoexecstack", "-znorelro"];
-    let scripts = guests.join("rt/link");
-    let script = scripts.join(format!("{}.ld", arch.name()));
     if arch == Arch::X86_64 {
         flags.push("-Cno-redzone=yes".into());
     }
@@ -175,12 +142,12 @@ fn flags(arch: Arch, target: &str, guests: &Path) -> Vec<String> {
             ["-nostartfiles", "-nostdlib", "-static", "-no-pie"].map(|flag| format!("-Clink-arg={flag}")),
         );
         flags.extend(link.map(|flag| format!("-Clink-arg=-Wl,{flag}")));
-        flags.push(format!("-Clink-arg=-Wl,-T,{}", script.display()));
     } else {
         flags.extend(link.map(|flag| format!("-Clink-arg={flag}")));
-        flags.push(format!("-Clink-arg=-L{}", scripts.display()));
-        flags.push(format!("-Clink-arg=-T{}", script.display()));
+        // The scripts include one another.
+        flags.push(format!("-Clink-arg=-L{SCRIPTS}"));
     }
+    flags.push(format!("-Clink-arg=-T{SCRIPTS}/{}.ld", arch.name()));
     flags
 }
 
@@ -210,6 +177,7 @@ fn named(variable: &str, otherwise: &str) -> OsString {
 
 /// What a program prints, if it can be run and succeeds.
 fn say(program: impl Into<OsString>, args: &[&str]) -> Option<String> {
-    let output = fresh(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output =
+        nested::command(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

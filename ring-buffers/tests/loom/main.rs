@@ -8,7 +8,7 @@
 //! fence to nothing, and demand that loom finds the failure. All positions start one before the wrap of 32
 //! bits.
 //!
-//! Every run is exhaustive. Where a call gives two sizes, the second is that of `--release`.
+//! Every run is exhaustive. Where a call gives two sizes, the second is that of `cargo xtask mutate-orderings`.
 #![allow(missing_docs, reason = "a test")]
 
 mod bulk;
@@ -22,6 +22,7 @@ mod run;
 mod stream;
 mod table;
 
+use run::size;
 use tenon_rings::Site;
 
 /// The models see the faults that are planted for them.
@@ -52,11 +53,6 @@ macro_rules! models {
         /// Each model with the sites that it witnesses.
         const WITNESSES: &[(&str, &[Site])] = &[$( (stringify!($model), &[$( Site::$site, )*]), )*];
     };
-}
-
-/// The dev profile's size, or that of `--release`.
-const fn size(dev: u64, release: u64) -> u64 {
-    if cfg!(debug_assertions) { dev } else { release }
 }
 
 models! {

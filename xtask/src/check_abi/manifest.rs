@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
+use crate::msrv;
 use crate::project::Source;
 
 /// Every feature name that a package may have. None of them may change a wire type.
-const FEATURES: &[&str] = &["default", "ivshmem", "kvm", "planted-faults", "std", "test-utils"];
+const FEATURES: &[&str] = &["default", "ivshmem", "kvm", "libfuzzer", "planted-faults", "std", "test-utils"];
 
 /// What a package takes from its workspace, and workspaces agree on.
 const INHERITED: &[&str] = &["edition", "rust-version"];
@@ -21,10 +22,15 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
     };
     let mut problems = Vec::new();
     if let Some(Value::Table(package)) = table.get("package") {
+        let name = package.get("name").and_then(Value::as_str).unwrap_or_default();
+        let is_kernels = msrv::PACKAGES.contains(&name);
+        if is_kernels && package.get("rust-version").and_then(Value::as_str) != Some(msrv::RUST) {
+            problems.push(format!("{}: kernels link it: rust-version = \"{}\"", source.path, msrv::RUST));
+        }
         for key in INHERITED {
             let inherited =
                 package.get(*key).and_then(|value| value.get("workspace")) == Some(&Value::Boolean(true));
-            if !inherited {
+            if !inherited && !(is_kernels && *key == "rust-version") {
                 problems.push(format!("{}: `{key}` is not inherited: {key}.workspace = true", source.path));
             }
         }
@@ -108,6 +114,17 @@ mod tests {
             &check(&source("Cargo.toml", &PACKAGE.replace("rust-version.workspace = true\n", ""))),
             "`rust-version`",
         );
+    }
+
+    #[test]
+    fn what_kernels_link_keeps_its_old_compiler() {
+        let text = |version: &str| {
+            let inherits = "rust-version.workspace = true";
+            PACKAGE.replace("'a'", "'tenon-guest'").replace(inherits, &format!("rust-version{version}"))
+        };
+        assert!(check(&source("Cargo.toml", &text(&format!(" = '{}'", msrv::RUST)))).is_empty());
+        assert_one(&check(&source("Cargo.toml", &text(" = '1.95'"))), "kernels link it");
+        assert_one(&check(&source("Cargo.toml", &text(".workspace = true"))), "kernels link it");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rules for every text file: one licence line, and nothing about the machine that the file was written on.
+//! For Rust also: no file too long, no comment too wide.
 
 use std::sync::LazyLock;
 
@@ -14,6 +15,12 @@ const CODE: &[&str] = &["S", "asm", "c", "h", "ld", "py", "rs", "s", "sh", "toml
 
 /// Folders that are somebody's own: a path into one means nothing to others.
 const PRIVATE: &[&str] = &["home", "root", "work", "Users"];
+
+/// Lines of a Rust file, at most: a reader keeps no more in mind.
+const MOST_LINES: usize = 500;
+
+/// Columns of a comment, at most: `max_width` of rustfmt.toml, which rustfmt holds for code alone.
+const MOST_COLUMNS: usize = 110;
 
 static SPDX: LazyLock<Regex> = LazyLock::new(|| {
     // The tag is split so that this line is not taken for a licence line.
@@ -32,9 +39,40 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
     if CODE.contains(&source.extension()) || source.text.starts_with("#!") {
         problems.extend(licence(source));
     }
+    if source.extension() == "rs" {
+        problems.extend(size(source));
+    }
     for (number, line) in (1..).zip(source.text.lines()) {
         if let Some(found) = PRIVATE_PATH.captures(line) {
             problems.push(format!("{}:{number}: names a private path: {}", source.path, &found[1]));
+        }
+    }
+    problems
+}
+
+/// A file that is too long, comments that are too wide.
+fn size(source: &Source) -> Vec<String> {
+    let mut problems = Vec::new();
+    let lines = source.text.lines().count();
+    if lines > MOST_LINES {
+        problems.push(format!("{}: {lines} lines, at most {MOST_LINES}", source.path));
+    }
+    let mut is_code = false;
+    for (number, line) in (1..).zip(source.text.lines()) {
+        let Some(comment) = line.trim_start().strip_prefix("//") else {
+            is_code = false;
+            continue;
+        };
+        let comment = comment.trim_start_matches(['/', '!']).trim_start();
+        if comment.starts_with("```") {
+            is_code = !is_code;
+        }
+        // A row of a table and one long word cannot be broken, and code is as its language wants it.
+        let whole = is_code || comment.starts_with('|') || !comment.contains(' ');
+        let columns = line.chars().count();
+        if columns > MOST_COLUMNS && !whole {
+            let place = format!("{}:{number}", source.path);
+            problems.push(format!("{place}: a comment of {columns} columns, at most {MOST_COLUMNS}"));
         }
     }
     problems
@@ -90,6 +128,20 @@ mod tests {
         assert_one(&check(&source("a.rs", &format!("\n{line}"))), "a.rs:2:");
         assert_one(&check(&source("a.rs", &tagged("//", "MIT"))), "not MIT");
         assert_one(&check(&source("run", "#!/bin/sh\n")), "run:2: no SPDX");
+    }
+
+    #[test]
+    fn long_files_and_wide_comments_are_found() {
+        let with = |text: &str| check(&source("a.rs", &format!("{}{text}", tagged("//", LICENCE))));
+        assert!(with(&"\n".repeat(MOST_LINES - 1)).is_empty());
+        assert_one(&with(&"\n".repeat(MOST_LINES)), "a.rs: 501 lines");
+        let words = "word ".repeat(30);
+        assert!(with(&format!("let x = \"{words}\";\n/// | {words} |\n// {}\n", "w".repeat(120))).is_empty());
+        assert!(with(&format!("/// ```\n/// {words}\n/// ```\n")).is_empty());
+        for mark in ["//", "///", "    //!"] {
+            assert_one(&with(&format!("{mark} {words}\n")), "a.rs:2: a comment of");
+        }
+        assert_one(&with(&format!("/// ```\n/// x\n/// ```\n/// {words}\n")), "a.rs:5: a comment of");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::project;
+use crate::{nested, project};
 
 /// Sanitizers want a target, so that they do not reach build scripts.
 pub(crate) const TRIPLE: &str = "x86_64-unknown-linux-gnu";
@@ -69,10 +69,9 @@ fn nightly() -> Option<Command> {
 
 /// A cargo that is not the one which runs us, from the root.
 fn fresh(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new(program);
+    let mut command = nested::command(program.as_ref());
     command.current_dir(project::root());
-    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "CARGO_ENCODED_RUSTFLAGS"]
-    {
+    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(name);
     }
     command

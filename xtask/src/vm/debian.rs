@@ -36,28 +36,48 @@ impl Debian {
     /// The unpacked package `name`, downloaded first if it is not there yet. `version` holds the download to
     /// one version.
     pub(crate) fn package(&self, name: &str, version: Option<&str>) -> Result<PathBuf, Failure> {
-        let tree = self.dir.join(match version {
+        let wanted = match version {
             // What a folder cannot be called, a version does not hold.
             Some(version) => format!("{name}={version}"),
             None => name.to_owned(),
-        });
+        };
+        self.tree(&wanted, std::slice::from_ref(&wanted))
+    }
+
+    /// The folder `name` with these packages unpacked into it, downloaded first if it is not there yet.
+    pub(crate) fn tree(&self, name: &str, packages: &[String]) -> Result<PathBuf, Failure> {
+        let tree = self.dir.join(name);
         if tree.is_dir() {
             return Ok(tree);
         }
-        let wanted = file_name(&tree).to_owned();
-        eprintln!("vm: downloading {wanted} for {}", self.arch.debian);
+        eprintln!("downloading {} for {}", packages.join(" "), self.arch.debian);
         self.know()?;
         let scratch = tempfile::tempdir_in(&self.dir).context(self.dir.display())?;
-        quiet(self.apt("apt-get").args(["download", &wanted]).current_dir(scratch.path()))?;
-        let archive = files(scratch.path())?
-            .into_iter()
-            .find(|path| file_name(path).ends_with(".deb"))
-            .ok_or_else(|| Failure::Environment(format!("apt-get download {wanted} left no package")))?;
+        quiet(self.apt("apt-get").arg("download").args(packages).current_dir(scratch.path()))?;
         let unpacked = scratch.path().join("tree");
-        quiet(Command::new("dpkg").arg("-x").arg(&archive).arg(&unpacked))?;
+        let archives = files(scratch.path())?;
+        let archives: Vec<_> = archives.iter().filter(|path| file_name(path).ends_with(".deb")).collect();
+        if archives.len() != packages.len() {
+            return Err(Failure::Environment(format!(
+                "apt-get download did not leave {}",
+                packages.join(" ")
+            )));
+        }
+        for archive in archives {
+            quiet(Command::new("dpkg").arg("-x").arg(archive).arg(&unpacked))?;
+        }
         // Renamed last, so that an interrupted download is never taken for a package.
         fs::rename(&unpacked, &tree).context(tree.display())?;
         Ok(tree)
+    }
+
+    /// What a package depends on, by names.
+    pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>, Failure> {
+        self.know()?;
+        let output = self.apt("apt-cache").args(["depends", package]).stdin(Stdio::null()).output();
+        let output = output.context("cannot start apt-cache")?;
+        let names = |line: &str| Some(line.trim().strip_prefix("Depends: ")?.to_owned());
+        Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(names).collect())
     }
 
     /// Names of packages that begin with `prefix`.

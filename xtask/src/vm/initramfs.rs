@@ -13,8 +13,10 @@ pub(crate) struct Parts<'a> {
     pub(crate) console: Console,
     /// What the kernel has to say of the machine: a file of its own and its line.
     pub(crate) proof: Option<(&'static str, &'static str)>,
-    /// The static binary to run.
+    /// The program to run.
     pub(crate) program: Vec<u8>,
+    /// What it is linked to, with the absolute paths by which it asks for it.
+    pub(crate) libraries: Vec<(String, Vec<u8>)>,
     /// A file beside it: [`IMAGE`].
     pub(crate) image: Option<Vec<u8>>,
     /// Its arguments.
@@ -30,10 +32,13 @@ pub(crate) const EXIT: &str = "exit ";
 /// What it says, before a reason, when the program cannot be started.
 pub(crate) const BROKEN: &str = "broken ";
 
+/// Folders that are always there.
+const DIRS: [&str; 6] = ["bin", "dev", "lib", "proc", "sys", "tmp"];
+
 /// Packs the file system.
 pub(crate) fn pack(parts: &Parts<'_>) -> Vec<u8> {
     let mut archive = Archive::default();
-    for dir in ["bin", "dev", "lib", "proc", "sys", "tmp"] {
+    for dir in DIRS {
         archive.add(dir, 0o040_755, &[]);
     }
     archive.add("bin/busybox", 0o100_755, &parts.busybox);
@@ -41,6 +46,18 @@ pub(crate) fn pack(parts: &Parts<'_>) -> Vec<u8> {
         archive.add(&format!("lib/{name}.ko"), 0o100_644, code);
     }
     archive.add("program", 0o100_755, &parts.program);
+    let mut folders = DIRS.map(str::to_owned).to_vec();
+    for (path, code) in &parts.libraries {
+        let path = path.trim_start_matches('/');
+        for (at, _) in path.match_indices('/') {
+            // A folder stands before what lies in it.
+            if !folders.iter().any(|known| known == &path[..at]) {
+                folders.push(path[..at].to_owned());
+                archive.add(&path[..at], 0o040_755, &[]);
+            }
+        }
+        archive.add(path, 0o100_755, code);
+    }
     if let Some(image) = &parts.image {
         archive.add(IMAGE.trim_start_matches('/'), 0o100_644, image);
     }
@@ -144,6 +161,29 @@ mod tests {
         assert_eq!(&bytes[120..126], b"070701");
         assert_eq!(bytes.len() % 4, 0);
         assert!(bytes.windows(11).any(|name| name == b"TRAILER!!!\0"));
+    }
+
+    #[test]
+    fn a_library_lies_where_the_program_looks_for_it() {
+        let packed = pack(&Parts {
+            busybox: Vec::new(),
+            modules: Vec::new(),
+            console: Console::Isa,
+            proof: None,
+            program: Vec::new(),
+            libraries: [("/lib/x/a.so", b"one"), ("/usr/lib/x/b.so", b"two")]
+                .map(|(path, code)| (path.to_owned(), code.to_vec()))
+                .to_vec(),
+            image: None,
+            args: &[],
+        });
+        let find = |name: &str| {
+            let name = [name.as_bytes(), b"\0"].concat();
+            packed.windows(name.len()).position(|bytes| bytes == name)
+        };
+        let order = ["lib", "lib/x", "lib/x/a.so", "usr", "usr/lib", "usr/lib/x", "usr/lib/x/b.so"].map(find);
+        assert!(order.iter().all(Option::is_some), "{order:?}");
+        assert!(order.is_sorted(), "{order:?}");
     }
 
     #[test]

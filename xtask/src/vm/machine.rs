@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -43,8 +44,10 @@ pub(crate) fn busybox() -> Option<PathBuf> {
 /// Boots, relays the program's streams, and returns its exit code.
 pub(crate) fn boot(setup: &Setup<'_>) -> Result<u8, Failure> {
     let sockets = tempfile::tempdir().context("cannot make a folder for QEMU's sockets")?;
-    // In the order of the machine's ports.
-    let listeners = ["stdout", "stderr", "control"].map(|name| listen(&sockets.path().join(name)));
+    let folder = fs::File::open(sockets.path()).context(sockets.path().display())?;
+    // In the order of the machine's ports. A socket's path is short by law; that of the folder may not be.
+    let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+    let listeners = ["stdout", "stderr", "control"].map(|name| listen(&short.join(name)));
     let [stdout, stderr, control] = listeners;
     let (stdout, stderr, control) = (stdout?, stderr?, control?);
 
@@ -81,7 +84,9 @@ fn command(setup: &Setup<'_>, sockets: &Path) -> Command {
         }
         None => Command::new(qemu),
     };
+    // It finds its sockets by their names alone: in an option's value, a path ends at a comma.
     command
+        .current_dir(sockets)
         .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
         .args(setup.model.hardware)
         .args(["-accel", "tcg", "-smp", "1", "-m", "1024"])
@@ -89,11 +94,9 @@ fn command(setup: &Setup<'_>, sockets: &Path) -> Command {
         .arg(setup.kernel)
         .arg("-initrd")
         .arg(setup.initrd);
-    let log = format!("file,id=console,path={}", setup.log.display());
-    command.args(["-chardev", &log]);
+    command.args(["-chardev", &format!("file,id=console,path={}", escaped(setup.log))]);
     for name in ["stdout", "stderr", "control"] {
-        let socket = format!("socket,id={name},path={}", sockets.join(name).display());
-        command.args(["-chardev", &socket]);
+        command.args(["-chardev", &format!("socket,id={name},path={name}")]);
     }
     match setup.model.console {
         Console::Isa => {
@@ -114,6 +117,11 @@ fn command(setup: &Setup<'_>, sockets: &Path) -> Command {
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
     command
+}
+
+/// A path as part of an option, where a comma is written twice.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 /// Follows the boot script's words until the program has ended.

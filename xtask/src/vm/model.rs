@@ -51,8 +51,8 @@ pub(crate) struct Arch {
     pub(crate) rust: &'static str,
 }
 
-const AMD64: Arch = Arch { debian: "amd64", rust: "x86_64" };
-const ARM64: Arch = Arch { debian: "arm64", rust: "aarch64" };
+pub(crate) const AMD64: Arch = Arch { debian: "amd64", rust: "x86_64" };
+pub(crate) const ARM64: Arch = Arch { debian: "arm64", rust: "aarch64" };
 
 impl Arch {
     /// Whether it is the one of the system that this runs on.
