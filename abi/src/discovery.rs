@@ -101,13 +101,13 @@ impl Session {
     /// The wire word.
     #[must_use]
     pub const fn to_word(self) -> u64 {
-        crate::call::pack(self.seed, self.number)
+        crate::word::pack(self.seed, self.number)
     }
 
     /// From the wire word.
     #[must_use]
     pub const fn from_word(word: u64) -> Self {
-        let (seed, number) = crate::call::unpack(word);
+        let (seed, number) = crate::word::unpack(word);
         Self { number, seed }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event entries.
 
-use crate::call::{pack, unpack};
+use crate::word::{pack, unpack};
 
 /// Priority classes of a vCPU (EVT-2): class 0 is ordinary, class 1 is urgent.
 pub const CLASSES: u32 = 2;

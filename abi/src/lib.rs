@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod wire;
+mod word;
 
 pub mod address;
 pub mod call;
@@ -32,6 +33,7 @@ pub mod console;
 pub mod control;
 pub mod discovery;
 pub mod event;
+mod item;
 pub mod layout;
 pub mod lifecycle;
 pub mod operation;

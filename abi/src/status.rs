@@ -2,6 +2,7 @@
 //! Status codes, queue states and why a queue was found corrupt.
 
 use crate::wire::numbers;
+use crate::word::Tail;
 
 numbers! {
     pub struct Status(u16), "Result of a call or a control request (CALL-13)." {
@@ -65,13 +66,13 @@ impl StateWord {
     /// The wire word.
     #[must_use]
     pub const fn to_word(self) -> u64 {
-        crate::Tail { code: self.state.0, id: self.reason.0, turn: self.position }.to_word()
+        Tail { code: self.state.0, id: self.reason.0, turn: self.position }.to_word()
     }
 
     /// From the wire word.
     #[must_use]
     pub const fn from_word(word: u64) -> Self {
-        let tail = crate::Tail::from_word(word);
+        let tail = Tail::from_word(word);
         Self { state: QueueState(tail.code), reason: Reason(tail.id), position: tail.turn }
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Data rings: the control line of each side, and the header of a record.
 
-use crate::call::{pack, unpack};
 use crate::wire::{numbers, wire};
+use crate::word::{pack, unpack};
 use zerocopy::little_endian::U64;
 
 wire! {

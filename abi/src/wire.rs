@@ -27,11 +27,11 @@ macro_rules! wire {
 
         impl $name {
             /// This structure as data: what the tables, the C header and the golden test are made from.
-            pub const LAYOUT: $crate::layout::Struct = $crate::layout::Struct {
+            pub const LAYOUT: $crate::item::Struct = $crate::item::Struct {
                 name: stringify!($name),
                 size: $size,
                 doc: $doc,
-                fields: &[$( $crate::layout::Field {
+                fields: &[$( $crate::item::Field {
                     offset: $offset,
                     name: stringify!($field),
                     ty: stringify!($ty),
@@ -62,7 +62,7 @@ macro_rules! numbers {
             $( #[doc = concat!($text, " (", $clause, ")")] pub const $number: Self = Self($value); )*
 
             /// Every named value, as data.
-            pub const NUMBERS: &'static [$crate::layout::Number] = &[$( $crate::layout::Number {
+            pub const NUMBERS: &'static [$crate::item::Number] = &[$( $crate::item::Number {
                 name: stringify!($number),
                 value: $value,
                 clause: $clause,
@@ -114,7 +114,7 @@ macro_rules! flags {
 
         impl $name {
             /// Every bit, as data.
-            pub const NUMBERS: &'static [$crate::layout::Number] = &[$( $crate::layout::Number {
+            pub const NUMBERS: &'static [$crate::item::Number] = &[$( $crate::item::Number {
                 name: stringify!($flag),
                 value: 1 << $bit,
                 clause: $clause,
@@ -189,7 +189,7 @@ macro_rules! offsets {
             $( #[doc = concat!($text, " (", $clause, ")")] pub const $number: u64 = $value; )*
 
             /// Every offset, as data.
-            pub const NUMBERS: &[$crate::layout::Number] = &[$( $crate::layout::Number {
+            pub const NUMBERS: &[$crate::item::Number] = &[$( $crate::item::Number {
                 name: stringify!($number),
                 value: $value,
                 clause: $clause,

@@ -113,6 +113,16 @@ mod tests {
     }
 
     #[test]
+    fn a_macro_means_what_its_user_means() {
+        let problems = check(&[
+            ("lib.rs", "mod wire; mod call;"),
+            ("wire.rs", "macro_rules! wire { () => { use super::call::Call; use self::Other; } }"),
+            ("call.rs", "use crate::wire::wire; pub struct Call; wire!();"),
+        ]);
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
     fn what_a_file_itself_uses_of_its_re_exports_counts() {
         let problems = check(&[
             ("lib.rs", "mod call;"),

@@ -2,6 +2,8 @@
 //! The rows themselves, and what is made of them.
 
 use super::*;
+use crate::call::{Submission, SubmissionFlags};
+use crate::status::Status;
 use zerocopy::little_endian::{U32, U64};
 
 const LIMITS: Limits = Limits { max_ports: 64, max_vcpus: 2, interrupts: [32, 255], max_start: 0xffff_ffff };

@@ -82,23 +82,31 @@ impl File {
         }
     }
 
-    /// Paths among the tokens of a macro.
-    fn scan(&mut self, tokens: TokenStream) {
+    /// Paths among the tokens of a macro. In its definition only those from `$crate` on say where they lead: the
+    /// others mean what they mean where it is used.
+    fn scan(&mut self, tokens: TokenStream, is_definition: bool) {
         let mut path: Vec<String> = Vec::new();
-        let mut colons = 0;
+        let (mut colons, mut is_dollar) = (0, false);
         for token in tokens {
+            let was_dollar = std::mem::replace(&mut is_dollar, false);
             match token {
                 TokenTree::Ident(ident) => {
                     if colons != 2 {
                         self.take(&mut path);
                     }
-                    path.push(ident.to_string());
+                    if !is_definition || was_dollar && ident == "crate" || !path.is_empty() {
+                        path.push(ident.to_string());
+                    }
                     colons = 0;
+                }
+                TokenTree::Punct(punct) if punct.as_char() == '$' => {
+                    self.take(&mut path);
+                    (colons, is_dollar) = (0, true);
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' && !path.is_empty() => colons += 1,
                 TokenTree::Group(group) => {
                     self.take(&mut path);
-                    self.scan(group.stream());
+                    self.scan(group.stream(), is_definition);
                     colons = 0;
                 }
                 _ => {
@@ -186,7 +194,7 @@ impl<'ast> Visit<'ast> for File {
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         self.visit_path(&call.path);
-        self.scan(call.tokens.clone());
+        self.scan(call.tokens.clone(), call.path.is_ident("macro_rules"));
     }
 
     fn visit_visibility(&mut self, _: &'ast Visibility) {
