@@ -14,7 +14,7 @@ use crate::vcpu::Vcpu;
 use tenon_abi::vcpu::call_queue;
 use tenon_abi::{Op, Status, Submission};
 use tenon_rings::call::Outcome;
-use tenon_rings::{Submitter, Ticket};
+use tenon_rings::{Submitter, Ticket, planted};
 
 impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// One call without payload: submits, kicks, waits. The result is the operation's value.
@@ -89,7 +89,9 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
                 Err(Error::Pending)
             }
             Err(error) => {
-                *place = held;
+                if !planted!("busy-poll-loses-ticket") {
+                    *place = held;
+                }
                 Err(error)
             }
         }
@@ -174,11 +176,17 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         run: impl FnOnce(&mut Submitter<tenon_rings::Mapping, D>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let token = self.platform.enter();
+        if planted!("guard-left-early") {
+            self.platform.leave(token);
+        }
         let result = match self.calls.try_borrow_mut() {
             Ok(mut calls) => run(&mut calls),
+            Err(_) if planted!("busy-passes-for-pending") => Err(Error::Pending),
             Err(_) => Err(Error::Busy),
         };
-        self.platform.leave(token);
+        if !planted!("guard-left-early") {
+            self.platform.leave(token);
+        }
         result
     }
 

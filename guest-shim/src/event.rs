@@ -9,7 +9,7 @@ use tenon_abi::event::HINTED_PORTS;
 use tenon_abi::vcpu::Sizes;
 pub use tenon_rings::event::Gate;
 use tenon_rings::event::Ring;
-use tenon_rings::{Mapping, Taker, Words};
+use tenon_rings::{Mapping, Taker, Words, planted};
 
 /// Events taken under one guard.
 const BATCH: usize = 32;
@@ -179,7 +179,14 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     pub fn mask(&self, port: u32) -> Result<(), Error> {
         let (word, bit) = place(port).ok_or(Error::BadMemory)?;
         self.with_events(|events| {
-            set(&mut events.masked, word, bit);
+            if planted!("second-mask-unmasks") && get(&events.masked, word) & bit != 0 {
+                clear(&mut events.masked, word, bit);
+            } else {
+                set(&mut events.masked, word, bit);
+            }
+            if planted!("second-mask-forgets") {
+                clear(&mut events.remembered, word, bit);
+            }
             let others = get(&events.masked, word);
             let [ring, _] = &mut events.rings;
             ring.hint_masked(port, others);
@@ -199,7 +206,7 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
             clear(&mut events.masked, word, bit);
             let others = get(&events.masked, word);
             let [ring, _] = &mut events.rings;
-            ring.hint_unmasked(port, others);
+            ring.hint_unmasked(port, if planted!("unmask-drops-other-hints") { 0 } else { others });
             let was = get(&events.remembered, word) & bit != 0;
             clear(&mut events.remembered, word, bit);
             Ok(was)

@@ -14,7 +14,7 @@ use tenon_abi::control::{MAGIC, SessionState};
 use tenon_abi::discovery::Session as WireSession;
 use tenon_abi::vcpu::Sizes;
 use tenon_abi::{ControlOp, ControlRequest, Features, Granule, Record, Status, Tail, VERSION};
-use tenon_rings::{Mapping, Site, Words};
+use tenon_rings::{Mapping, Site, Words, planted};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// What a kernel would like to negotiate.
@@ -99,7 +99,7 @@ impl<'p, P: Platform> Session<'p, P> {
 
     fn establish(&mut self, choice: Choice, now: Now) -> Result<(), Error> {
         let result = Tail::from_word(self.found.load(offset_of!(Record, control_result), Site::ControlTake));
-        self.ticket.set(result.turn);
+        self.ticket.set(if planted!("stale-answer-taken") { 0 } else { result.turn });
         (self.granule, self.features) = (now.granule, Features::empty());
         self.look();
         if now.is_open {
@@ -172,7 +172,9 @@ impl<'p, P: Platform> Session<'p, P> {
         let bytes = |len: u64| usize::try_from(len / 8).map_err(|_| Error::BadMemory);
         let guest = area.mapping();
         // Also what it donates, which the host clears once more (SES-2).
-        (0..guest.len()).for_each(|index| guest.store(index, 0, Site::Status));
+        if !planted!("area-left-as-found") {
+            (0..guest.len()).for_each(|index| guest.store(index, 0, Site::Status));
+        }
         let own = self.granule.round_up(sizes.guest_len()).ok_or(Error::BadMemory)?;
         let donates = !self.features.contains(Features::WINDOW);
         let offset = self.control(ControlOp::BIND, |request| {

@@ -13,7 +13,7 @@ use tenon_abi::discovery::Session;
 use tenon_abi::vcpu::{Sizes, emergency_queue, guest, host};
 use tenon_abi::{Granule, Op, Submission};
 use tenon_rings::call::{Lane, Parts, Queue};
-use tenon_rings::{Mapping, Site, Submitter, Words};
+use tenon_rings::{Mapping, Site, Submitter, Words, planted};
 
 /// Bytes that a vCPU of these sizes takes of a kernel's pages: for its own area and, without `window` (the
 /// feature WINDOW of the session), for the host's; `None` if there are no such sizes.
@@ -120,7 +120,7 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     /// The vCPU itself while its session goes on.
     #[allow(clippy::result_large_err, reason = "the vCPU comes back, and there is no allocator to box it")]
     pub fn release(self) -> Result<Pages, Self> {
-        if self.is_over() { Ok(self.pages) } else { Err(self) }
+        if self.is_over() || planted!("pages-given-back-early") { Ok(self.pages) } else { Err(self) }
     }
 
     /// Sets, or with `None` removes, the interrupt of this vCPU's upcall, by the platform's number (VCPU-8).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table, one file for each crate that has faults.
 
+mod guest;
 mod host;
 mod kvm;
 mod rings;
@@ -9,7 +10,7 @@ use crate::{Fault, Seen};
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
-    [rings::FAULTS, host::FAULTS, kvm::FAULTS].into_iter().flatten()
+    [rings::FAULTS, guest::FAULTS, host::FAULTS, kvm::FAULTS].into_iter().flatten()
 }
 
 const fn fault(name: &'static str, clause: &'static str, what: &'static str, seen: Seen) -> Fault {

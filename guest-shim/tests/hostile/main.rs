@@ -11,3 +11,9 @@ mod pages;
 mod session;
 mod successor;
 mod words;
+
+/// The tests see the faults that are planted for them.
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
+}

@@ -60,6 +60,19 @@ fn an_event_that_came_while_masked_is_remembered_until_it_is_told() {
 }
 
 #[test]
+fn a_port_that_is_masked_twice_stays_masked() {
+    let host = host();
+    let session = open(&host);
+    let vcpu = bind(&host, &session);
+    vcpu.bind_port(PORT, 0, 0).expect("it binds");
+    // In the ring already, so that the host's hint does not help.
+    host.enter(|domain| drop(domain.raise(PORT)));
+    (0..2).for_each(|_| vcpu.mask(PORT).expect("it has a mask"));
+    assert_eq!(taken(&vcpu), [0; 0], "an event of a masked port was handled");
+    assert_eq!(vcpu.unmask(PORT), Ok(true));
+}
+
+#[test]
 fn hints_of_all_ports_lie_where_they_belong() {
     let host = host();
     let session = open(&host);

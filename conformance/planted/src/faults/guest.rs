@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Faults in `tenon-guest`.
+
+use super::{fault, test};
+use crate::{Fault, Seen};
+
+const fn hostile(name: &'static str) -> Seen {
+    test("tenon-guest", "hostile", name)
+}
+
+/// Its faults.
+pub(super) const FAULTS: &[Fault] = &[
+    fault(
+        "busy-poll-loses-ticket",
+        "CALL-17",
+        "a request that is looked at while the queue is in use loses its ticket",
+        hostile("busy::a_request_that_is_looked_at_while_the_queue_is_in_use_stays_in_flight"),
+    ),
+    fault(
+        "busy-passes-for-pending",
+        "GEN-8",
+        "what finds the queue in use says that it waits for the host",
+        hostile("busy::nothing_works_inside_of_a_call"),
+    ),
+    fault(
+        "guard-left-early",
+        "GEN-8",
+        "upcalls are let in before the queue is out of use",
+        hostile("busy::the_guard_is_held_while_the_queue_is_in_use"),
+    ),
+    fault(
+        "second-mask-unmasks",
+        "EVT-14",
+        "to mask a masked port unmasks it",
+        hostile("masks::a_port_that_is_masked_twice_stays_masked"),
+    ),
+    fault(
+        "second-mask-forgets",
+        "EVT-14",
+        "to mask a port forgets an event that came while it was masked",
+        hostile("masks::an_event_that_came_while_masked_is_remembered_until_it_is_told"),
+    ),
+    fault(
+        "unmask-drops-other-hints",
+        "EVT-15",
+        "to unmask a port takes the hints of 63 others back",
+        hostile("masks::hints_of_all_ports_lie_where_they_belong"),
+    ),
+    fault(
+        "stale-answer-taken",
+        "SES-4",
+        "a kernel counts its tickets from one, and takes an answer to another kernel for its own",
+        hostile("successor::a_control_answer_to_another_kernel_is_not_this_ones"),
+    ),
+    fault(
+        "area-left-as-found",
+        "SES-2",
+        "a kernel binds an area in which another one's words still lie",
+        hostile("successor::what_an_earlier_kernel_left_in_the_area_is_gone_when_the_host_looks"),
+    ),
+    fault(
+        "pending-read-gives-buffer",
+        "CALL-17",
+        "a read that is still in flight gives its buffer back",
+        hostile("pages::a_buffer_comes_back_with_the_answer_and_not_before"),
+    ),
+    fault(
+        "pages-given-back-early",
+        "SES-7",
+        "a vCPU gives its pages back while its session goes on",
+        hostile("pages::one_pool_is_enough_and_the_rest_of_it_comes_back"),
+    ),
+];
