@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use tenon_rings::planted;
 
 /// Clients that may wait to be looked at.
 const BACKLOG: i32 = 128;
@@ -92,12 +93,15 @@ impl AsFd for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.file) {
+        let is_ours = symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.file);
+        if is_ours || planted!("file-of-others-removed") {
             // Somebody else may remove it first, which is as good.
             let _ = remove_file(&self.path);
         }
         for client in std::iter::from_fn(|| self.accept()).take(BACKLOG as usize) {
-            protocol::refuse(client);
+            if !planted!("waiting-client-closed-mute") {
+                protocol::refuse(client);
+            }
         }
     }
 }
@@ -107,7 +111,9 @@ fn bound(path: &Path) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // On Linux the file gets the mode that its socket has: there is no moment at which it has another one.
-    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    if !planted!("socket-mode-left-to-the-umask") {
+        fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    }
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
 }
@@ -116,7 +122,7 @@ fn bound(path: &Path) -> io::Result<OwnedFd> {
 fn make_way(path: &Path, in_use: io::Error) -> io::Result<()> {
     let found = symlink_metadata(path)?;
     let refuse = |why| Err(io::Error::new(ErrorKind::AlreadyExists, why));
-    if !found.file_type().is_socket() {
+    if !found.file_type().is_socket() && !planted!("file-makes-way-for-a-socket") {
         return refuse("it is there, and no socket: it is not replaced");
     }
     if found.uid() != rustix::process::geteuid().as_raw() {

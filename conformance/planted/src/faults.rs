@@ -3,6 +3,7 @@
 
 mod guest;
 mod host;
+mod ivshmem;
 mod kvm;
 mod rings;
 
@@ -10,7 +11,7 @@ use crate::{Fault, Seen};
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
-    [rings::FAULTS, guest::FAULTS, host::FAULTS, kvm::FAULTS].into_iter().flatten()
+    [rings::FAULTS, guest::FAULTS, host::FAULTS, kvm::FAULTS, ivshmem::FAULTS].into_iter().flatten()
 }
 
 const fn fault(name: &'static str, clause: &'static str, what: &'static str, seen: Seen) -> Fault {

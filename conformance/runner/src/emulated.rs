@@ -5,6 +5,7 @@
 use crate::hosts::folder::Folder;
 use crate::play::Wish;
 use crate::report::Row;
+use crate::slowness;
 use crate::verdict::{CaseResult, First, Time, Verdict};
 use serde_json::Value;
 use std::path::Path;
@@ -16,6 +17,9 @@ struct Emulated {
     machine: &'static str,
     host: &'static str,
 }
+
+/// Seconds that a machine has from power-on, where nothing else runs.
+const LIMIT: f64 = 300.0;
 
 const ROWS: &[Emulated] = &[
     Emulated { row: "kvm-amd", machine: "kvm-amd", host: "kvm" },
@@ -68,16 +72,11 @@ fn run(machine: &str, rows: &[&Emulated], wish: &Wish) -> Result<Value, String> 
         std::env::current_exe().map_err(|error| format!("the executable does not know itself: {error}"))?;
     let folder = Folder::new("vm")?;
     let mut command = Command::new(keeper);
-    command.arg("--keep").arg(folder.path()).arg("--").arg(cargo).args([
-        "run",
-        "--quiet",
-        "--package",
-        "xtask",
-        "--",
-        "vm",
-        machine,
-        "--",
-    ]);
+    command.arg("--keep").arg(folder.path()).arg("--").arg(cargo);
+    command.args(["run", "--quiet", "--package", "xtask", "--", "vm", machine]);
+    // A machine that is loaded or slow gives the one inside as much less.
+    let limit = wish.limits.scale().max(1.0) * slowness::measure() * LIMIT;
+    command.args(["--timeout", &format!("{limit:.0}"), "--"]);
     for row in rows {
         command.args(["--host", row.host]);
     }

@@ -5,6 +5,7 @@
 use crate::hosts::qemu::{Kind, image_for, machine};
 use crate::hosts::{Event, Image, Machine};
 use crate::judge::line::Lines;
+use crate::slowness::is_over;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -65,7 +66,7 @@ pub fn run(kind: &Kind, image: Option<&Image>, rounds: u32, seed: u64) -> Result
     let (mut due, mut killed_at, mut backs) = (None, None::<Instant>, Vec::new());
     let (mut since, mut before) = (Instant::now(), None);
     while outcome.account.is_empty() {
-        if since.elapsed() > PATIENCE {
+        if is_over(since, PATIENCE) {
             return Err(format!("the guest has not come back after {} kills", outcome.killed));
         }
         // The guest may have found the next worker before the broker's word of it came.

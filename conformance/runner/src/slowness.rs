@@ -29,6 +29,13 @@ pub fn measure() -> f64 {
     (start.elapsed().as_secs_f64() / QUIET.as_secs_f64()).clamp(1.0, SLOWEST)
 }
 
+/// Whether a wait that began then is over: its patience has passed, and that of a quiet machine too.
+#[must_use]
+pub fn is_over(since: Instant, patience: Duration) -> bool {
+    // The machine is looked at only where something is late anyway.
+    since.elapsed() > patience && since.elapsed() > patience.mul_f64(measure())
+}
+
 /// Time as a run's limits count it.
 #[derive(Debug)]
 pub struct Clock {
@@ -78,5 +85,53 @@ impl Clock {
     #[must_use]
     pub fn slowness(&self) -> f64 {
         self.quiet.as_ref().map_or_else(measure, |quiet| quiet.most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    #[test]
+    fn a_loaded_machine_is_seen_and_its_seconds_are_longer() {
+        let stop = AtomicBool::new(false);
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for _ in 0..4 * processors {
+                scope.spawn(|| while !stop.load(Ordering::Relaxed) {});
+            }
+            // Whatever one look says, time in a crowd of so many is longer.
+            let (start, mut clock) = (Instant::now(), Clock::quiet());
+            while start.elapsed() < Duration::from_secs(2) {
+                thread::sleep(Duration::from_millis(20));
+                let _ = clock.elapsed();
+            }
+            let (wall, quiet) = (start.elapsed(), clock.elapsed());
+            stop.store(true, Ordering::Relaxed);
+            assert!(clock.slowness() > 1.5, "{} among {} others", clock.slowness(), 4 * processors);
+            assert!(quiet < wall.mul_f64(0.8) && quiet > wall / 40, "{quiet:?} in {wall:?}");
+        });
+    }
+
+    #[test]
+    fn patience_is_that_of_a_quiet_machine() {
+        let start = Instant::now();
+        assert!(!is_over(start, Duration::from_secs(3600)));
+        while !is_over(start, Duration::from_millis(10)) {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "nothing is allowed for beyond {SLOWEST} times"
+            );
+        }
+        assert!(start.elapsed() > Duration::from_millis(10));
+    }
+
+    #[test]
+    fn the_clock_on_the_wall_goes_on() {
+        let mut clock = Clock::wall();
+        thread::sleep(Duration::from_millis(5));
+        assert!(clock.elapsed() >= Duration::from_millis(5) && clock.slowness() >= 1.0);
     }
 }

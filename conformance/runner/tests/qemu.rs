@@ -160,9 +160,9 @@ fn the_end_of_a_guest_is_that_of_its_qemu() {
         place.is_clean();
     }
     // A guest that leaves by its machine's exit port: the code is QEMU's.
-    let (found, report, errors) = run_guest(&place, "call.nop");
+    let (found, report, errors) = run_guest(&place, "discovery.limits");
     assert_eq!(found, Some(1), "{report}{errors}");
-    assert!(report.contains("verdict call.nop pass") && !errors.contains("~END"), "{report}{errors}");
+    assert!(report.contains("verdict discovery.limits pass") && !errors.contains("~END"), "{report}{errors}");
     place.is_clean();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests and clients of a broker.
 
-use crate::tools::{BELLS, Running, SHAPE, call, command, path};
+use crate::tools::{BELLS, Running, SHAPE, call, command, exit, path};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -113,6 +113,22 @@ fn once_is_for_one_guest() {
     drop(broker.attach());
     let status = broker.child.wait().expect("it ends");
     assert!(status.success() && !broker.socket.exists());
+}
+
+#[test]
+fn the_end_of_its_guest_ends_a_broker_for_one() {
+    let mut broker = Running::new("ended", &["--once"]);
+    let (_client, attached) = broker.attach();
+    let memory = map(&attached.memory, SHAPE).expect("its shape");
+    assert!(exit(memory, 5).is_err(), "nobody ends this process");
+    let mut said = Vec::new();
+    while said.len() < 2
+        && let Some(line) = broker.next_line()
+    {
+        said.push(line);
+    }
+    assert_eq!(said, ["~END exit=5"], "and no other worker");
+    assert_eq!(broker.child.wait().expect("it ends").code(), Some(0));
 }
 
 fn refused(command: &mut Command) -> String {

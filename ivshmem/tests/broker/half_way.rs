@@ -76,6 +76,7 @@ fn what_a_client_got_that_was_told_half_is_nobody_elses() {
         [1, 5000, 9000].into_iter().flat_map(|width| (0..32).map(move |filled| (width, filled)))
     {
         let (mut client, theirs) = narrow(width);
+        client.set_read_timeout(Some(Duration::from_secs(2))).expect("a socket");
         theirs.set_nonblocking(true).expect("a socket");
         if (0..filled).any(|_| (&theirs).write(&[0]).is_err()) {
             continue;

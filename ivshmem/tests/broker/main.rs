@@ -7,3 +7,8 @@ mod half_way;
 mod run;
 mod socket;
 mod tools;
+
+#[test]
+fn each_planted_fault_is_seen() {
+    tenon_planted::see!();
+}

@@ -47,11 +47,15 @@ impl Running {
         this
     }
 
-    pub(crate) fn line(&mut self) -> String {
+    /// What it says next, until it ends.
+    pub(crate) fn next_line(&mut self) -> Option<String> {
         let mut line = String::new();
         let len = self.errors.read_line(&mut line).expect("it speaks text");
-        assert_ne!(len, 0, "the broker has ended");
-        line.trim_end().to_owned()
+        (len != 0).then(|| line.trim_end().to_owned())
+    }
+
+    fn line(&mut self) -> String {
+        self.next_line().expect("the broker has ended")
     }
 
     /// The next worker's process.
@@ -119,13 +123,25 @@ unsafe impl Platform for Process {
     }
 }
 
-/// Attaches as a guest and calls.
-pub(crate) fn call(memory: tenon_rings::Mapping, value: u64) -> Result<u64, GuestError> {
+/// Attaches as a guest, opens a session and does something with its first vCPU.
+fn attached<R>(
+    memory: tenon_rings::Mapping,
+    run: impl FnOnce(&Vcpu<'_, Process>) -> Result<R, GuestError>,
+) -> Result<R, GuestError> {
     let doorbell = Box::leak(Box::new(0u32));
     // SAFETY: the memory stays mapped, and the doorbell is a word of this process's own.
     let mut attached = unsafe { shared::attach(memory, doorbell) }?;
     let platform = Process(attached.conduit);
     let session = Session::open(&platform, attached.found, &mut attached.pages, Wish::default())?;
-    let vcpu: Vcpu<'_, Process> = session.bind(0, &mut attached.pages, [16, 16])?;
-    vcpu.call(Op::NOP, [value])
+    run(&session.bind(0, &mut attached.pages, [16, 16])?)
+}
+
+/// Attaches as a guest and calls.
+pub(crate) fn call(memory: tenon_rings::Mapping, value: u64) -> Result<u64, GuestError> {
+    attached(memory, |vcpu| vcpu.call(Op::NOP, [value]))
+}
+
+/// Attaches as a guest and ends itself.
+pub(crate) fn exit(memory: tenon_rings::Mapping, code: u32) -> Result<(), GuestError> {
+    attached(memory, |vcpu| Err(vcpu.lifecycle().exit(code)))
 }

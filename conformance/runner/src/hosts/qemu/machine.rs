@@ -5,6 +5,7 @@ use super::Kind;
 use crate::hosts::folder::Folder;
 use crate::hosts::process::{Chunk, crash, last_line, read};
 use crate::hosts::{End, Event, Host, Image, Machine, seed};
+use crate::slowness::is_over;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const OLDEST: (u32, u32) = (6, 0);
 /// A broker is ready within this time.
 const READY: Duration = Duration::from_secs(10);
+/// A wait for it without a look at its process.
+const PAUSE: Duration = Duration::from_millis(100);
 /// A broker whose standard input was closed ends within this time.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pieces of output that wait for the judge.
@@ -164,14 +167,14 @@ impl Running {
 
     /// Waits until the broker serves.
     fn wait_for_broker(&mut self) -> Result<(), String> {
-        let end = Instant::now() + READY;
+        let start = Instant::now();
         while !self.said.lines().any(|line| line == tenon_ivshmem::broker::READY) {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.receiver.as_ref().map(|receiver| receiver.recv_timeout(left)) {
+            match self.receiver.as_ref().map(|receiver| receiver.recv_timeout(PAUSE)) {
                 Some(Ok(Chunk::Host(bytes))) => self.said.push_str(&String::from_utf8_lossy(&bytes)),
-                Some(Err(RecvTimeoutError::Timeout)) => {
+                Some(Err(RecvTimeoutError::Timeout)) if is_over(start, READY) => {
                     return Err("the broker does not serve".to_owned());
                 }
+                Some(Err(RecvTimeoutError::Timeout)) => {}
                 _ => return Err(last_line(&self.said).to_owned()),
             }
             if self.broker.try_wait().is_ok_and(|ended| ended.is_some()) {
