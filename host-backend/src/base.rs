@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::event::Port;
 use crate::late::{Key, Late};
 use crate::memory::Memory;
+use crate::quiet::Quiet;
 use crate::services::Services;
 use crate::vcpu::Vcpu;
 use alloc::vec::Vec;
@@ -30,6 +31,8 @@ pub(crate) struct Base<M: Memory> {
     /// Late requests that are done and whose completions are not written.
     pub(crate) finished: Vec<Finished>,
     pub(crate) actions: Actions,
+    /// What the guest causes and is logged.
+    pub(crate) quiet: Quiet,
     /// The guest asked for its end: nothing more is served.
     pub(crate) ended: bool,
 }

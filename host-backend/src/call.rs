@@ -297,7 +297,9 @@ impl<M: Memory> Base<M> {
         if let Some(areas) = self.areas_mut(vcpu) {
             areas.host.store(usize::try_from(offset / 8).unwrap_or(0), word, Site::Status);
         }
-        tracing::debug!(vcpu, ?lane, state = word, "queue is corrupt");
+        if let Some(left_out) = self.quiet.admit() {
+            tracing::debug!(vcpu, ?lane, state = word, left_out, "queue is corrupt");
+        }
     }
 }
 

@@ -40,7 +40,9 @@ impl<M: Memory> Domain<M> {
             Ok(value) => (Status::OK, value),
             Err(status) => (status, 0),
         };
-        tracing::debug!(op = ?ControlOp(request.op.get()), ?status, "control request");
+        if let Some(left_out) = self.base.quiet.admit() {
+            tracing::debug!(op = ?ControlOp(request.op.get()), ?status, left_out, "control request");
+        }
         self.base.record().answer(request.ticket.get(), status, value);
     }
 

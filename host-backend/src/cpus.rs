@@ -284,6 +284,7 @@ impl<E, O: Clone> CpuThread<E, O> {
     }
 
     /// Says that the vCPU executes nothing now, and waits until there is something to do.
+    #[allow(clippy::should_implement_trait, reason = "it always has an answer, and waits for it")]
     pub fn next(&mut self) -> Next<E> {
         let Some(cpu) = self.cpu() else { return Next::End };
         let mut guarded = locked(&cpu.slot);

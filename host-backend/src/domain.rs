@@ -11,6 +11,7 @@ use crate::event::Port;
 use crate::family::Families;
 use crate::late::Late;
 use crate::memory::Memory;
+use crate::quiet::Quiet;
 use crate::services::Services;
 use crate::vcpu::Vcpu;
 use alloc::vec;
@@ -105,6 +106,7 @@ impl<M: Memory> Domain<M> {
                 late: Late::default(),
                 finished: Vec::new(),
                 actions: Actions::default(),
+                quiet: Quiet::default(),
                 ended: false,
             },
             families: Families::default(),

@@ -23,6 +23,9 @@ pub enum Error {
     /// A saved state does not fit this configuration, this memory or these services.
     #[error("the saved state does not fit: {0}")]
     BadState(Misfit),
+    /// The caller is called by this domain itself, which waits for it: it may not enter the domain again.
+    #[error("the domain was entered again by what it calls itself")]
+    Entered,
     /// A port that the guest has not bound.
     #[error("port {0} is not bound")]
     NotBound(u32),

@@ -221,7 +221,9 @@ impl<M: Memory> Base<M> {
         if let Some(areas) = self.areas_mut(vcpu) {
             areas.host.store(usize::try_from(offset / 8).unwrap_or(0), word, Site::Status);
         }
-        tracing::debug!(vcpu, class, state = word, "event ring is corrupt");
+        if let Some(left_out) = self.quiet.admit() {
+            tracing::debug!(vcpu, class, state = word, left_out, "event ring is corrupt");
+        }
     }
 
     fn ring_mut(&mut self, vcpu: u32, class: u32) -> Option<&mut Raiser<M::Words>> {

@@ -28,6 +28,25 @@
 //! | [`loopback`] | guest and host in one process |
 //! | [`cpus`] | start, stop and end of vCPU threads, for any hypervisor |
 //! | `kvm` | a ready KVM machine |
+//!
+//! # Threads, locks and callbacks
+//!
+//! - A [`Domain`] takes `&mut self` and has no lock. An attachment with several threads keeps it behind one
+//!   lock, and does the actions of an entry ([`Domain::next_action`]) before it gives the lock back, so that
+//!   what one entry asks for is not mixed with another's.
+//! - Every entry ends within a bound that the guest cannot move, so the lock is never held for long. None of
+//!   them blocks, except in the embedder's own [`Memory`] and [`Services`].
+//! - The core calls the embedder in two places, both within an entry: [`Memory`] and [`Services`]. They must
+//!   not enter the same domain: with a lock that is not reentrant they would wait for themselves.
+//! - Everything else the embedder reads from the list of actions, when no entry runs: it may do with them
+//!   what it likes, and hand slow ones (console output, a route) to other threads, as long as the actions of
+//!   one port and of one vCPU stay in order.
+//! - [`Action`] is not exhaustive. An attachment that meets an action that it does not know ends the run with
+//!   an error: the guest waits for what it asked.
+//! - A start and a stop of a vCPU complete on its own thread: [`cpus`] is that state machine, free of any
+//!   hypervisor.
+//! - [`Domain`] logs by `tracing`, and by `log` where no subscriber listens. What a guest can cause as often
+//!   as it likes is logged a few times, and then whenever its number has doubled.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
     clippy::indexing_slicing,
@@ -74,6 +93,8 @@ pub use lifecycle::CrashRecord;
 pub use memory::{Memory, Pieces};
 pub use services::{Journal, Services};
 pub use state::{Misfit, State};
+/// Their types are in signatures here.
+pub use {tenon_abi, tenon_rings};
 
 /// The README's snippets compile.
 #[cfg(doctest)]

@@ -2,6 +2,7 @@
 //! A domain on a KVM machine: doorbells come in as port writes, actions go out as interrupts and vCPU states.
 
 use std::boxed::Box;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,7 @@ pub type Console = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
 /// Each method may be called from any thread at any time, also after the run and from within [`Console`] and
 /// the serial port's sink. Each waits for the domain's lock, which is held only for work that the core
 /// bounds, and does the actions that come of it before it returns.
+/// Whoever is called with that lock held (a `tracing` subscriber) is refused at once.
 #[derive(Clone)]
 pub struct Handle(pub(super) Arc<Attachment>);
 
@@ -51,8 +53,11 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::NotBound`].
+    /// [`crate::Error::NotBound`], and [`crate::Error::Entered`] where it waits for itself.
     pub fn raise(&self, port: u32) -> Result<(), crate::Error> {
+        if self.0.is_inside() {
+            return Err(crate::Error::Entered);
+        }
         if tenon_rings::planted!("raise-without-actions") {
             return self.0.locked().domain.raise(port);
         }
@@ -67,15 +72,41 @@ impl Handle {
     /// The last crash record, if the guest left one (LIFE-4); also after the run.
     #[must_use]
     pub fn crash_record(&self) -> Option<CrashRecord> {
+        if self.0.is_inside() {
+            return None;
+        }
         self.0.with(|state| state.domain.crash_record().cloned())
     }
 
     /// Gives the guest console input; the number of bytes taken.
     pub fn input(&self, bytes: &[u8]) -> usize {
+        if self.0.is_inside() {
+            return 0;
+        }
         if tenon_rings::planted!("input-without-actions") {
             return self.0.locked().domain.input(bytes);
         }
         self.0.with(|state| state.domain.input(bytes))
+    }
+}
+
+std::thread_local! {
+    /// The attachment whose lock this thread holds, by its address; 0: none.
+    static INSIDE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Marks the calling thread until it is dropped, also by a panic. Other machines may be entered meanwhile.
+struct Inside(usize);
+
+impl Inside {
+    fn of(attachment: &Attachment) -> Self {
+        Self(INSIDE.replace(std::ptr::from_ref(attachment).addr()))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(self.0);
     }
 }
 
@@ -118,6 +149,11 @@ impl Attachment {
         &self.control
     }
 
+    /// Whether the calling thread is in [`Self::with`] of this attachment.
+    fn is_inside(&self) -> bool {
+        INSIDE.get() == std::ptr::from_ref(self).addr()
+    }
+
     fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,6 +162,7 @@ impl Attachment {
     /// not mixed with another's.
     pub(super) fn with<R>(&self, enter: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.locked();
+        let inside = Inside::of(self);
         let result = enter(&mut state);
         while let Some(action) = state.domain.next_action() {
             if let Err(why) = self.act(&mut state, action) {
@@ -134,6 +171,7 @@ impl Attachment {
         }
         let messages = state.noise.take();
         drop(state);
+        drop(inside);
         noise::log(messages);
         result
     }

@@ -6,6 +6,25 @@
 //! interrupts by irqfd, read-only memory. No register of a vCPU is read or written while it runs, but on Arm
 //! for the conduit HVC. [`Machine`] owns the pieces; on x86-64 `cpuid` also serves embedders who keep
 //! their own machine; what is free of KVM in booting a guest is [`tenon_boot`].
+//!
+//! # Threads, locks and callbacks
+//!
+//! | who | thread | locks held | may block | may call a [`Handle`] |
+//! | --- | --- | --- | --- | --- |
+//! | [`Exits`] | the vCPU's own | none | not for long: its vCPU does not leave meanwhile | yes |
+//! | [`VmmConfig::console`] | one of its own | none | yes | yes |
+//! | the serial port's sink | one of its own | none | yes: a guest that writes faster waits | yes |
+//! | a `tracing` subscriber | any | perhaps the domain's | no | refused at once where the lock is held |
+//!
+//! - [`Handle`] and [`Control`] may be used from any thread, before, during and after the run.
+//! - A panic in any of these ends the run as [`Outcome::Failed`], whatever the guest says meanwhile.
+//! - A run comes back at most half a second after its limit, or after [`Handle::end`], whoever blocks. A
+//!   console or a sink that blocks is left behind with its thread; a vCPU that is in a handler of the
+//!   embedder's is left behind too, and the run answers [`Error::Stuck`].
+//! - A vCPU is brought out of the guest by the signal SIGRTMIN. The machine unblocks it on its vCPUs'
+//!   threads, and gives it a handler that does nothing unless the embedder has set one; it may be blocked or
+//!   ignored everywhere else.
+//! - Requests that build a machine are made again when a signal interrupts them.
 
 mod arch;
 mod attachment;
@@ -41,3 +60,5 @@ pub use runner::Runner;
 /// What is planned before a guest starts: its types are in signatures here.
 pub use tenon_boot;
 pub use vmm::{Vmm, VmmConfig};
+/// Their types are in signatures here.
+pub use {kvm_bindings, kvm_ioctls, vm_memory, vmm_sys_util};

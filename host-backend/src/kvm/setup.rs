@@ -57,6 +57,7 @@ impl Drop for Held {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test counts")]
 mod tests {
     use super::*;
 

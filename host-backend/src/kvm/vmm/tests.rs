@@ -162,7 +162,7 @@ impl Guest {
     }
 
     fn vcpu(&self, vcpu: usize) -> &kvm_ioctls::VcpuFd {
-        self.vmm.machine.vcpu(vcpu)
+        self.vmm.machine.vcpu(vcpu).unwrap()
     }
 
     /// Switches a local APIC on, with nothing pending in it.
@@ -267,7 +267,7 @@ fn a_reset_leaves_no_route() {
     assert_eq!(guest.control(ControlOp::RESET, |_| {}).0, Status::OK);
     guest.quiet(0);
     guest.raise_line(|state| &state.upcalls[0]);
-    guest.raise_line(|state| state.spare.last().expect("the direct port's line is spare again"));
+    guest.raise_line(|state| state.spare.last().unwrap());
     guest.wants_nothing(UPCALL, "an upcall outlived its session");
     guest.wants_nothing(DIRECT, "a direct port's interrupt outlived its session");
     // And the next session has its own.
@@ -303,7 +303,7 @@ fn a_direct_port_that_is_moved_or_released_loses_its_interrupt() {
     for release in [Op::EVENT_UNBIND, Op::EVENT_MOVE] {
         guest.call(Op::EVENT_BIND_DIRECT, [2, 1, DIRECT.into()]);
         guest.call(release, [2, 0, 0]);
-        guest.raise_line(|state| state.spare.last().expect("its line is spare"));
+        guest.raise_line(|state| state.spare.last().unwrap());
         guest.wants_nothing(DIRECT, "a released port's interrupt is still routed");
     }
     // Its line serves another port.
@@ -350,6 +350,19 @@ fn what_a_budget_leaves_over_is_served_without_another_kick() {
     guest.vmm.machine.control().end(Outcome::Ended);
     bell.write(1).unwrap();
     assert!(hot.join().unwrap().is_ok());
+}
+
+/// Whoever is called with the domain's lock held waits for nothing.
+#[test]
+fn a_handle_is_refused_where_it_would_wait_for_itself() {
+    let Some(guest) = Guest::open("a_handle_is_refused_where_it_would_wait_for_itself") else { return };
+    let handle = guest.vmm.handle();
+    let inside = guest.vmm.attachment.with(|_| (handle.raise(1), handle.input(b"x"), handle.crash_record()));
+    assert_eq!(inside, (Err(crate::Error::Entered), 0, None));
+    // Another machine's lock is another one, and afterwards all is as before.
+    let other = Guest::open("another machine").unwrap();
+    assert_eq!(other.vmm.attachment.with(|_| handle.input(b"x")), 1);
+    assert_eq!(handle.raise(1), Err(crate::Error::NotBound(1)));
 }
 
 #[test]

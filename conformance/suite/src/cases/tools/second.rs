@@ -81,6 +81,8 @@ fn stage(first: &Bound, second: Option<Bound>, run: fn(u32)) -> Result<(u64, u64
     let Some((entry, argument)) = first.env.secondary(1, run) else {
         return Err(Fail::Error("this environment has no second CPU"));
     };
+    // vCPU 1 does not run. It may have been stopped while it was in here.
+    STAGE.busy.store(false, Ordering::Release);
     STAGE.with(|stage| *stage = second);
     Ok((entry, argument))
 }
