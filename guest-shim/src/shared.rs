@@ -15,6 +15,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use tenon_abi::{ConduitKind, Granule, Status, VERSION};
 use tenon_rings::{Mapping, Site, Words};
 
+/// Offset of the doorbell register in BAR 0 of an ivshmem device.
+pub const DOORBELL: u64 = 12;
+
 /// The doorbell of a SHARED conduit. Its bind word has one writer: there is one value of this type for a
 /// device.
 #[derive(Debug)]
