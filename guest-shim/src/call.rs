@@ -8,12 +8,11 @@ pub use batch::Batch;
 pub use request::Request;
 
 use crate::conduit::Conduit;
-use crate::error::Error;
+use crate::error::{Error, into_value};
 use crate::platform::Platform;
 use crate::vcpu::Vcpu;
 use tenon_abi::vcpu::call_queue;
 use tenon_abi::{Op, Status, Submission};
-use tenon_rings::call::Outcome;
 use tenon_rings::{Submitter, Ticket, planted};
 
 impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
@@ -219,13 +218,5 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
             Ok(()) if self.is_over() => Error::Refused(Status::INDETERMINATE),
             Ok(()) => Error::Pending,
         }
-    }
-}
-
-#[inline]
-pub(crate) fn into_value(outcome: Outcome) -> Result<u64, Error> {
-    match outcome.status {
-        Status::OK => Ok(outcome.value),
-        status => Err(Error::Refused(status)),
     }
 }

@@ -4,6 +4,7 @@
 use core::fmt;
 use tenon_abi::Status;
 use tenon_rings::Corrupt;
+use tenon_rings::call::Outcome;
 
 /// Why something was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,3 +60,12 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// What a call is worth to its caller (CALL-13).
+#[inline]
+pub(crate) fn into_value(outcome: Outcome) -> Result<u64, Error> {
+    match outcome.status {
+        Status::OK => Ok(outcome.value),
+        status => Err(Error::Refused(status)),
+    }
+}

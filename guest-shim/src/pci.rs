@@ -37,6 +37,10 @@ const COMMAND: u16 = 0x04;
 /// Memory decoding and bus mastery, without which there are no messages.
 const ON: u32 = 0b110;
 const HEADER: u16 = 0x0c;
+/// The kind of header that a bridge has, in its place.
+const KIND: u32 = 0x0001_0000;
+/// So many bridges behind each other.
+const DEEPEST: u8 = 8;
 const BAR0: u16 = 0x10;
 const BARS: usize = 6;
 /// What page tables map as one, at most, for BARs that lie close to each other.
@@ -114,7 +118,7 @@ impl<'c> Bus<'c> {
     /// place and turns them on. `found` gets as many as it holds; the result is how many there are.
     pub fn find(&mut self, id: u32, found: &mut [Option<Device>]) -> usize {
         let mut search = Search { id, found, count: 0 };
-        self.walk(0, bridge::DEEPEST, u8::MAX, &mut search);
+        self.walk(0, DEEPEST, u8::MAX, &mut search);
         search.count
     }
 
@@ -135,7 +139,7 @@ impl<'c> Bus<'c> {
                     }
                     search.count = search.count.saturating_add(1);
                 }
-                if id != NOBODY && self.config.read(function, HEADER) & 0x007f_0000 == bridge::KIND {
+                if id != NOBODY && self.config.read(function, HEADER) & 0x007f_0000 == KIND {
                     self.cross(function, depth, last, search);
                 }
             }

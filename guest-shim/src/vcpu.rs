@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A bound vCPU; start, stop, upcall (VCPU-1 to VCPU-8).
 
-use crate::call::into_value;
 use crate::conduit::Conduit;
-use crate::error::Error;
+use crate::error::{Error, into_value};
 use crate::event::Events;
 use crate::memory::Pages;
 use crate::platform::Platform;

@@ -2,7 +2,7 @@
 //! What the core asks of its attachment, by family. An attachment that meets an action that it does not know cannot go on: it ends the run with an
 //! error.
 
-use crate::lifecycle::CrashRecord;
+use crate::crash::CrashRecord;
 use alloc::collections::VecDeque;
 
 /// One thing to do. Each is done once, in order.

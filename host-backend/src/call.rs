@@ -4,10 +4,10 @@
 use crate::action::Served;
 use crate::base::Base;
 use crate::domain::Domain;
-use crate::family::Families;
-use crate::late::Waits;
+use crate::families::Families;
 use crate::memory::Memory;
 use crate::region::Range;
+pub(crate) use crate::request::{Call, Done};
 use alloc::vec;
 use alloc::vec::Vec;
 use tenon_abi::call::unpack;
@@ -15,28 +15,6 @@ use tenon_abi::operation::{Arguments, Traits, rows};
 use tenon_abi::{Features, Op, Operation, Status, Submission};
 use tenon_rings::call::{Fetched, Run};
 use tenon_rings::{Completer, Error, Site, Words};
-
-/// An operation that its guest may do, with arguments that passed the checks of its row.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) op: Op,
-    pub(crate) queue: u32,
-    pub(crate) id: u16,
-    pub(crate) arguments: Arguments,
-    /// The private copy, for the bytes of an inline payload.
-    pub(crate) submission: &'a Submission,
-}
-
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Done {
-    /// Complete it with OK and this value.
-    Value(u64),
-    /// It completes later, when this has come.
-    Later(Waits),
-    /// The domain or the vCPU is no more: nobody waits.
-    Never,
-}
 
 /// One of a vCPU's two queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! What a domain is offered.
 
 use crate::error::Error;
-use core::fmt;
+pub use crate::error::Setting;
 use core::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use tenon_abi::operation::Limits;
@@ -87,49 +87,6 @@ impl Conduit {
             kick_stride: 0,
             bind_base: u64::from_le_bytes([b0, b1, b2, b3, 0, 0, 0, 0]),
         }
-    }
-}
-
-/// A setting of [`Config`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Setting {
-    /// [`Config::minor`].
-    Minor,
-    /// [`Config::features`]: one that the minor version does not know.
-    Features,
-    /// [`Config::granules`].
-    Granules,
-    /// [`Config::window_len`].
-    WindowLen,
-    /// [`Config::max_vcpus`].
-    MaxVcpus,
-    /// [`Config::max_depth`].
-    MaxDepth,
-    /// [`Config::max_events`].
-    MaxEvents,
-    /// [`Config::max_ports`].
-    MaxPorts,
-    /// [`Config::max_payload`].
-    MaxPayload,
-    /// [`Config::interrupts`].
-    Interrupts,
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Minor => "minor",
-            Self::Features => "features",
-            Self::Granules => "granules",
-            Self::WindowLen => "window_len",
-            Self::MaxVcpus => "max_vcpus",
-            Self::MaxDepth => "max_depth",
-            Self::MaxEvents => "max_events",
-            Self::MaxPorts => "max_ports",
-            Self::MaxPayload => "max_payload",
-            Self::Interrupts => "interrupts",
-        })
     }
 }
 

@@ -3,12 +3,12 @@
 
 use crate::action::ConsoleAction;
 use crate::base::Base;
-use crate::call::{Call, Done};
 use crate::domain::Domain;
 use crate::family::Family;
 use crate::late::{Key, Waits};
 use crate::memory::Memory;
 use crate::region::Range;
+use crate::request::{Call, Done};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::{Op, Status};

@@ -53,29 +53,14 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
+pub use slot::{CpuBusy, Next};
+
 use slot::Slot;
 use std::boxed::Box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::vec::Vec;
-
-/// The vCPU cannot be started: it is starting or running, its thread is gone, or there is no such vCPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the vCPU is running, or does not exist")]
-pub struct CpuBusy;
-
-/// What a vCPU's thread does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next<E> {
-    /// Run the guest from this entry, until [`CpuThread::must_leave`].
-    Run(E),
-    /// A stop is complete: the vCPU executes nothing and may be started again. Say so to whoever asked
-    /// ([`crate::Domain::stopped`]).
-    Stopped,
-    /// The run has ended: leave.
-    End,
-}
 
 /// The vCPUs of one run, for any thread. `E` is what a vCPU starts with, `O` how a run ends.
 #[derive(Debug)]

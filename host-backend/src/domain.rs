@@ -8,7 +8,7 @@ use crate::config::{Config, Setting};
 use crate::discovery::{RecordWriter, first_session, next_session};
 use crate::error::Error;
 use crate::event::Port;
-use crate::family::Families;
+use crate::families::Families;
 use crate::late::Late;
 use crate::memory::Memory;
 use crate::quiet::Quiet;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an embedder can do wrong. What a guest does wrong is answered on the wire.
 
-use crate::config::Setting;
-use crate::state::Misfit;
+mod reason;
+
+pub use reason::{Misfit, Setting};
+
 use thiserror::Error;
 
 /// Why the host side could not be set up.
@@ -29,4 +31,10 @@ pub enum Error {
     /// A port that the guest has not bound.
     #[error("port {0} is not bound")]
     NotBound(u32),
+}
+
+impl From<Misfit> for Error {
+    fn from(misfit: Misfit) -> Self {
+        Self::BadState(misfit)
+    }
 }

@@ -3,10 +3,10 @@
 
 use crate::action::EventAction;
 use crate::base::Base;
-use crate::call::{Call, Done};
 use crate::domain::Domain;
 use crate::error::Error;
 use crate::memory::Memory;
+use crate::request::{Call, Done};
 use serde::{Deserialize, Serialize};
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::host;

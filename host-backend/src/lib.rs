@@ -67,10 +67,12 @@ pub mod console;
 pub mod control;
 #[cfg(feature = "std")]
 pub mod cpus;
+mod crash;
 pub mod discovery;
 pub mod domain;
 mod error;
 pub mod event;
+mod families;
 mod family;
 #[cfg(all(feature = "kvm", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod kvm;
@@ -81,6 +83,7 @@ pub mod loopback;
 pub mod memory;
 mod quiet;
 pub mod region;
+mod request;
 pub mod services;
 pub mod state;
 pub mod vcpu;

@@ -3,25 +3,14 @@
 
 use crate::action::LifecycleAction;
 use crate::base::Base;
-use crate::call::{Call, Done};
+pub use crate::crash::CrashRecord;
 use crate::domain::Domain;
 use crate::family::Family;
 use crate::memory::Memory;
-use alloc::vec::Vec;
+use crate::request::{Call, Done};
 use serde::{Deserialize, Serialize};
 use tenon_abi::lifecycle::CRASH_TEXT_MAX;
 use tenon_abi::{Op, Status};
-
-/// What a guest left behind when it crashed (LIFE-4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CrashRecord {
-    /// The vCPU on whose queue it came.
-    pub vcpu: u32,
-    /// The guest's code.
-    pub code: u64,
-    /// The guest's text: any bytes, at most 1024.
-    pub text: Vec<u8>,
-}
 
 /// What is known of a domain's end. It stays beyond a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 //! Where a range of the guest's is checked, and nowhere else (REG-1 to REG-4).
 
 use crate::base::Base;
-use crate::call::{Call, Done};
 use crate::family::Family;
 use crate::memory::Memory;
+use crate::request::{Call, Done};
 use serde::{Deserialize, Serialize};
 use tenon_abi::{Address, Op, Status};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an embedder does for the core while the core waits for it.
 
-use crate::lifecycle::CrashRecord;
+use crate::crash::CrashRecord;
 use alloc::boxed::Box;
 use core::fmt;
 

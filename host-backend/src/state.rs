@@ -12,8 +12,9 @@ use crate::call::Queues;
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::error::Error;
+pub use crate::error::Misfit;
 use crate::event::{Port, Target};
-use crate::family::Families;
+use crate::families::Families;
 use crate::late::{Late, Saved};
 use crate::memory::Memory;
 use crate::region::Range;
@@ -41,81 +42,6 @@ pub struct State {
 
 /// Changes with each change of [`State`]'s meaning.
 const STATE_VERSION: u32 = 2;
-
-/// Why a saved state does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Misfit {
-    /// It was saved by a host whose states mean something else.
-    #[error("it is of another version")]
-    Version,
-    /// Its configuration promises another number of ports or vCPUs.
-    #[error("it has another number of ports or vCPUs")]
-    Counts,
-    /// It offers a feature that the services of the new domain cannot serve.
-    #[error("a feature that it offers has no service")]
-    NoService,
-    /// A ring of a size that no guest can have bound.
-    #[error("a ring has a size that cannot be")]
-    RingSize,
-    /// The memory lacks what a vCPU's area lies in.
-    #[error("an area lies outside the memory")]
-    OutsideMemory,
-    /// The window lacks what a vCPU's area lies in.
-    #[error("an area lies outside the window")]
-    OutsideWindow,
-    /// An area without room for its parts.
-    #[error("an area is too small")]
-    SmallArea,
-    /// A bitmap of ids of another length.
-    #[error("a bitmap of ids has another length")]
-    Ids,
-    /// A session with what was not offered, or with something bound while idle (NEG-2 to NEG-4).
-    #[error("its session was never offered")]
-    Session,
-    /// An area on another one (VCPU-10).
-    #[error("two areas overlap")]
-    Overlap,
-    /// An unbound port with an entry.
-    #[error("a port that is not bound has an entry")]
-    UnboundPort,
-    /// A direct port with an entry or an interrupt that is not offered (EVT-22).
-    #[error("a direct port has what it cannot have")]
-    DirectPort,
-    /// A port that is bound to an unbound vCPU.
-    #[error("a port is bound where nothing is")]
-    Nowhere,
-    /// A port whose last entry lies beyond what was written.
-    #[error("a port's last entry was never written")]
-    NeverWritten,
-    /// More direct ports than are offered.
-    #[error("it has too many direct ports")]
-    DirectPorts,
-    /// An event ring that holds what it cannot (EVT-4).
-    #[error("an event ring's positions do not fit")]
-    RingPositions,
-    /// A queue with other requests in flight than its positions say (CALL-8).
-    #[error("a queue's positions do not fit its requests in flight")]
-    QueuePositions,
-    /// A late request that is not in flight, or that nothing knows of (CALL-7).
-    #[error("something waits for a request that is not in flight")]
-    Stray,
-    /// A request in flight that nothing completes (CALL-7).
-    #[error("nothing completes a request that is in flight")]
-    Forgotten,
-    /// An upcall with an interrupt that is not offered (VCPU-8).
-    #[error("an upcall has a vector that cannot be")]
-    Vector,
-    /// A request for the stop of a vCPU that does not stop (VCPU-6).
-    #[error("a vCPU was asked to stop and does not")]
-    NotStopping,
-}
-
-impl From<Misfit> for Error {
-    fn from(misfit: Misfit) -> Self {
-        Self::BadState(misfit)
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedVcpu {

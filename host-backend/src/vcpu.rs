@@ -3,11 +3,12 @@
 
 use crate::action::VcpuAction;
 use crate::base::Base;
-use crate::call::{Call, Done, Queues};
+use crate::call::Queues;
 use crate::domain::Domain;
 use crate::late::Waits;
 use crate::memory::Memory;
 use crate::region::Range;
+use crate::request::{Call, Done};
 use core::fmt;
 use tenon_abi::Status;
 use tenon_abi::vcpu::{Sizes, call_queue, guest, host};

@@ -16,27 +16,61 @@ use modules::Crate;
 /// Crates whose files depend on each other in one direction.
 const CRATES: &[&str] = &["abi/src/", "host-backend/src/", "guest-shim/src/"];
 
+/// What closes circles today and has to go: a file, and one that it should not need. A row whose file does not
+/// need the other one any more is a breach too, so that this table only gets shorter.
+const KNOWN: &[(&str, &str)] = &[
+    // The data of ports and vCPUs lie beside what is done with them.
+    ("host-backend/src/base.rs", "host-backend/src/event.rs"),
+    ("host-backend/src/base.rs", "host-backend/src/vcpu.rs"),
+    // The domain's own methods lie beside the families that they reach.
+    ("host-backend/src/call.rs", "host-backend/src/domain.rs"),
+    ("host-backend/src/console.rs", "host-backend/src/domain.rs"),
+    ("host-backend/src/event.rs", "host-backend/src/domain.rs"),
+    ("host-backend/src/lifecycle.rs", "host-backend/src/domain.rs"),
+    ("host-backend/src/vcpu.rs", "host-backend/src/domain.rs"),
+    // An architecture's numbers lie beside what uses the machine.
+    ("host-backend/src/kvm/error.rs", "host-backend/src/kvm/arch.rs"),
+    ("host-backend/src/kvm/interrupts.rs", "host-backend/src/kvm/arch.rs"),
+    ("host-backend/src/kvm/serial.rs", "host-backend/src/kvm/arch.rs"),
+    ("host-backend/src/kvm/arch/x86_64.rs", "host-backend/src/kvm/machine.rs"),
+    ("host-backend/src/kvm/arch/aarch64.rs", "host-backend/src/kvm/machine.rs"),
+    ("host-backend/src/kvm/worker.rs", "host-backend/src/kvm/attachment.rs"),
+];
+
 /// Checks both and reports each breach in a line of its own.
 pub(crate) fn run() -> Outcome {
     let sources = project::sources()?;
     let (mut problems, count) = packages::check(&sources);
     let mut files = 0;
     for folder in CRATES {
-        let (found, checked) = check_files(folder, &sources);
+        let (found, checked) = check_files(folder, &sources, KNOWN);
         problems.extend(found);
         files += checked;
     }
     if problems.is_empty() {
-        println!("layers: {count} packages depend as they may; no circle in {files} files");
+        let known = KNOWN.len();
+        println!(
+            "layers: {count} packages depend as they may; {files} files, {known} known steps of circles"
+        );
         return Ok(ExitCode::SUCCESS);
     }
     Err(Failure::Verdict(problems))
 }
 
-/// Circles of files in one crate, and how many files there are.
-fn check_files(folder: &str, sources: &[Source]) -> (Vec<String>, usize) {
+/// Circles of files in one crate but for the steps that are known, and how many files there are.
+fn check_files(folder: &str, sources: &[Source], known: &[(&str, &str)]) -> (Vec<String>, usize) {
     let (krate, mut problems) = Crate::read(folder, sources);
-    let circles = circle::find(&krate.edges());
+    let mut edges = krate.edges();
+    for (from, to) in known.iter().filter(|(from, _)| from.starts_with(folder)) {
+        let step = krate.at(from).zip(krate.at(to));
+        let removed =
+            step.is_some_and(|(from, to)| edges.get_mut(&from).is_some_and(|needs| needs.remove(&to)));
+        if !removed {
+            problems
+                .push(format!("{from} does not need {to} any more: its row in xtask/src/layers.rs can go"));
+        }
+    }
+    let circles = circle::find(&edges);
     problems.extend(circles.iter().map(|circle| krate.describe(circle)));
     (problems, krate.len())
 }
@@ -49,7 +83,7 @@ mod tests {
     fn check(files: &[(&str, &str)]) -> Vec<String> {
         let sources: Vec<Source> =
             files.iter().map(|(name, text)| source(&format!("a/src/{name}"), text)).collect();
-        check_files("a/src/", &sources).0
+        check_files("a/src/", &sources, &[]).0
     }
 
     #[test]
@@ -130,6 +164,16 @@ mod tests {
             ("call/queue.rs", "pub struct Queue(super::Depth);"),
         ]);
         assert_one(&problems, "a/src/call.rs -> a/src/call/queue.rs (Queue)");
+    }
+
+    #[test]
+    fn a_known_step_is_left_out_until_it_is_gone() {
+        let files =
+            |uses: &str| [source("a/src/call.rs", "use crate::status::A;"), source("a/src/status.rs", uses)];
+        let known = [("a/src/call.rs", "a/src/status.rs")];
+        assert_eq!(check_files("a/src/", &files("use crate::call::B;"), &known).0, [""; 0]);
+        let gone = [source("a/src/call.rs", ""), source("a/src/status.rs", "")];
+        assert_one(&check_files("a/src/", &gone, &known).0, "a/src/call.rs does not need a/src/status.rs");
     }
 
     #[test]

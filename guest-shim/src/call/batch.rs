@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Many submissions, one kick (CALL-14).
 
-use super::into_value;
 use crate::conduit::Conduit;
-use crate::error::Error;
+use crate::error::{Error, into_value};
 use crate::platform::Platform;
 use crate::vcpu::Vcpu;
 use core::fmt;

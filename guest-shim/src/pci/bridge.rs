@@ -3,10 +3,6 @@
 
 use super::{Bus, COMMAND, Function, ON, Search};
 
-/// The kind of header, in its place.
-pub(super) const KIND: u32 = 0x0001_0000;
-/// So many bridges behind each other.
-pub(super) const DEEPEST: u8 = 8;
 const NUMBERS: u16 = 0x18;
 const WINDOW: u16 = 0x20;
 /// Windows are counted in this.

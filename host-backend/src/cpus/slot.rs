@@ -2,7 +2,22 @@
 //! The states of one vCPU, and nothing else: no lock, no thread, no time. Each method is one step under the
 //! slot's lock.
 
-use super::{CpuBusy, Next};
+/// The vCPU cannot be started: it is starting or running, its thread is gone, or there is no such vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the vCPU is running, or does not exist")]
+pub struct CpuBusy;
+
+/// What a vCPU's thread does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next<E> {
+    /// Run the guest from this entry, until [`super::CpuThread::must_leave`].
+    Run(E),
+    /// A stop is complete: the vCPU executes nothing and may be started again. Say so to whoever asked
+    /// ([`crate::Domain::stopped`]).
+    Stopped,
+    /// The run has ended: leave.
+    End,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State<E> {

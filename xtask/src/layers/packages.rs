@@ -28,8 +28,10 @@ const fn tested(name: &'static str, needs: &'static [&'static str], tests: &'sta
 /// is on the guest's side; what builds images needs no package, or it would be built for ever.
 const LAYERS: &[Layer] = &[
     layer("tenon-abi", &[]),
-    layer("tenon-rings", &["tenon-abi"]),
-    tested("tenon-guest", &["tenon-abi", "tenon-rings"], &["tenon-host"]),
+    // The list of faults that are planted in the packages below, and what runs their tests.
+    layer("tenon-planted", &[]),
+    tested("tenon-rings", &["tenon-abi"], &["tenon-planted"]),
+    tested("tenon-guest", &["tenon-abi", "tenon-rings"], &["tenon-host", "tenon-planted"]),
     layer("tenon-conformance", &["tenon-abi", "tenon-rings", "tenon-guest"]),
     layer("tenon-guest-firmware", &[]),
     layer("tenon-guest-rt", &["tenon-guest-firmware", "tenon-guest"]),
@@ -45,8 +47,12 @@ const LAYERS: &[Layer] = &[
     layer("tenon-guest-probe", &["tenon-abi", "tenon-guest", "tenon-rings"]),
     layer("tenon-guest-images", &[]),
     tested("tenon-boot", &["tenon-abi"], &["tenon-guest-firmware"]),
-    tested("tenon-host", &["tenon-abi", "tenon-rings", "tenon-boot"], &["tenon-guest", "tenon-guest-images"]),
-    tested("tenon-ivshmem", &["tenon-abi", "tenon-rings", "tenon-host"], &["tenon-guest"]),
+    tested(
+        "tenon-host",
+        &["tenon-abi", "tenon-rings", "tenon-boot"],
+        &["tenon-guest", "tenon-guest-images", "tenon-planted"],
+    ),
+    tested("tenon-ivshmem", &["tenon-abi", "tenon-rings", "tenon-host"], &["tenon-guest", "tenon-planted"]),
     layer(
         "tenon-conformance-runner",
         &[
@@ -63,7 +69,7 @@ const LAYERS: &[Layer] = &[
     layer("xtask", &["tenon-abi", "tenon-rings"]),
     // Outside of the workspace, as strangers are.
     layer("vmm-smp", &["tenon-abi", "tenon-boot", "tenon-host"]),
-    layer("kernel", &["tenon-abi", "tenon-rings", "tenon-guest"]),
+    layer("tenon-example-kernel", &["tenon-abi", "tenon-rings", "tenon-guest"]),
 ];
 
 /// Breaches, and how many packages there are.
