@@ -21,9 +21,15 @@ pub struct WindowAt {
 ///
 /// [`Error::NotPresent`] if there are none.
 #[cfg(target_arch = "x86_64")]
+#[allow(
+    unsafe_code,
+    unused_unsafe,
+    reason = "to Rust 1.85 the instruction is unsafe, to newer ones it is not"
+)]
 pub fn cpuid() -> Result<WindowAt, Error> {
     cpuid_by(|leaf| {
-        let leaf = core::arch::x86_64::__cpuid(leaf);
+        // SAFETY: every processor of 64 bits has the instruction, and it touches no memory.
+        let leaf = unsafe { core::arch::x86_64::__cpuid(leaf) };
         [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]
     })
 }

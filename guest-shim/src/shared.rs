@@ -74,7 +74,7 @@ pub unsafe fn attach(memory: Mapping, doorbell: *mut u32) -> Result<Attached, Er
     // Behind the window, and the memory for areas behind it, on the largest granule.
     let free = Granule::K64.round_up(at.saturating_add(8)).ok_or(Error::BadMemory)?;
     let end = record.region0_len.get();
-    let ordered = at.is_multiple_of(8) && record.window_len.get() <= at && free <= end;
+    let ordered = at & 7 == 0 && record.window_len.get() <= at && free <= end;
     if !ordered || usize::try_from(end).map_or(true, |end| end > memory.byte_len()) {
         return Err(Error::BadMemory);
     }

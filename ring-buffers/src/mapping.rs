@@ -263,6 +263,6 @@ impl Words for Mapping {
 
     #[inline(always)]
     fn is_aligned(&self, bytes: usize) -> bool {
-        self.base.addr().get().is_multiple_of(bytes)
+        self.base.addr().get().checked_rem(bytes) == Some(0)
     }
 }

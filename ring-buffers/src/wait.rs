@@ -109,7 +109,7 @@ impl Waiter {
 
     fn fell_asleep(&mut self) {
         self.slept = self.slept.wrapping_add(1);
-        self.looks = if self.slept.is_multiple_of(PROBE_EVERY) { self.most } else { self.looks >> 1 };
+        self.looks = if self.slept.checked_rem(PROBE_EVERY) == Some(0) { self.most } else { self.looks >> 1 };
         self.bound();
     }
 
@@ -117,3 +117,7 @@ impl Waiter {
         self.looks = self.looks.max(self.least).min(self.most);
     }
 }
+
+/// Says that its caller is seldom there: `core::hint::cold_path`, which Rust 1.85 does not have.
+#[cold]
+pub(crate) const fn cold_path() {}

@@ -211,6 +211,6 @@ impl Words for &[AtomicU64] {
 
     #[inline(always)]
     fn is_aligned(&self, bytes: usize) -> bool {
-        self.as_ptr().addr().is_multiple_of(bytes)
+        self.as_ptr().addr().checked_rem(bytes) == Some(0)
     }
 }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every order of steps of a small model, and threads that race.
-#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions, reason = "a test")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "a test"
+)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use super::{CpuThread, Cpus, Next, locked};

@@ -6,8 +6,8 @@ use crate::arm::Arm;
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
 use crate::role::OneThread;
+use crate::wait::cold_path;
 use crate::words::Words;
-use core::hint::cold_path;
 use tenon_abi::call::{COMPLETION_WORDS, KICK_AT, SUBMISSION_WORDS, pack, unpack};
 use tenon_abi::{Op, Reason, Status, Submission, Tail, turn};
 

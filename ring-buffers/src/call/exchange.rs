@@ -6,8 +6,8 @@ use super::submitter::{State, store};
 use super::{COMPLETION_TAKE, Outcome, Submitter, Ticket, slot};
 use crate::error::Error;
 use crate::order::Site;
+use crate::wait::cold_path;
 use crate::words::{Words, look_ahead};
-use core::hint::cold_path;
 use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS, pack};
 use tenon_abi::{Status, Submission, Tail, turn};
 

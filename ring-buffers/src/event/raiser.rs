@@ -139,9 +139,7 @@ impl<W: Words> Raiser<W> {
     /// Why no entry has to be written, if there is a reason.
     #[inline]
     fn is_excused(&mut self, port: u32, last: Option<u64>) -> Result<Option<Raised>, Error> {
-        if let Some((word, bit)) = hint(port)
-            && self.guest.load(word, Site::HintRead) & bit != 0
-        {
+        if hint(port).is_some_and(|(word, bit)| self.guest.load(word, Site::HintRead) & bit != 0) {
             return Ok(Some(Raised::Masked));
         }
         self.read_taken()?;

@@ -76,13 +76,32 @@ unsafe fn shift<const OUT: bool, T>(to: *mut T, from: *const T) {
 #[repr(C, packed)]
 struct Unaligned<T>(#[allow(dead_code, reason = "moved as a whole, never looked into")] T);
 
+/// `slice::as_chunks`, which Rust 1.85 does not have.
+#[inline(always)]
+const fn as_chunks<const N: usize, T>(all: &[T]) -> (&[[T; N]], &[T]) {
+    let Some(chunks) = all.len().checked_div(N) else { return (&[], all) };
+    let (whole, rest) = all.split_at(chunks.wrapping_mul(N));
+    // SAFETY: so many arrays are there, and an array has the layout of its elements.
+    (unsafe { core::slice::from_raw_parts(whole.as_ptr().cast(), chunks) }, rest)
+}
+
+/// `slice::as_chunks_mut`, as above.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+#[inline(always)]
+const fn as_chunks_mut<const N: usize, T>(all: &mut [T]) -> (&mut [[T; N]], &mut [T]) {
+    let Some(chunks) = all.len().checked_div(N) else { return (&mut [], all) };
+    let (whole, rest) = all.split_at_mut(chunks.wrapping_mul(N));
+    // SAFETY: so many arrays are there, and an array has the layout of its elements.
+    (unsafe { core::slice::from_raw_parts_mut(whole.as_mut_ptr().cast(), chunks) }, rest)
+}
+
 /// Stores words that may still be in registers, in as few stores as there can be: each is one of few that
 /// wait for a line which the other processor has.
 #[inline(always)]
 pub(super) fn store_run<const N: usize>(run: &[AtomicU64; N], words: &[u64; N], site: Site) {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     let (run, words) = {
-        let ((places, run), (pairs, words)) = (run.as_chunks::<2>(), words.as_chunks::<2>());
+        let ((places, run), (pairs, words)) = (as_chunks::<2, _>(run), as_chunks::<2, _>(words));
         for (place, pair) in places.iter().zip(pairs) {
             // SAFETY: two words are there.
             unsafe { wide::store(place.as_ptr().cast_mut().cast(), *pair) };
@@ -107,7 +126,7 @@ pub(super) fn store_headed<const N: usize>(
     if let ([first, words @ ..], [_, run @ ..]) = (words.as_slice(), run.as_slice()) {
         // SAFETY: the run lies behind the word, so that two words are there.
         unsafe { wide::store(place.as_ptr().cast(), [head, *first]) };
-        let ((places, run), (pairs, words)) = (run.as_chunks::<2>(), words.as_chunks::<2>());
+        let ((places, run), (pairs, words)) = (as_chunks::<2, _>(run), as_chunks::<2, _>(words));
         for (place, pair) in places.iter().zip(pairs) {
             // SAFETY: two words are there.
             unsafe { wide::store(place.as_ptr().cast_mut().cast(), *pair) };
@@ -128,7 +147,7 @@ pub(super) fn store_headed<const N: usize>(
 /// `to` is writable for whole words of eight bytes and `bytes.len()`, and `bytes` does not overlap with that.
 #[inline(always)]
 pub(super) unsafe fn store_record(to: *mut u8, head: u64, bytes: &[u8]) {
-    let (words, rest) = bytes.as_chunks::<8>();
+    let (words, rest) = as_chunks::<8, _>(bytes);
     let mut last = [0; 8];
     for (place, byte) in last.iter_mut().zip(rest) {
         *place = *byte;
@@ -181,7 +200,7 @@ pub(super) fn load_run<const N: usize>(run: &[AtomicU64; N], site: Site) -> [u64
     let mut words = [0; N];
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     let (run, rest) = {
-        let ((places, run), (pairs, rest)) = (run.as_chunks::<2>(), words.as_chunks_mut::<2>());
+        let ((places, run), (pairs, rest)) = (as_chunks::<2, _>(run), as_chunks_mut::<2, _>(&mut words));
         for (place, pair) in places.iter().zip(pairs) {
             // SAFETY: two words are there.
             *pair = unsafe { wide::load(place.as_ptr().cast()) };
