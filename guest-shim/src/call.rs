@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calls and batches (CALL-1 to CALL-22).
+//! Calls and batches ([CALL-1] to [CALL-22]).
+//!
+//! [CALL-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
+//! [CALL-22]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
 
 mod batch;
 mod request;
@@ -20,9 +23,11 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with the host's status, or INDETERMINATE when the session ended meanwhile (SES-7);
-    /// [`Error::Full`], [`Error::Busy`]; [`Error::Pending`] when the platform's patience ends, with the
-    /// request given up; [`Error::Corrupt`].
+    /// [`Error::Refused`] with the host's status, or INDETERMINATE when the session ended meanwhile
+    /// ([SES-7]); [`Error::Full`], [`Error::Busy`]; [`Error::Pending`] when the platform's patience ends,
+    /// with the request given up; [`Error::Corrupt`].
+    ///
+    /// [SES-7]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     #[inline]
     pub fn call<const N: usize>(&self, op: Op, args: [u64; N]) -> Result<u64, Error> {
         let mut all = [0; 6];
@@ -105,12 +110,14 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         });
     }
 
-    /// A batch: many submissions, one kick (CALL-14).
+    /// A batch: many submissions, one kick ([CALL-14]).
+    ///
+    /// [CALL-14]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     pub const fn batch<const N: usize>(&self) -> Batch<'_, '_, P, D, N> {
         Batch::new(self)
     }
 
-    /// A call for each of `results`, with one kick for all (CALL-14): `make` makes each submission from its
+    /// A call for each of `results`, with one kick for all ([CALL-14]): `make` makes each submission from its
     /// number.
     ///
     /// The queue is in hand and upcalls are kept away for the whole of it, `make` included. That makes it the
@@ -121,6 +128,8 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// [`Error::Full`], with nothing submitted, where the queue has no room for all; [`Error::Busy`];
     /// [`Error::Pending`], [`Error::Corrupt`]: what was not taken by then is given up, its result
     /// [`Status::INDETERMINATE`].
+    ///
+    /// [CALL-14]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     #[inline]
     pub fn call_all(
         &self,
@@ -144,11 +153,13 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     }
 
     /// Requests that were given up and are not completed: their ids, and their buffers, are out of use
-    /// (CALL-17).
+    /// ([CALL-17]).
     ///
     /// # Errors
     ///
     /// [`Error::Busy`], [`Error::Corrupt`].
+    ///
+    /// [CALL-17]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     pub fn quarantined(&self) -> Result<usize, Error> {
         self.with_calls(|calls| {
             for _ in 0..D {
@@ -205,8 +216,11 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
         Err(self.give_up(ticket))
     }
 
-    /// Gives a ticket up. What is said of it: nobody knows, once its session is over (SES-7, CALL-18); else
-    /// it may still come.
+    /// Gives a ticket up. What is said of it: nobody knows, once its session is over ([SES-7], [CALL-18]);
+    /// else it may still come.
+    ///
+    /// [SES-7]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
+    /// [CALL-18]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     #[cold]
     fn give_up(&self, ticket: Ticket) -> Error {
         let given = self.with_calls(|calls| {

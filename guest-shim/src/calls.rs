@@ -41,20 +41,26 @@ pub trait Calls {
     /// As [`crate::Request::poll`].
     fn wait(&self, ticket: &mut Option<Ticket>) -> Result<u64, Error>;
 
-    /// Gives a request up: its id stays out of use until the host completes it (CALL-17).
+    /// Gives a request up: its id stays out of use until the host completes it ([CALL-17]).
+    ///
+    /// [CALL-17]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     fn give_up(&self, ticket: Ticket);
 
-    /// One call on the emergency lane (CALL-23).
+    /// One call on the emergency lane ([CALL-23]).
     ///
     /// # Errors
     ///
     /// As [`Vcpu::emergency`].
+    ///
+    /// [CALL-23]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     fn emergency(&self, submission: Submission) -> Result<u64, Error>;
 
     /// One call on the emergency lane that has no completion if it succeeds: waits only long enough to hear a
-    /// refusal (LIFE-2).
+    /// refusal ([LIFE-2]).
     ///
     /// The answer is that of [`Vcpu::emergency`], or [`Error::Pending`] if none came, as it should be.
+    ///
+    /// [LIFE-2]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#lifecycle
     fn end(&self, submission: Submission) -> Error;
 }
 

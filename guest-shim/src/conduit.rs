@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Doorbells (DISC-6 to DISC-8). Each is one plain aligned 32-bit store or `out` (ORD-1), or a hypercall
-//! (DISC-12).
+//! Doorbells ([DISC-6] to [DISC-8]). Each is one plain aligned 32-bit store or `out` ([ORD-1]), or a
+//! hypercall ([DISC-12]).
+//!
+//! [DISC-6]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
+//! [DISC-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
+//! [ORD-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#ordering
+//! [DISC-12]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 #![allow(unsafe_code, reason = "a doorbell is a store or an instruction that the language does not have")]
 
 mod doorbells;

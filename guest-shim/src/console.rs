@@ -1,5 +1,58 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console (CON-1 to CON-5).
+//! The console ([CON-1] to [CON-5]).
+//!
+//! # A console for the whole kernel
+//!
+//! `println!` is called from everywhere, and a [`Vcpu`] belongs to one CPU at a time. Two ways lead there:
+//!
+//! * **Behind the kernel's own lock**, one vCPU for all CPUs: a vCPU is `Send`, and a queue does not care
+//! which CPU rings its   doorbell as long as they take turns. The lock has to mask interrupts if a handler
+//! prints too. This is the example below.
+//! * **A vCPU for each CPU**, behind the kernel's per-CPU data: no lock at all. What interrupts a call on the
+//! same CPU gets   [`Error::Busy`]; a handler that must not lose its text uses
+//! [`crate::lifecycle::Lifecycle::crash`].
+//!
+//! Before there is a host, and while a host is away, the text goes nowhere; nothing waits longer than the
+//! platform's patience.
+//!
+//! ```
+//! use core::fmt::Write as _;
+//! use std::sync::Mutex; // the kernel's own lock
+//! use tenon_guest::{Error, Found, Pages, Platform, Session, Vcpu, Wish};
+//! # use tenon_guest::conduit::Conduit;
+//! # struct Bells;
+//! # impl Conduit for Bells { fn kick(&self, _: u32) {} fn bind(&self, _: u32) {} }
+//! # struct Kernel(Bells);
+//! # unsafe impl Platform for Kernel {
+//! #     type Conduit = Bells;
+//! #     fn conduit(&self) -> &Bells { &self.0 }
+//! #     fn enter(&self) -> usize { 0 }
+//! #     fn leave(&self, _: usize) {}
+//! # }
+//!
+//! static KERNEL: Kernel = Kernel(Bells);
+//! static CONSOLE: Mutex<Option<Vcpu<'static, Kernel, 8>>> = Mutex::new(None);
+//!
+//! macro_rules! println {
+//!     ($($text:tt)*) => {
+//!         if let Some(vcpu) = CONSOLE.lock().unwrap().as_ref() {
+//!             let _ = writeln!(vcpu.console(), $($text)*);
+//!         }
+//!     };
+//! }
+//!
+//! fn start(found: Found, mut pages: Pages) -> Result<(), Error> {
+//!     let session = Session::open(&KERNEL, found, &mut pages, Wish::default())?;
+//!     // Nothing is taken from its event rings: they are as small as they can be.
+//!     *CONSOLE.lock().unwrap() = Some(session.bind(0, &mut pages, [1, 1])?);
+//!     println!("session {}", session.number());
+//!     Ok(())
+//! }
+//! # println!("there is no host yet");
+//! ```
+//!
+//! [CON-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#console
+//! [CON-5]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#console
 
 use crate::call::Request;
 use crate::calls::Calls;
@@ -73,11 +126,13 @@ impl<'v> Console<'v> {
         Ok(usize::try_from(taken.min(len)).unwrap_or(0))
     }
 
-    /// Asks for input: the request completes when there is some (CON-4). The buffer belongs to it.
+    /// Asks for input: the request completes when there is some ([CON-4]). The buffer belongs to it.
     ///
     /// # Errors
     ///
     /// [`Error::Full`], [`Error::Busy`], [`Error::Corrupt`].
+    ///
+    /// [CON-4]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#console
     pub fn read(&self, buffer: Buffer) -> Result<Read<'v>, Error> {
         let len = u64::try_from(buffer.len()).map_err(|_| Error::TooLong)?;
         let read = Submission::new(Op::CONSOLE_READ, [buffer.address(), len, 0, 0, 0, 0]);
@@ -85,7 +140,9 @@ impl<'v> Console<'v> {
     }
 }
 
-/// A read in flight. Dropped, its buffer is gone for good: the host may still write to it (CALL-17).
+/// A read in flight. Dropped, its buffer is gone for good: the host may still write to it ([CALL-17]).
+///
+/// [CALL-17]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
 #[derive(Debug)]
 #[must_use = "a read that is dropped takes its buffer with it"]
 pub struct Read<'v> {

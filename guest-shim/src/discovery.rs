@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Is Tenon here? (DISC-1 to DISC-5)
+//! Is Tenon here? ([DISC-1] to [DISC-5])
+//!
+//! [DISC-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
+//! [DISC-5]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 
 use crate::error::Error;
 use tenon_abi::discovery::{MAGIC, Session};
 use tenon_abi::{ConduitFlags, Features, Record};
 use tenon_rings::{Mapping, Site, Words};
 
-/// Where the window lies in guest-physical memory, as CPUID says it (DISC-4).
+/// Where the window lies in guest-physical memory, as CPUID says it ([DISC-4]).
+///
+/// [DISC-4]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowAt {
     /// Guest-physical address in bytes.
@@ -15,11 +20,13 @@ pub struct WindowAt {
     pub len: u64,
 }
 
-/// Looks for Tenon's CPUID leaves (DISC-4).
+/// Looks for Tenon's CPUID leaves ([DISC-4]).
 ///
 /// # Errors
 ///
 /// [`Error::NotPresent`] if there are none.
+///
+/// [DISC-4]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 #[cfg(target_arch = "x86_64")]
 #[allow(
     unsafe_code,
@@ -69,7 +76,9 @@ impl Found {
     ///
     /// # Errors
     ///
-    /// [`Error::NotPresent`] if there is no record of Tenon's (DISC-2).
+    /// [`Error::NotPresent`] if there is no record of Tenon's ([DISC-2]).
+    ///
+    /// [DISC-2]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
     pub fn at(window: Mapping) -> Result<Self, Error> {
         let mut words = [0u64; 32];
         for (index, word) in words.iter_mut().enumerate() {
@@ -100,7 +109,9 @@ impl Found {
         ConduitFlags::from_bits_truncate(self.record.conduit_flags.get())
     }
 
-    /// The session as it is now (SES-1).
+    /// The session as it is now ([SES-1]).
+    ///
+    /// [SES-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     #[must_use]
     pub fn session(&self) -> Session {
         Session::from_word(self.load(core::mem::offset_of!(Record, session), Site::ControlTake))

@@ -10,12 +10,16 @@ use tenon_rings::call::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no Tenon here (DISC-2).
+    /// There is no Tenon here ([DISC-2]).
+    ///
+    /// [DISC-2]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
     NotPresent,
     /// The host answered with a status other than OK.
     Refused(Status),
     /// The host has not answered within the platform's patience. What was submitted may still take effect;
-    /// its id and buffer stay out of use until it is completed (CALL-17).
+    /// its id and buffer stay out of use until it is completed ([CALL-17]).
+    ///
+    /// [CALL-17]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     Pending,
     /// The queue is full: take results, or try later.
     Full,
@@ -61,7 +65,7 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// What a call is worth to its caller (CALL-13).
+/// The value of what was done, or why it was not.
 #[inline]
 pub(crate) fn into_value(outcome: Outcome) -> Result<u64, Error> {
     match outcome.status {

@@ -3,7 +3,7 @@
 //!
 //! A kernel implements [`Platform`], finds the window ([`discovery`]), and goes from state to state:
 //! [`Found`] → [`Session`] → [`Vcpu`]. Nothing that the host does can make this crate panic, loop or touch
-//! memory outside of what the kernel handed over (GEN-8).
+//! memory outside of what the kernel handed over ([GEN-8]).
 //!
 //! | module | what |
 //! | --- | --- |
@@ -21,6 +21,8 @@
 //! | [`region`] | lengths of regions |
 //! | [`console`] | output as `core::fmt::Write`, input by call |
 //! | [`lifecycle`] | exit, restart, crash record |
+//!
+//! [GEN-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#generalities
 #![no_std]
 #![deny(
     clippy::indexing_slicing,
@@ -38,6 +40,7 @@ pub mod console;
 pub mod discovery;
 mod error;
 pub mod event;
+mod events;
 pub mod lifecycle;
 pub mod memory;
 pub mod pci;

@@ -77,11 +77,13 @@ impl Pages {
         self.mapping
     }
 
-    /// The number to hand to `bind` (DISC-8).
+    /// The number to hand to `bind` ([DISC-8]).
     ///
     /// # Errors
     ///
     /// [`Error::BadMemory`] if the pages are not aligned to the granule or lie too high for 32 bits.
+    ///
+    /// [DISC-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
     pub fn frame(&self, granule: Granule) -> Result<u32, Error> {
         if self.address & granule.size().wrapping_sub(1) != 0 {
             return Err(Error::BadMemory);
@@ -90,7 +92,10 @@ impl Pages {
     }
 }
 
-/// Payload that one request owns: it comes back with the result, and is given up with the request (CALL-17).
+/// Payload that one request owns: it comes back with the result, and is given up with the request
+/// ([CALL-17]).
+///
+/// [CALL-17]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
 #[derive(Debug)]
 pub struct Buffer {
     pages: Pages,

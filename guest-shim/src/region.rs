@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Regions of guest memory (REG-1 to REG-4).
+//! Regions of guest memory ([REG-1] to [REG-4]).
+//!
+//! [REG-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#regions
+//! [REG-4]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#regions
 
 use crate::calls::Calls;
 use crate::error::Error;
@@ -29,11 +32,13 @@ impl<'v> Region<'v> {
         Self { calls }
     }
 
-    /// Length of a region in bytes (REG-4).
+    /// Length of a region in bytes ([REG-4]).
     ///
     /// # Errors
     ///
     /// As [`Vcpu::call`]: BAD_REGION if there is none of that number.
+    ///
+    /// [REG-4]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#regions
     pub fn length(&self, region: u16) -> Result<u64, Error> {
         self.calls.call_with(Submission::new(Op::REGION_QUERY, [u64::from(region), 0, 0, 0, 0, 0]))
     }

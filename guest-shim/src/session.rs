@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Negotiate, bind, reset, open again (NEG-1 to NEG-6, SES-1 to SES-9).
+//! Negotiate, bind, reset, open again ([NEG-1] to [NEG-6], [SES-1] to [SES-9]).
+//!
+//! [NEG-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#negotiation
+//! [NEG-6]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#negotiation
+//! [SES-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
+//! [SES-9]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
 
 use crate::conduit::Conduit;
 use crate::discovery::Found;
@@ -55,7 +60,7 @@ pub struct Session<'p, P> {
 }
 
 impl<'p, P: Platform> Session<'p, P> {
-    /// Opens a session, after ending whatever session an earlier kernel left (SES-8). It takes
+    /// Opens a session, after ending whatever session an earlier kernel left ([SES-8]). It takes
     /// [`SCRATCH_LEN`] bytes off the front of `pages`, from the next boundary of the session's granule on; a
     /// host that refuses leaves them there.
     ///
@@ -63,6 +68,8 @@ impl<'p, P: Platform> Session<'p, P> {
     ///
     /// [`Error::NoMatch`] if the host lacks what is required; [`Error::Refused`] with the host's status;
     /// [`Error::Pending`] if it does not answer; [`Error::BadMemory`] if the pages are too few.
+    ///
+    /// [SES-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     #[inline(never)]
     pub fn open(platform: &'p P, found: Found, pages: &mut Pages, wish: Wish) -> Result<Self, Error> {
         let (choice, now) = (Choice::of(&found, &wish)?, Now::of(&found)?);
@@ -86,13 +93,15 @@ impl<'p, P: Platform> Session<'p, P> {
         result.map(|()| this)
     }
 
-    /// Opens the next session, after this one has ended (SES-9): see [`Vcpu::is_over`],
+    /// Opens the next session, after this one has ended ([SES-9]): see [`Vcpu::is_over`],
     /// and [`Vcpu::release`] for the pages of the vCPUs that were bound. A session that is still open is
     /// ended first. May be tried again and again, while a host is away.
     ///
     /// # Errors
     ///
     /// As [`Self::open`]. What is asked of the session before this has succeeded is refused by the host.
+    ///
+    /// [SES-9]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     pub fn reopen(&mut self, wish: Wish) -> Result<(), Error> {
         self.establish(Choice::of(&self.found, &wish)?, Now::of(&self.found)?)
     }
@@ -192,12 +201,14 @@ impl<'p, P: Platform> Session<'p, P> {
         Ok((guest, host))
     }
 
-    /// Ends the session (SES-6). vCPUs that were bound are of no use afterwards: their calls answer nothing
+    /// Ends the session ([SES-6]). vCPUs that were bound are of no use afterwards: their calls answer nothing
     /// more.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] with BAD_SESSION if another vCPU was faster; [`Error::Pending`].
+    ///
+    /// [SES-6]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     pub fn reset(self) -> Result<(), Error> {
         self.control(ControlOp::RESET, |_| {}).map(|_| ())
     }
@@ -232,7 +243,10 @@ impl<'p, P: Platform> Session<'p, P> {
         &self.found
     }
 
-    /// One control request (SES-3, SES-4).
+    /// One control request ([SES-3], [SES-4]).
+    ///
+    /// [SES-3]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
+    /// [SES-4]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     fn control(&self, op: ControlOp, fill: impl FnOnce(&mut ControlRequest)) -> Result<u64, Error> {
         let mut request = ControlRequest::new_zeroed();
         fill(&mut request);

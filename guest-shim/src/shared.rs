@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A host behind a device whose memory both sides share, such as ivshmem (SHM-1 to SHM-6): a kernel's PCI
+//! A host behind a device whose memory both sides share, such as ivshmem ([SHM-1] to [SHM-6]): a kernel's PCI
 //! code hands its two BARs over.
+//!
+//! [SHM-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
+//! [SHM-6]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 #![allow(
     unsafe_code,
     reason = "the doorbell is a device's register, and pages are handed out of the device's memory"
@@ -41,13 +44,15 @@ pub struct Attached {
     /// Its doorbell.
     pub conduit: Shared,
     /// The memory that areas, buffers and control requests are taken from: all that the host serves lies in
-    /// it (SHM-1).
+    /// it ([SHM-1]).
+    ///
+    /// [SHM-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
     pub pages: Pages,
 }
 
 /// Looks for Tenon in a device's memory (`memory`, all of the BAR), whose doorbell register is `doorbell`.
-/// What stands in the record is fetched once and checked against the BAR (SHM-6). A host may come later than
-/// its guest: whoever expects one looks again for a while.
+/// What stands in the record is fetched once and checked against the BAR ([SHM-6]). A host may come later
+/// than its guest: whoever expects one looks again for a while.
 ///
 /// # Errors
 ///
@@ -59,6 +64,8 @@ pub struct Attached {
 ///
 /// `doorbell` is the mapped doorbell register of the device whose memory is `memory`; both stay mapped as
 /// long as anything of the result is used; the memory belongs to Tenon alone.
+///
+/// [SHM-6]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 pub unsafe fn attach(memory: Mapping, doorbell: *mut u32) -> Result<Attached, Error> {
     let doorbell = NonNull::new(doorbell).filter(|register| register.is_aligned()).ok_or(Error::BadMemory)?;
     let found = Found::at(memory)?;
@@ -92,7 +99,9 @@ pub unsafe fn attach(memory: Mapping, doorbell: *mut u32) -> Result<Attached, Er
 }
 
 impl Shared {
-    /// Where the doorbell and the bind word are mapped: what a kernel closes to user mode (DISC-11).
+    /// Where the doorbell and the bind word are mapped: what a kernel closes to user mode ([DISC-11]).
+    ///
+    /// [DISC-11]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
     #[must_use]
     pub fn places(&self) -> [usize; 2] {
         [self.doorbell.addr().get(), self.word.base().addr()]

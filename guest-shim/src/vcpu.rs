@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A bound vCPU; start, stop, upcall (VCPU-1 to VCPU-8).
+//! A bound vCPU; start, stop, upcall ([VCPU-1] to [VCPU-8]).
+//!
+//! [VCPU-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#vcpus
+//! [VCPU-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#vcpus
 
 use crate::conduit::Conduit;
 use crate::error::{Error, into_value};
-use crate::event::Events;
+use crate::events::Events;
 use crate::memory::Pages;
 use crate::platform::Platform;
 use core::cell::RefCell;
@@ -104,7 +107,9 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     }
 
     /// Whether the session in which this vCPU was bound has ended: nothing in flight is completed any more
-    /// (SES-7).
+    /// ([SES-7]).
+    ///
+    /// [SES-7]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     #[must_use]
     pub fn is_over(&self) -> bool {
         let (word, bound) = &self.session;
@@ -112,50 +117,62 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
     }
 
     /// The pages that [`crate::Session::bind`] took, once the session is over: the host touches them no more
-    /// (SES-7, SES-9). What was in flight is INDETERMINATE.
+    /// ([SES-7], [SES-9]). What was in flight is INDETERMINATE.
     ///
     /// # Errors
     ///
     /// The vCPU itself while its session goes on.
+    ///
+    /// [SES-7]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
+    /// [SES-9]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     #[allow(clippy::result_large_err, reason = "the vCPU comes back, and there is no allocator to box it")]
     pub fn release(self) -> Result<Pages, Self> {
         if self.is_over() || planted!("pages-given-back-early") { Ok(self.pages) } else { Err(self) }
     }
 
-    /// Sets, or with `None` removes, the interrupt of this vCPU's upcall, by the platform's number (VCPU-8).
+    /// Sets, or with `None` removes, the interrupt of this vCPU's upcall, by the platform's number
+    /// ([VCPU-8]).
     ///
     /// # Errors
     ///
     /// As [`Self::call`].
+    ///
+    /// [VCPU-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#vcpus
     pub fn set_upcall(&self, vector: Option<u32>) -> Result<(), Error> {
         self.call(Op::VCPU_UPCALL, [u64::from(self.number), u64::from(vector.unwrap_or(0))]).map(|_| ())
     }
 
-    /// Starts another vCPU (VCPU-5).
+    /// Starts another vCPU ([VCPU-5]).
     ///
     /// # Errors
     ///
     /// As [`Self::call`].
+    ///
+    /// [VCPU-5]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#vcpus
     pub fn start(&self, vcpu: u32, entry: u64, argument: u64) -> Result<(), Error> {
         self.call(Op::VCPU_START, [u64::from(vcpu), entry, argument]).map(|_| ())
     }
 
-    /// Stops a vCPU and moves its ports to `target` (VCPU-6). A vCPU that stops itself does not come back
+    /// Stops a vCPU and moves its ports to `target` ([VCPU-6]). A vCPU that stops itself does not come back
     /// unless it is refused.
     ///
     /// # Errors
     ///
     /// As [`Self::call`].
+    ///
+    /// [VCPU-6]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#vcpus
     pub fn stop(&self, vcpu: u32, target: u32) -> Result<(), Error> {
         self.call(Op::VCPU_STOP, [u64::from(vcpu), u64::from(target)]).map(|_| ())
     }
 
-    /// Asks for an upcall when the next completion is written (CALL-16). `true`: none is there, the vCPU may
-    /// halt.
+    /// Asks for an upcall when the next completion is written ([CALL-16]). `true`: none is there, the vCPU
+    /// may halt.
     ///
     /// # Errors
     ///
     /// [`Error::Busy`]; [`Error::Corrupt`], as no completion will be taken any more.
+    ///
+    /// [CALL-16]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     pub fn arm_completions(&self) -> Result<bool, Error> {
         self.with_calls(|calls| {
             if let Some(corrupt) = calls.corrupt() {
@@ -165,19 +182,24 @@ impl<'p, P: Platform, const D: usize> Vcpu<'p, P, D> {
         })
     }
 
-    /// A state word of the host's about this vCPU (CALL-15, EVT-20); `offset` is one of
+    /// A state word of the host's about this vCPU ([CALL-15], [EVT-20]); `offset` is one of
     /// [`tenon_abi::vcpu::host`].
+    ///
+    /// [CALL-15]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
+    /// [EVT-20]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#events
     #[must_use]
     pub fn state_word(&self, offset: u64) -> tenon_abi::status::StateWord {
         let index = usize::try_from(offset / 8).unwrap_or(usize::MAX);
         tenon_abi::status::StateWord::from_word(self.host.load(index, Site::Status))
     }
 
-    /// A submission on the emergency lane and its kick; waits for the result (CALL-23).
+    /// A submission on the emergency lane and its kick; waits for the result ([CALL-23]).
     ///
     /// # Errors
     ///
     /// As [`Self::call`].
+    ///
+    /// [CALL-23]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     pub fn emergency(&self, submission: Submission) -> Result<u64, Error> {
         self.emergency_within(submission, self.platform.patience())
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Many submissions, one kick (CALL-14).
+//! Many submissions, one kick ([CALL-14]).
+//!
+//! [CALL-14]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
 
 use crate::conduit::Conduit;
 use crate::error::{Error, into_value};

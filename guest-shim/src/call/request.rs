@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests that complete late (CALL-17).
+//! Requests that complete late ([CALL-17]).
+//!
+//! [CALL-17]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
 
 use crate::calls::Calls;
 use crate::error::Error;
@@ -8,7 +10,9 @@ use tenon_abi::{Op, Submission};
 use tenon_rings::Ticket;
 
 /// A request in flight. Dropped, it is given up: its id stays out of use until the host completes it
-/// (CALL-17).
+/// ([CALL-17]).
+///
+/// [CALL-17]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
 #[must_use = "a request that is dropped is given up"]
 pub struct Request<'v> {
     calls: &'v dyn Calls,
@@ -26,7 +30,9 @@ impl<'v> Request<'v> {
     /// # Errors
     ///
     /// [`Error::Pending`] while it is not; [`Error::Refused`], with INDETERMINATE once when the session has
-    /// ended (SES-7); [`Error::Busy`], [`Error::Corrupt`].
+    /// ended ([SES-7]); [`Error::Busy`], [`Error::Corrupt`].
+    ///
+    /// [SES-7]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#sessions-control-requests-reset
     pub fn poll(&mut self) -> Result<u64, Error> {
         self.calls.poll(&mut self.ticket)
     }
@@ -46,11 +52,13 @@ impl<'v> Request<'v> {
         self.ticket.as_ref().map(Ticket::id)
     }
 
-    /// Asks the host to cancel; whether it could. The request then ends with CANCELLED (CALL-22).
+    /// Asks the host to cancel; whether it could. The request then ends with CANCELLED ([CALL-22]).
     ///
     /// # Errors
     ///
     /// As [`crate::Vcpu::call`].
+    ///
+    /// [CALL-22]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#calls
     pub fn cancel(&self) -> Result<bool, Error> {
         let Some(id) = self.id() else { return Ok(false) };
         let cancel = Submission::new(Op::CANCEL, [u64::from(id), 0, 0, 0, 0, 0]);

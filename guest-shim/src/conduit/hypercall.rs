@@ -6,8 +6,10 @@ use super::Conduit;
 use core::arch::asm;
 use tenon_abi::{ConduitKind, Record};
 
-/// HVC on AArch64, ECALL on RISC-V (DISC-12). They are ordered behind all stores of the processor that
+/// HVC on AArch64, ECALL on RISC-V ([DISC-12]). They are ordered behind all stores of the processor that
 /// executes them: no fence.
+///
+/// [DISC-12]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 #[derive(Clone, Copy, Debug)]
 pub struct Hypercall {
     kick: u32,

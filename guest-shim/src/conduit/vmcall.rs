@@ -6,7 +6,9 @@ use super::Conduit;
 use core::arch::asm;
 use tenon_abi::{ConduitFlags, ConduitKind, Record};
 
-/// VMCALL or VMMCALL, whichever the host takes (DISC-12). It is ordered behind all stores: no fence.
+/// VMCALL or VMMCALL, whichever the host takes ([DISC-12]). It is ordered behind all stores: no fence.
+///
+/// [DISC-12]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
 #[derive(Clone, Copy, Debug)]
 pub struct Hypercall {
     kick: u32,
@@ -20,7 +22,9 @@ impl Hypercall {
     /// # Safety
     ///
     /// The record is the host's own, and the kernel runs at a level at which the host takes hypercalls
-    /// (DISC-11).
+    /// ([DISC-11]).
+    ///
+    /// [DISC-11]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#discovery
     #[must_use]
     pub unsafe fn of(record: &Record) -> Option<Self> {
         if record.conduit.get() != ConduitKind::HYPERCALL.0 || record.kick_stride.get() != 0 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bridges: a bus number and a window for what lies behind one, where firmware has not given them.
 
-use super::{Bus, COMMAND, Function, ON, Search};
+use super::bus::{Bus, COMMAND, ON, Search};
+use super::config::Function;
 
 const NUMBERS: u16 = 0x18;
 const WINDOW: u16 = 0x20;

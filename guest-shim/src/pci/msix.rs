@@ -2,7 +2,8 @@
 //! Messages (MSI-X): a device's interrupts, each a store of the device's to an address that the kernel names.
 #![allow(unsafe_code, reason = "device registers")]
 
-use super::{ConfigSpace, Device};
+use super::config::ConfigSpace;
+use super::device::Device;
 use core::ptr::NonNull;
 
 const STATUS: u16 = 0x04;

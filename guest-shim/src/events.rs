@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a vCPU has taken from its rings, and what it keeps back while a port is masked.
+//! The rings and masks of a vCPU ([EVT-8], [EVT-14] to [EVT-16]).
+//!
+//! [EVT-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#events
+//! [EVT-14]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#events
+//! [EVT-16]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#events
 
 use crate::error::Error;
 use tenon_abi::event::HINTED_PORTS;
@@ -8,18 +12,22 @@ use tenon_rings::event::Ring;
 use tenon_rings::{Mapping, Taker, Words};
 
 /// Events taken under one guard.
-pub(super) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 /// Words of the private masks.
 const MASK_WORDS: usize = 16;
 
 /// The event side of a vCPU.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// Urgent first, as they are looked at (EVT-16).
-    pub(super) rings: [Taker<Mapping>; 2],
-    pub(super) masked: [u64; MASK_WORDS],
-    /// Taken while masked: handled after unmasking (EVT-14).
-    pub(super) remembered: [u64; MASK_WORDS],
+    /// Urgent first, as they are looked at ([EVT-16]).
+    ///
+    /// [EVT-16]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#events
+    pub(crate) rings: [Taker<Mapping>; 2],
+    pub(crate) masked: [u64; MASK_WORDS],
+    /// Taken while masked: handled after unmasking ([EVT-14]).
+    ///
+    /// [EVT-14]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#events
+    pub(crate) remembered: [u64; MASK_WORDS],
 }
 
 impl Events {
@@ -46,8 +54,10 @@ impl Events {
     }
 
     /// Takes one batch: ports to handle now. What is masked is remembered. A ring that is corrupt is told
-    /// when the other one has nothing: that one goes on (EVT-20).
-    pub(super) fn take(&mut self, out: &mut [u32; BATCH]) -> Result<usize, Error> {
+    /// when the other one has nothing: that one goes on ([EVT-20]).
+    ///
+    /// [EVT-20]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#events
+    pub(crate) fn take(&mut self, out: &mut [u32; BATCH]) -> Result<usize, Error> {
         let mut kept = 0usize;
         let mut broken = None;
         let mut ports = [0; BATCH];
@@ -79,24 +89,24 @@ impl Events {
 }
 
 /// Word and bit of a port in the private masks.
-pub(super) fn place(port: u32) -> Option<(usize, u64)> {
+pub(crate) fn place(port: u32) -> Option<(usize, u64)> {
     if port >= HINTED_PORTS {
         return None;
     }
     Some((usize::try_from(port >> 6).ok()?, 1u64.wrapping_shl(port & 63)))
 }
 
-pub(super) fn get(words: &[u64; MASK_WORDS], word: usize) -> u64 {
+pub(crate) fn get(words: &[u64; MASK_WORDS], word: usize) -> u64 {
     words.get(word).copied().unwrap_or(0)
 }
 
-pub(super) fn set(words: &mut [u64; MASK_WORDS], word: usize, bit: u64) {
+pub(crate) fn set(words: &mut [u64; MASK_WORDS], word: usize, bit: u64) {
     if let Some(word) = words.get_mut(word) {
         *word |= bit;
     }
 }
 
-pub(super) fn clear(words: &mut [u64; MASK_WORDS], word: usize, bit: u64) {
+pub(crate) fn clear(words: &mut [u64; MASK_WORDS], word: usize, bit: u64) {
     if let Some(word) = words.get_mut(word) {
         *word &= !bit;
     }
