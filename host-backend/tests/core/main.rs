@@ -2,8 +2,11 @@
 //! The core alone, driven word by word: what a guest may do to it, and what an embedder may.
 
 mod budget;
+mod calls;
+mod config;
 mod direct;
 mod event;
+mod late;
 mod limits;
 mod lost;
 mod memory;

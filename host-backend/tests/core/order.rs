@@ -7,6 +7,9 @@ use tenon_abi::discovery::Session;
 use tenon_abi::vcpu::guest as area;
 use tenon_abi::{ControlOp, Features, Op, Status, Tail};
 use tenon_host::Domain;
+use tenon_host::Memory;
+use tenon_host::loopback::Arena;
+use tenon_rings::{Site, Words};
 
 const SESSION: Place = Place::Window(0x80);
 const ACTIVE: Place = Place::Window(0x88);
@@ -143,4 +146,47 @@ fn a_host_that_was_lost_comes_back_with_its_session_last() {
     }
     // Nothing but the record: the rest is the guest's and the next session's.
     assert!(stores.iter().all(|store| matches!(store.place, Place::Window(..0x100))), "{stores:x?}");
+}
+
+#[test]
+fn a_domain_begins_with_its_record_and_touches_nothing_else() {
+    let config = config(2);
+    let arena = Arena::new(1 << 20, 1 << 20).expect("memory");
+    for word in 0..arena.window().len() {
+        arena.window().store(word, u64::MAX, Site::Status);
+    }
+    let memory = patchy(&arena);
+    let log = memory.log.clone();
+    let (domain, stores) = log.of(|| Domain::new(config, memory));
+    let session = domain.expect("it is legal").session();
+    assert!(stores.iter().all(|store| matches!(store.place, Place::Window(..0x100))), "{stores:x?}");
+    for word in 0..0x100 / 8 {
+        assert!(
+            stores.iter().any(|store| store.place == Place::Window(8 * word)),
+            "word {word} is as it was"
+        );
+    }
+    let last = stores.last().expect("the session");
+    assert_eq!((last.place, Session::from_word(last.value).number, session), (SESSION, 1, 1));
+}
+
+/// The range of interrupts stands there for whichever of the two that choose from it is offered (VCPU-8,
+/// EVT-22).
+#[test]
+fn the_record_says_which_interrupts_there_are() {
+    for (features, there) in [
+        (Features::UPCALL, true),
+        (Features::DIRECT, true),
+        (Features::EVENTS, false),
+        (Features::all(), true),
+    ] {
+        let mut config = config(1);
+        config.features = features;
+        let arena = Arena::new(1 << 20, 1 << 20).expect("memory");
+        let _domain = Domain::new(config, patchy(&arena)).expect("it is legal");
+        let at = std::mem::offset_of!(tenon_abi::Record, irq_first) as u64;
+        let word = arena.window().load((at / 8) as usize, Site::Status);
+        let shown = word >> (8 * (at % 8)) & u64::from(u32::MAX);
+        assert_eq!(shown != 0, there, "{features:?}: {shown:#x}");
+    }
 }
