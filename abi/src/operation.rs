@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The operations: one row for each, from which everything else that is known of them follows (CALL-12). Gating, the checks of arguments,
-//! PROBE, the emergency lane, the tables of `docs/abi.md`, the C header and the golden test are made from these rows.
+//! The operations: one row for each, from which everything else that is known of them follows (CALL-12).
+//! Gating, the checks of arguments, PROBE, the emergency lane, the tables of `docs/abi.md`, the C header and
+//! the golden test are made from these rows.
 
 use crate::discovery::Features;
 use crate::wire::{flags, numbers, operations};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Words that hold several fields, as data (PACK-1): the spec's table, the C header and the golden test are made from this.
+//! Words that hold several fields, as data (PACK-1): the spec's table, the C header and the golden test are
+//! made from this.
 
 /// A field of a packed word. Where it begins follows from the fields before it.
 #[derive(Clone, Copy, Debug)]

@@ -90,8 +90,8 @@ macro_rules! numbers {
     };
 }
 
-/// Declares a set of bits. One line a bit: its number, name, clause, text. A set that grew says `since` when: the minor version that
-/// brought the bit.
+/// Declares a set of bits. One line a bit: its number, name, clause, text. A set that grew says `since` when:
+/// the minor version that brought the bit.
 macro_rules! flags {
     (
         $(#[$meta:meta])*
@@ -127,7 +127,8 @@ macro_rules! flags {
     };
 }
 
-/// Declares the operations. One row each: number, name with its arguments and what they have to be, features that it needs, traits, clause, text.
+/// Declares the operations. One row each: number, name with its arguments and what they have to be, features
+/// that it needs, traits, clause, text.
 macro_rules! operations {
     (
         pub struct $name:ident($int:ident), $doc:literal {

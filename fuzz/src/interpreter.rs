@@ -20,8 +20,8 @@ use crate::world::{Step, World, assert_alike};
 const STEPS: u32 = 600;
 /// Entries that a restored copy lives beside the domain that it was saved from.
 const TWIN_STEPS: u32 = 12;
-/// Copies in one life, and restarts from a saved state: each costs as much as all else that happens in a short
-/// life.
+/// Copies in one life, and restarts from a saved state: each costs as much as all else that happens in a
+/// short life.
 const TWINS: u32 = 1;
 const RESTORES: u32 = 2;
 /// Word of the record that holds the last control result.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the core asks of its attachment, by family. An attachment that meets an action that it does not know cannot go on: it ends the run with an
-//! error.
+//! What the core asks of its attachment, by family. An attachment that meets an action that it does not know
+//! cannot go on: it ends the run with an error.
 
 use crate::crash::CrashRecord;
 use alloc::collections::VecDeque;
@@ -88,8 +88,8 @@ pub enum VcpuAction {
         /// What it is given.
         argument: u64,
     },
-    /// Stop a vCPU. When it executes nothing more, say so by [`crate::Domain::stopped`]: only then is the guest's request completed, and the vCPU
-    /// may be started again (VCPU-6).
+    /// Stop a vCPU. When it executes nothing more, say so by [`crate::Domain::stopped`]: only then is the
+    /// guest's request completed, and the vCPU may be started again (VCPU-6).
     Stop {
         /// The vCPU.
         vcpu: u32,

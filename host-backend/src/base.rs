@@ -84,7 +84,8 @@ impl<M: Memory> Base<M> {
         op.row().filter(|row| self.has(row.needs))
     }
 
-    /// Ends a late request. Its completion is written before the entry into the domain that this is part of ends.
+    /// Ends a late request. Its completion is written before the entry into the domain that this is part of
+    /// ends.
     pub(crate) fn finish(&mut self, key: Key, status: Status, value: u64) {
         if self.late.remove(key).is_some() {
             self.finished.push(Finished { key, status, value });

@@ -35,7 +35,8 @@ impl Lane {
 pub(crate) struct Queues<W> {
     pub(crate) call: Completer<W>,
     pub(crate) emergency: Completer<W>,
-    /// What was last submitted to the call queue. The next is likely to be the same: runs of one operation are served at once.
+    /// What was last submitted to the call queue. The next is likely to be the same: runs of one operation
+    /// are served at once.
     usual: Op,
 }
 
@@ -54,7 +55,8 @@ impl<W: Words> Queues<W> {
 }
 
 impl<M: Memory> Domain<M> {
-    /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not an error (DISC-7).
+    /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not
+    /// an error (DISC-7).
     pub fn serve(&mut self, queue: u32, budget: u32) -> Served {
         let (vcpu, lane) = Lane::of(queue);
         let mut served = Served { fetched: 0, again: false };
@@ -92,7 +94,8 @@ impl<M: Memory> Domain<M> {
         served
     }
 
-    /// Answers a run of submissions of the usual operation, and fetches the first of another one. `None`: the queue is not bound.
+    /// Answers a run of submissions of the usual operation, and fetches the first of another one. `None`: the
+    /// queue is not bound.
     #[inline]
     fn run(&mut self, queue: u32, left: u32, room: u32) -> Option<Run> {
         let (vcpu, lane) = Lane::of(queue);
@@ -163,7 +166,8 @@ impl<M: Memory> Domain<M> {
         Ok(Done::Value(1))
     }
 
-    /// Writes the completions of late requests that are done (CALL-17). The end of each entry that may have ended some.
+    /// Writes the completions of late requests that are done (CALL-17). The end of each entry that may have
+    /// ended some.
     pub(crate) fn write_finished(&mut self) {
         for finished in core::mem::take(&mut self.base.finished) {
             let ((queue, id), status, value) = (finished.key, finished.status, finished.value);
@@ -187,11 +191,13 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and looks once more. `false`: something
-    /// came meanwhile, serve first. `true`: stop looking until the doorbell rings (CALL-26).
+    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and
+    /// looks once more. `false`: something came meanwhile, serve first. `true`: stop looking until the
+    /// doorbell rings (CALL-26).
     ///
-    /// Until this is called for the first time a guest rings for each of its batches; from then on only when it is called for, and after a restore every
-    /// queue is to be served once without being rung for. The emergency lane is always rung for.
+    /// Until this is called for the first time a guest rings for each of its batches; from then on only when
+    /// it is called for, and after a restore every queue is to be served once without being rung for. The
+    /// emergency lane is always rung for.
     pub fn rest(&mut self, queue: u32) -> bool {
         let (vcpu, lane) = Lane::of(queue);
         lane == Lane::Emergency || self.queues_mut(vcpu).is_none_or(|queues| queues.call.rest())
@@ -203,8 +209,8 @@ impl<M: Memory> Domain<M> {
     }
 }
 
-/// Submissions of one operation, one behind the other, with one look at what is negotiated for all of them. An operation that may end otherwise than at once
-/// is fetched and done by itself.
+/// Submissions of one operation, one behind the other, with one look at what is negotiated for all of them.
+/// An operation that may end otherwise than at once is fetched and done by itself.
 fn run_of<M: Memory>(
     base: &mut Base<M>,
     families: &mut Families,
@@ -225,7 +231,8 @@ fn run_of<M: Memory>(
     })
 }
 
-/// Whether an operation is complete when [`perform`] comes back, asks for one action at most, and leaves the queues alone.
+/// Whether an operation is complete when [`perform`] comes back, asks for one action at most, and leaves the
+/// queues alone.
 const fn ends_at_once(row: &Operation) -> bool {
     let late = row.traits.contains(Traits::LATE);
     !late
@@ -235,7 +242,8 @@ const fn ends_at_once(row: &Operation) -> bool {
         )
 }
 
-/// The operations that need no queue but the one they came from: those of events, vCPUs and the leaf families.
+/// The operations that need no queue but the one they came from: those of events, vCPUs and the leaf
+/// families.
 #[inline]
 fn perform<M: Memory>(base: &mut Base<M>, families: &mut Families, call: &Call<'_>) -> Result<Done, Status> {
     match call.op {
@@ -299,7 +307,8 @@ impl Call<'_> {
         self.arguments.words.map(|word| unpack(word).0)
     }
 
-    /// The range that the first two arguments name, for bytes that the host writes there: at least one, at most `max_payload` (CON-3, CON-4).
+    /// The range that the first two arguments name, for bytes that the host writes there: at least one, at
+    /// most `max_payload` (CON-3, CON-4).
     pub(crate) fn range<M: Memory>(&self, base: &Base<M>) -> Result<Range, Status> {
         let [address, len, ..] = self.arguments.words;
         if len == 0 {
@@ -311,8 +320,8 @@ impl Call<'_> {
         Range::check(&base.memory, address, len)
     }
 
-    /// The payload, copied (CALL-10, REG-2, REG-3). One that is longer than `limit` is refused; what lies beyond the first `room` bytes is not
-    /// copied.
+    /// The payload, copied (CALL-10, REG-2, REG-3). One that is longer than `limit` is refused; what lies
+    /// beyond the first `room` bytes is not copied.
     pub(crate) fn payload<M: Memory>(&self, memory: &M, limit: u32, room: usize) -> Result<Vec<u8>, Status> {
         if let Some(count) = self.arguments.inline {
             let bytes = self.submission.inline();

@@ -90,7 +90,8 @@ impl Conduit {
     }
 }
 
-/// Types of the wire in a saved state: as their numbers. Unknown bits stay and are found by [`Config::check`].
+/// Types of the wire in a saved state: as their numbers. Unknown bits stay and are found by
+/// [`Config::check`].
 macro_rules! as_number {
     ($($module:ident: $ty:ty as $int:ty, $get:expr, $set:expr;)*) => { $(
         pub(crate) mod $module {
@@ -208,7 +209,8 @@ impl Config {
         }
     }
 
-    /// The same, as a host of an older minor version offers it: without what that version does not know (NEG-1).
+    /// The same, as a host of an older minor version offers it: without what that version does not know
+    /// (NEG-1).
     #[must_use]
     pub fn of_minor(mut self, minor: u16) -> Self {
         self.minor = minor;

@@ -133,8 +133,8 @@ impl Console {
         taken.len()
     }
 
-    /// Writes input where a read wants it; the number of bytes. The range was checked when the read was fetched; a memory that shrank since refuses
-    /// the write, and the input stays.
+    /// Writes input where a read wants it; the number of bytes. The range was checked when the read was
+    /// fetched; a memory that shrank since refuses the write, and the input stays.
     fn deliver<M: Memory>(&mut self, base: &Base<M>, read: Read) -> Result<u64, Status> {
         let len = usize::try_from(read.len).unwrap_or(usize::MAX).min(self.input.len());
         let data = self.input.get(..len).unwrap_or_default();

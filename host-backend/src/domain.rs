@@ -57,8 +57,9 @@ impl<M: Memory> Domain<M> {
         Ok(domain)
     }
 
-    /// A domain whose host process died and left nothing but the window: ends the session that is found there, whatever state it was in, and
-    /// begins the next one (SES-9). What the window says is taken for a number, no more.
+    /// A domain whose host process died and left nothing but the window: ends the session that is found
+    /// there, whatever state it was in, and begins the next one (SES-9). What the window says is taken for a
+    /// number, no more.
     ///
     /// # Errors
     ///

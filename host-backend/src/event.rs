@@ -30,7 +30,8 @@ pub(crate) struct Port {
 }
 
 impl<M: Memory> Domain<M> {
-    /// Raises a port for a device of the embedder's, which has made the state that it announces visible before (EVT-9).
+    /// Raises a port for a device of the embedder's, which has made the state that it announces visible
+    /// before (EVT-9).
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Leaf families: each has its own state, and nothing but what this trait hands it. Calls, events and vCPUs are not leaves: every family needs them.
+//! Leaf families: each has its own state, and nothing but what this trait hands it. Calls, events and vCPUs
+//! are not leaves: every family needs them.
 
 use crate::base::Base;
 use crate::late::{Key, Waits};
@@ -8,15 +9,16 @@ use crate::request::{Call, Done};
 use crate::services::Services;
 use tenon_abi::{Features, Status};
 
-/// A family of operations with its state. What lives as long as a session does is forgotten by `end_session`; the rest is saved.
+/// A family of operations with its state. What lives as long as a session does is forgotten by `end_session`;
+/// the rest is saved.
 pub(crate) trait Family {
     /// Features that it cannot offer with these services.
     fn missing(_services: &Services) -> Features {
         Features::empty()
     }
 
-    /// Does an operation of the family's, for which all has been checked that its row says. `Done::Later` puts the request into the map of late ones;
-    /// [`Base::finish`] takes it out.
+    /// Does an operation of the family's, for which all has been checked that its row says. `Done::Later`
+    /// puts the request into the map of late ones; [`Base::finish`] takes it out.
     fn call<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status>;
 
     /// Whether the family knows of a request that waits for what the family completes.

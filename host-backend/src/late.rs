@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests that complete late (CALL-17), and what each waits for. Cancel, stop, reset, save, restore and the check of a saved state look
-//! here and nowhere else.
+//! Requests that complete late (CALL-17), and what each waits for. Cancel, stop, reset, save, restore and the
+//! check of a saved state look here and nowhere else.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

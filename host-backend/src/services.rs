@@ -5,18 +5,19 @@ use crate::crash::CrashRecord;
 use alloc::boxed::Box;
 use core::fmt;
 
-/// Keeps what a guest leaves behind before the guest is told that it is kept: for a host whose process may die at any time, so that what a guest
-/// saw completed stays done (SES-9).
+/// Keeps what a guest leaves behind before the guest is told that it is kept: for a host whose process may
+/// die at any time, so that what a guest saw completed stays done (SES-9).
 pub trait Journal {
-    /// Takes console output, from the front; the number of bytes taken. [`crate::Domain::take_output`] has nothing then.
+    /// Takes console output, from the front; the number of bytes taken. [`crate::Domain::take_output`] has
+    /// nothing then.
     fn keep_output(&mut self, bytes: &[u8]) -> usize;
 
     /// Keeps a crash record. The action is told as well.
     fn keep_crash(&mut self, record: &CrashRecord);
 }
 
-/// What a domain's families are given beside its memory. A family that needs a service which is not there is not offered. None of them is saved:
-/// a restored domain is given its own.
+/// What a domain's families are given beside its memory. A family that needs a service which is not there is
+/// not offered. None of them is saved: a restored domain is given its own.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct Services {

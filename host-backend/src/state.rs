@@ -120,13 +120,15 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    /// A domain that goes on where `state` was saved, over memory with the same contents, with services of its own. Every bound vCPU gets a spurious upcall
-    /// (EVT-13), because what was armed is not part of the state. The actions tell a new attachment what the old one knew: interrupt routes, vCPUs
-    /// that are to stop, output that waits.
+    /// A domain that goes on where `state` was saved, over memory with the same contents, with services of
+    /// its own. Every bound vCPU gets a spurious upcall (EVT-13), because what was armed is not part of the
+    /// state. The actions tell a new attachment what the old one knew: interrupt routes, vCPUs that are to
+    /// stop, output that waits.
     ///
     /// # Errors
     ///
-    /// [`Error::BadState`] when the state is of another version, does not fit memory or services, or is one in which no domain can be.
+    /// [`Error::BadState`] when the state is of another version, does not fit memory or services, or is one
+    /// in which no domain can be.
     pub fn restore(state: State, memory: M, services: Services) -> Result<Self, Error> {
         if state.version != STATE_VERSION {
             return Err(Misfit::Version.into());

@@ -99,8 +99,8 @@ pub(crate) struct Areas<W> {
 }
 
 impl<W: Words> Areas<W> {
-    /// Lays queues and rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the caller
-    /// has checked.
+    /// Lays queues and rings over the two areas (VCPU-3, VCPU-4). `None` where they are too small, which the
+    /// caller has checked.
     pub(crate) fn lay_out(
         place: Place,
         guest: W,
@@ -167,7 +167,8 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    /// The vCPU of a [`VcpuAction::Stop`] executes nothing more: completes the request that asked for it (VCPU-6).
+    /// The vCPU of a [`VcpuAction::Stop`] executes nothing more: completes the request that asked for it
+    /// (VCPU-6).
     pub fn stopped(&mut self, vcpu: u32) {
         let Some(slot) = self.base.vcpu_mut(vcpu) else { return };
         if !core::mem::take(&mut slot.stopping) {

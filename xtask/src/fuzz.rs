@@ -23,8 +23,9 @@ const CORPUS: &str = "fuzz/corpus/core";
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// Bytes of an input, at most: some sixty things that a guest does.
 const MAX_LEN: &str = "-max_len=256";
-/// LLVM's pass, and how libFuzzer looks at a program: which edges were taken how often. What comparisons compare
-/// is not traced: that takes half of the time, and the inputs' own language has the values at which things end.
+/// LLVM's pass, and how libFuzzer looks at a program: which edges were taken how often. What comparisons
+/// compare is not traced: that takes half of the time, and the inputs' own language has the values at which
+/// things end.
 const FLAGS: [&str; 5] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=3",

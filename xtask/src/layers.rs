@@ -16,8 +16,8 @@ use modules::Crate;
 /// Crates whose files depend on each other in one direction.
 const CRATES: &[&str] = &["abi/src/", "host-backend/src/", "guest-shim/src/"];
 
-/// What closes circles today and has to go: a file, and one that it should not need. A row whose file does not
-/// need the other one any more is a breach too, so that this table only gets shorter.
+/// What closes circles today and has to go: a file, and one that it should not need. A row whose file does
+/// not need the other one any more is a breach too, so that this table only gets shorter.
 const KNOWN: &[(&str, &str)] = &[
     // The data of ports and vCPUs lie beside what is done with them.
     ("host-backend/src/base.rs", "host-backend/src/event.rs"),
@@ -29,9 +29,9 @@ const KNOWN: &[(&str, &str)] = &[
     ("host-backend/src/lifecycle.rs", "host-backend/src/domain.rs"),
     ("host-backend/src/vcpu.rs", "host-backend/src/domain.rs"),
     // An architecture's numbers lie beside what uses the machine.
-    ("host-backend/src/kvm/error.rs", "host-backend/src/kvm/arch.rs"),
-    ("host-backend/src/kvm/interrupts.rs", "host-backend/src/kvm/arch.rs"),
-    ("host-backend/src/kvm/serial.rs", "host-backend/src/kvm/arch.rs"),
+    ("host-backend/src/kvm/error.rs", "host-backend/src/kvm/arch/aarch64.rs"),
+    ("host-backend/src/kvm/interrupts.rs", "host-backend/src/kvm/arch/aarch64.rs"),
+    ("host-backend/src/kvm/serial.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/arch/x86_64.rs", "host-backend/src/kvm/machine.rs"),
     ("host-backend/src/kvm/arch/aarch64.rs", "host-backend/src/kvm/machine.rs"),
     ("host-backend/src/kvm/worker.rs", "host-backend/src/kvm/attachment.rs"),

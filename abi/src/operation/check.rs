@@ -37,8 +37,8 @@ impl Operation {
         self.traits.contains(Traits::EMERGENCY) || self.traits.contains(Traits::EMERGENCY_INLINE) && inline
     }
 
-    /// Checks the flags and arguments of a submission in the order of GEN-9: BAD_RESERVED before BAD_ARGUMENT, or TOO_LONG for
-    /// an inline payload that cannot be (CALL-9 to CALL-11).
+    /// Checks the flags and arguments of a submission in the order of GEN-9: BAD_RESERVED before
+    /// BAD_ARGUMENT, or TOO_LONG for an inline payload that cannot be (CALL-9 to CALL-11).
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs again what timed out: alone, with twice the time, in seconds of a quiet machine. Only a second time-out
-//! fails (REP-14).
+//! Runs again what timed out: alone, with twice the time, in seconds of a quiet machine. Only a second
+//! time-out fails (REP-14).
 
 use crate::hosts::Host;
 use crate::judge::{HUNG_MAX, Judge};

@@ -46,8 +46,8 @@ pub fn command(program: impl Into<OsString>) -> Command {
 /// builds and whatever it adds to them. Call it behind the subcommand: it adds arguments.
 pub fn apart(cargo: &mut Command, folder: &Path, flags: &[String]) {
     cargo.arg("--target-dir").arg(folder);
-    // One build folder for all would be locked by the outer cargo, which waits for us. In a path, braces stand
-    // for names that cargo knows; a folder that has some is no place to name here.
+    // One build folder for all would be locked by the outer cargo, which waits for us. In a path, braces
+    // stand for names that cargo knows; a folder that has some is no place to name here.
     let has_braces = folder.as_os_str().as_encoded_bytes().iter().any(|byte| matches!(byte, b'{' | b'}'));
     if !has_braces {
         cargo.env("CARGO_BUILD_BUILD_DIR", folder);

@@ -119,12 +119,12 @@ impl Toolchain {
     }
 }
 
-/// How images are optimised and linked: a file of the folder `guests`, because the profile of a manifest yields
-/// to the user's configuration.
+/// How images are optimised and linked: a file of the folder `guests`, because the profile of a manifest
+/// yields to the user's configuration.
 const PROFILE: &str = "profile.toml";
 
-/// Where the linker scripts are, seen from the folder `guests`, in which the compiler runs. A path that begins
-/// elsewhere could have a comma, at which compilers split what they hand to the linker.
+/// Where the linker scripts are, seen from the folder `guests`, in which the compiler runs. A path that
+/// begins elsewhere could have a comma, at which compilers split what they hand to the linker.
 const SCRIPTS: &str = "rt/link";
 
 /// Flags of the compiler for images.

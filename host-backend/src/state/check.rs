@@ -34,7 +34,8 @@ impl<M: Memory> Domain<M> {
         self.check_requests()
     }
 
-    /// A session has what was offered in its version (NEG-1 to NEG-3), and without one nothing is bound (NEG-4).
+    /// A session has what was offered in its version (NEG-1 to NEG-3), and without one nothing is bound
+    /// (NEG-4).
     fn check_session(&self) -> Result<(), Misfit> {
         let (session, config) = (&self.base.session, &self.base.config);
         let holds = match session.granule {

@@ -264,7 +264,8 @@ fn a_restored_domain_saves_the_same() {
     }
 }
 
-/// A trace without what a new attachment is told at once, and its upcalls apart: they may be spurious (EVT-13).
+/// A trace without what a new attachment is told at once, and its upcalls apart: they may be spurious
+/// (EVT-13).
 fn without_upcalls(trace: &str) -> (String, BTreeSet<String>) {
     let (mut text, mut upcalls) = (String::new(), BTreeSet::new());
     for line in trace.lines().filter(|line| !line.starts_with("told at once")) {

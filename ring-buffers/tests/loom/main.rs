@@ -8,7 +8,8 @@
 //! fence to nothing, and demand that loom finds the failure. All positions start one before the wrap of 32
 //! bits.
 //!
-//! Every run is exhaustive. Where a call gives two sizes, the second is that of `cargo xtask mutate-orderings`.
+//! Every run is exhaustive. Where a call gives two sizes, the second is that of `cargo xtask
+//! mutate-orderings`.
 #![allow(missing_docs, reason = "a test")]
 
 mod bulk;

@@ -62,6 +62,7 @@ const LAYERS: &[Layer] = &[
             "tenon-guest-images",
             "tenon-host",
             "tenon-ivshmem",
+            "tenon-planted",
         ],
     ),
     layer("tenon-benches", &["tenon-abi", "tenon-rings", "tenon-guest", "tenon-guest-images", "tenon-host"]),

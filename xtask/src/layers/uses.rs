@@ -82,8 +82,8 @@ impl File {
         }
     }
 
-    /// Paths among the tokens of a macro. In its definition only those from `$crate` on say where they lead: the
-    /// others mean what they mean where it is used.
+    /// Paths among the tokens of a macro. In its definition only those from `$crate` on say where they lead:
+    /// the others mean what they mean where it is used.
     fn scan(&mut self, tokens: TokenStream, is_definition: bool) {
         let mut path: Vec<String> = Vec::new();
         let (mut colons, mut is_dollar) = (0, false);

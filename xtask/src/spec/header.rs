@@ -34,34 +34,7 @@ const STRICT: [&str; 8] = [
     "-x",
 ];
 
-const HEAD: &str = "\
-// The Tenon ABI for C11 and C++. Generated from the project's description by `cargo xtask spec --write`: do not edit.
-//
-// The norm is docs/abi.md; what stands in brackets is its clause. Every field is little-endian [GEN-1]: a big-endian
-// machine swaps.
-//
-// Access to shared memory. A structure says where things lie; memory that a peer can write is not accessed through its
-// fields, but as aligned words of 64 bits:
-// - each access is one load or one store of a whole word, which the compiler neither splits, repeats nor leaves out
-//   [GEN-10]: atomic_load_explicit of C11, __atomic_load_n of GCC and Clang, std::atomic_ref of C++20; a plain access
-//   is a data race;
-// - a word is loaded once into a private copy; the copy is checked, and only the copy is used [GEN-6];
-// - memory_order_relaxed, except for the words that ORD-2 lists: those are stored with memory_order_release and loaded
-//   with memory_order_acquire, and a full fence is atomic_thread_fence(memory_order_seq_cst);
-// - fields of 16 and 32 bits are parts of the word that they lie in.
-#ifndef TENON_H
-#define TENON_H
-
-#include <stddef.h>
-#include <stdint.h>
-
-#ifdef __cplusplus
-#define TENON_STATIC_ASSERT(holds, text) static_assert(holds, text)
-extern \"C\" {
-#else
-#define TENON_STATIC_ASSERT(holds, text) _Static_assert(holds, text)
-#endif
-";
+const HEAD: &str = include_str!("header/head.txt");
 
 const TAIL: &str = "
 #ifdef __cplusplus
@@ -122,7 +95,8 @@ pub(crate) fn text() -> String {
 fn operations(text: &mut String) {
     text.push_str(
         "\n// Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features\n\
-         // that must all have been negotiated [NEG-7]. arguments: how many are used. traits: TENON_TRAITS_... A check\n\
+         // that must all have been negotiated [NEG-7]. arguments: how many are used. \
+         traits: TENON_TRAITS_... A check\n\
          // is TENON_CHECK_... without its prefix.\n\
          #define TENON_OPERATIONS(X)",
     );
@@ -171,7 +145,8 @@ fn structure(text: &mut String, item: &Struct) {
     }
 }
 
-/// A field's C type, and what stands behind its name. A type that is unknown here becomes one that no compiler knows.
+/// A field's C type, and what stands behind its name. A type that is unknown here becomes one that no
+/// compiler knows.
 fn c_type(field: &Field) -> (String, String) {
     let (element, count) = match field.ty.strip_prefix('[').and_then(|ty| ty.strip_suffix(']')) {
         Some(array) => array.split_once(';').unwrap_or((array, "")),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Words of the norm: terms that mean one thing, phrases that have to be read twice, packed words that are whole.
+//! Words of the norm: terms that mean one thing, phrases that have to be read twice, packed words that are
+//! whole.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
