@@ -29,7 +29,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("host-backend/src/lifecycle.rs", "host-backend/src/domain.rs"),
     ("host-backend/src/vcpu.rs", "host-backend/src/domain.rs"),
     // An architecture's numbers lie beside what uses the machine.
-    ("host-backend/src/kvm/error.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/interrupts.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/serial.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/arch/x86_64.rs", "host-backend/src/kvm/machine.rs"),
