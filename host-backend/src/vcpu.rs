@@ -75,6 +75,12 @@ impl Place {
         let host = Range { region: 0, offset: self.host, len: sizes.host_len() };
         [Some(guest), (!self.in_window).then_some(host)].into_iter().flatten()
     }
+
+    /// The area that lies in the window, whose offsets are those of its one region (NEG-6).
+    pub(crate) fn in_window(&self) -> Option<Range> {
+        let host = Range { region: 0, offset: self.host, len: self.sizes().host_len() };
+        self.in_window.then_some(host)
+    }
 }
 
 /// Private positions of a bound vCPU.
@@ -144,6 +150,9 @@ impl<M: Memory> Domain<M> {
         if vcpu == target || self.base.areas_mut(target).is_none() {
             return Err(Status::BAD_ARGUMENT);
         }
+        if tenon_rings::planted!("stop-needs-areas") && self.base.areas_mut(vcpu).is_none() {
+            return Err(Status::NOT_FOUND);
+        }
         if self.base.vcpu_mut(vcpu).is_none_or(|slot| !slot.running || slot.stopping) {
             return Err(Status::BAD_STATE);
         }
@@ -188,6 +197,9 @@ impl<M: Memory> Base<M> {
         let [vcpu, ..] = call.numbers();
         let [_, entry, argument, ..] = call.arguments.words;
         let slot = self.vcpu_mut(vcpu).ok_or(Status::BAD_ARGUMENT)?;
+        if tenon_rings::planted!("start-needs-areas") && slot.areas.is_none() {
+            return Err(Status::NOT_FOUND);
+        }
         if slot.running {
             return Err(Status::BAD_STATE);
         }

@@ -290,28 +290,16 @@ static void echo(const uint8_t *bytes, size_t len) {
     deliver();
 }
 
-// By this table every submission is judged before `call` sees it.
+// By this table every submission is judged before `call` sees it. What needs a feature that is not offered is never found.
 static const struct op {
+    uint64_t needs;  // features
+    uint32_t traits; // TENON_TRAITS_...
     uint16_t op;
     uint8_t args; // how many it uses
-    bool takes_payload, replay_safe, on_lane;
-    uint64_t needs; // features
 } OPS[] = {
-    {TENON_OP_NOP, 1, false, true, true, 0},
-    {TENON_OP_PROBE, 1, false, true, false, 0},
-    {TENON_OP_CANCEL, 1, false, false, false, 0},
-    {TENON_OP_EVENT_BIND, 3, false, false, false, TENON_FEATURES_EVENTS},
-    {TENON_OP_EVENT_UNBIND, 1, false, false, false, TENON_FEATURES_EVENTS},
-    {TENON_OP_EVENT_MOVE, 3, false, false, false, TENON_FEATURES_EVENTS},
-    {TENON_OP_EVENT_SIGNAL, 1, false, false, false, TENON_FEATURES_EVENTS},
-    {TENON_OP_EVENT_BIND_DIRECT, 3, false, false, false, TENON_FEATURES_EVENTS | TENON_FEATURES_DIRECT},
-    {TENON_OP_REGION_QUERY, 1, false, true, false, 0},
-    {TENON_OP_VCPU_UPCALL, 2, false, true, false, TENON_FEATURES_UPCALL},
-    {TENON_OP_CONSOLE_WRITE, 2, true, false, true, TENON_FEATURES_CONSOLE},
-    {TENON_OP_CONSOLE_READ, 2, false, false, false, TENON_FEATURES_CONSOLE},
-    {TENON_OP_EXIT, 1, false, false, true, TENON_FEATURES_LIFECYCLE},
-    {TENON_OP_RESTART, 0, false, false, true, TENON_FEATURES_LIFECYCLE},
-    {TENON_OP_CRASH, 3, true, false, true, TENON_FEATURES_LIFECYCLE},
+#define ROW(name, number, needs, arguments, traits, ...) {needs, traits, number, arguments},
+    TENON_OPERATIONS(ROW)
+#undef ROW
 };
 
 // An operation that exists in this session, or none [NEG-7].
@@ -335,7 +323,7 @@ static uint16_t call(struct queue *queue, uint16_t op, uint16_t id, const uint64
         return TENON_STATUS_OK;
     case TENON_OP_PROBE:
         asked = find_op(args[0]);
-        *value = asked == NULL ? 0 : asked->replay_safe ? 3 : 1;
+        *value = asked == NULL ? 0 : (asked->traits & TENON_TRAITS_REPLAY_SAFE) != 0 ? 3 : 1;
         return args[0] > 0xffff ? TENON_STATUS_BAD_ARGUMENT : TENON_STATUS_OK;
     case TENON_OP_CANCEL: // nothing but a read is ever in flight when another call is fetched
         if (args[0] >= queue->depth) return TENON_STATUS_BAD_ARGUMENT;
@@ -395,11 +383,11 @@ static uint16_t execute(struct queue *queue, const struct tenon_submission *copy
     uint16_t id = tenon_submission_tail_id(copy->tail);
     const struct op *op = find_op(tenon_submission_tail_op(copy->tail));
     if (op == NULL) return TENON_STATUS_NOT_SUPPORTED;
-    if (queue == &host.lane && (!op->on_lane || (op->op == TENON_OP_CONSOLE_WRITE && !carried))) {
-        return TENON_STATUS_NOT_SUPPORTED; // [CALL-23]
-    }
+    bool takes_payload = (op->traits & TENON_TRAITS_PAYLOAD) != 0;
+    uint32_t lane = carried ? TENON_TRAITS_EMERGENCY | TENON_TRAITS_EMERGENCY_INLINE : TENON_TRAITS_EMERGENCY;
+    if (queue == &host.lane && (op->traits & lane) == 0) return TENON_STATUS_NOT_SUPPORTED; // [CALL-23]
     if ((copy->flags & ~TENON_SUBMISSION_FLAGS_INLINE) != 0) return TENON_STATUS_BAD_RESERVED;
-    if (carried ? !op->takes_payload : copy->count != 0) return TENON_STATUS_BAD_RESERVED;
+    if (carried ? !takes_payload : copy->count != 0) return TENON_STATUS_BAD_RESERVED;
     if (copy->count > TENON_INLINE_MAX) return TENON_STATUS_TOO_LONG;
     if (carried) {
         len = copy->count;
@@ -409,7 +397,7 @@ static uint16_t execute(struct queue *queue, const struct tenon_submission *copy
         for (size_t index = op->args; index < 6; index++) rest |= args[index];
     }
     if (rest != 0) return TENON_STATUS_BAD_RESERVED;
-    if (carried || !op->takes_payload) return call(queue, op->op, id, args, inlined, len, value);
+    if (carried || !takes_payload) return call(queue, op->op, id, args, inlined, len, value);
     uint8_t *at;
     if (args[1] > (op->op == TENON_OP_CRASH ? TENON_CRASH_TEXT_MAX : MAX_PAYLOAD)) return TENON_STATUS_TOO_LONG;
     uint16_t status = range(args[0], args[1], &at);

@@ -18,6 +18,8 @@ use tenon_abi::{Features, Granule};
 use tenon_rings::call::CompleterState;
 use tenon_rings::event::RaiserState;
 
+/// Bytes of the discovery record, at the start of the window (DISC-1).
+const RECORD_LEN: u64 = 256;
 /// Positions have 64 bits and never come near this.
 const FAR: u64 = 1 << 62;
 
@@ -49,13 +51,13 @@ impl<M: Memory> Domain<M> {
         require(holds && known, Misfit::Session)
     }
 
-    /// No area lies on another (VCPU-10).
+    /// No area lies on another, in memory (VCPU-10) or in the window, nor on the record there.
     fn check_areas(&self) -> Result<(), Misfit> {
-        let places = self.base.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
-        let mut areas: Vec<Range> = places.flat_map(|place| place.in_region()).collect();
-        areas.sort_unstable_by_key(|area| area.offset);
-        let apart = areas.windows(2).all(|pair| !matches!(pair, [a, b] if a.overlaps(*b)));
-        require(apart, Misfit::Overlap)
+        let places = || self.base.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
+        let record = Range { region: 0, offset: 0, len: RECORD_LEN };
+        let in_memory = places().flat_map(|place| place.in_region()).collect();
+        let in_window = places().filter_map(|place| place.in_window()).chain([record]).collect();
+        require(are_apart(in_memory) && are_apart(in_window), Misfit::Overlap)
     }
 
     /// Each port is bound to something, and each ring has room for its ports (EVT-4).
@@ -134,6 +136,12 @@ impl<M: Memory> Domain<M> {
     fn areas(&self, vcpu: u32) -> Option<&Areas<M::Words>> {
         self.base.vcpus.get(usize::try_from(vcpu).ok()?)?.areas.as_ref()
     }
+}
+
+/// Whether no two ranges of one region overlap.
+fn are_apart(mut ranges: Vec<Range>) -> bool {
+    ranges.sort_unstable_by_key(|range| range.offset);
+    ranges.windows(2).all(|pair| !matches!(pair, [a, b] if a.overlaps(*b)))
 }
 
 fn require(holds: bool, why: Misfit) -> Result<(), Misfit> {

@@ -116,6 +116,10 @@ const RULES: &[Rule] = &[
     (&[("/config/granules", 1 << 16)], Misfit::Session),
     (&[("/config/features", 1)], Misfit::Session),
     (&[("/config/max_direct", 0)], Misfit::DirectPorts),
+    // Where the other vCPU's areas lie: in memory, in the window, and where the record is.
+    (&[("/vcpus/0/areas/place/guest", 0x14_1000)], Misfit::Overlap),
+    (&[("/vcpus/0/areas/place/host", 0x2000)], Misfit::Overlap),
+    (&[("/vcpus/0/areas/place/host", 0)], Misfit::Overlap),
     (&[("/ports/9/last", 0)], Misfit::UnboundPort),
     (&[("/ports/6/last", 0)], Misfit::DirectPort),
     (&[("/ports/6/target/Direct/vector", 31)], Misfit::DirectPort),

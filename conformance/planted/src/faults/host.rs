@@ -8,6 +8,11 @@ const fn core(name: &'static str) -> Seen {
     test("tenon-host", "core", name)
 }
 
+/// Seen by a case on the loopback host.
+const fn case(case: &'static str) -> Seen {
+    Seen::Case { host: "loopback", case }
+}
+
 /// Its faults.
 pub(super) const FAULTS: &[Fault] = &[
     fault(
@@ -111,5 +116,29 @@ pub(super) const FAULTS: &[Fault] = &[
         "EVT-13",
         "a restore sends no upcall",
         core("saved::every_bound_vcpu_gets_an_upcall_after_a_restore"),
+    ),
+    fault(
+        "start-needs-areas",
+        "VCPU-5",
+        "a vCPU that is not bound is not started",
+        case("vcpu.start-unbound"),
+    ),
+    fault(
+        "stop-needs-areas",
+        "VCPU-6",
+        "a vCPU that is not bound is not stopped",
+        case("vcpu.start-unbound"),
+    ),
+    fault(
+        "frame-overlap-unchecked",
+        "VCPU-10",
+        "a guest-written area may lie on the request that binds it, and on another one",
+        case("session.areas-apart"),
+    ),
+    fault(
+        "host-overlap-unchecked",
+        "VCPU-10",
+        "a donated area may lie on other areas",
+        case("session.areas-of-two-vcpus-apart"),
     ),
 ];
