@@ -8,7 +8,6 @@ use crate::shape::{MESSAGES, Shape};
 use crate::worker::{End, Worker};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -212,12 +211,7 @@ impl Journal for Pipes {
     }
 
     fn keep_crash(&mut self, record: &CrashRecord) {
-        let mut line = format!("{CRASH}{:x} ", record.code);
-        for byte in &record.text {
-            // A string takes whatever it is given.
-            let _ = write!(line, "{byte:02x}");
-        }
-        tell(&line);
+        tell(&format!("{CRASH}{record}"));
     }
 }
 

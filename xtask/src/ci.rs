@@ -161,6 +161,10 @@ fn steps() -> Result<Vec<Step>, Failure> {
     images.shows = Some(Regex::new(r"(?m)^pass ").context("an image that boots")?);
     images.emulated = true;
     steps.push(images);
+    // So does this.
+    let mut examples = step("examples", chore(&["examples"])?);
+    examples.shows = Some(Regex::new(r"(?m)^pass ").context("an example that is built")?);
+    steps.push(examples);
     // With the rows of `cargo conformance --all` every way that KVM has to trap and to translate.
     let sum = Regex::new(r"(?m)^[1-9]\d* passed, 0 failed").context("the suite's last line")?;
     let machines: [(_, _, &[_]); 3] = [

@@ -9,6 +9,7 @@ mod say;
 mod bench;
 mod check_abi;
 mod ci;
+mod examples;
 mod failure;
 mod fuzz;
 mod hostile;
@@ -63,6 +64,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// The rings under peers that lie, scribble and die, and under the sanitizers.
     Hostile(hostile::Args),
+    /// Build and run the examples that stand outside of the workspace.
+    Examples(examples::Args),
     /// Boot the images of every architecture on a plain QEMU.
     Images(images::Args),
     /// Run the conformance suite, or any program, in a machine with a standard hypervisor.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::MutateOrderings => mutate_orderings::run(),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Hostile(args) => hostile::run(&args),
+        Command::Examples(args) => examples::run(&args),
         Command::Images(args) => images::run(&args),
         Command::Vm(args) => vm::run(&args),
     };

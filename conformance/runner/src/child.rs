@@ -150,20 +150,12 @@ fn end(how: &str, crash: Option<&CrashRecord>) -> ! {
     let mut lines = String::new();
     // A string takes whatever it is given.
     if let Some(record) = crash {
-        let _ = writeln!(lines, "{CRASH}{:x} {}", record.code, hex(&record.text));
+        let _ = writeln!(lines, "{CRASH}{record}");
     }
     let _ = writeln!(lines, "{END}{how}");
     // Whoever runs the machine reads these lines or has gone.
     let _ = std::io::stderr().write_all(lines.as_bytes());
     process::exit(0)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // As above.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Bytes from two hexadecimal digits each.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What leaves the guest, and where it goes.
 
+use std::fmt;
+
 use super::CpuError;
 
 /// What a vCPU does after one of its exits was handled.
@@ -64,7 +66,7 @@ impl Exits for NoExits {
     }
 }
 
-/// How a machine's run ended.
+/// How a machine's run ended. Displayed as whoever judges the machine wants to be told (REP-8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The guest ended its domain with this code (LIFE-2).
@@ -85,4 +87,18 @@ pub enum Outcome {
         /// Why.
         why: CpuError,
     },
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "exit={code}"),
+            Self::Left(code) => write!(f, "left={code}"),
+            Self::Restart => f.write_str("restart"),
+            Self::Ended => f.write_str("ended from outside"),
+            Self::TimedOut => f.write_str("its time limit passed"),
+            Self::Failed { vcpu: Some(vcpu), why } => write!(f, "lost vCPU {vcpu}: {why}"),
+            Self::Failed { vcpu: None, why } => write!(f, "lost a thread beside the vCPUs: {why}"),
+        }
+    }
 }

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use std::vec::Vec;
 use std::{fs, io, thread};
 
-use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 use tenon_boot::{Kind, Layout};
-use vm_memory::{Bytes as _, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, MmapRegion};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, MmapRegion};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, Board, Fresh};
@@ -30,8 +29,6 @@ use super::{Control, Entry, Error, Exits, Interrupts, Outcome, Runner, memory};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A run comes back at most so long after its limit, or after somebody has ended it.
 const SLACK: Duration = Duration::from_millis(400);
-/// KVM's number for the window; memory has those behind it.
-const WINDOW_SLOT: u32 = 0;
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]
@@ -101,17 +98,12 @@ impl Machine {
         let vm = Arc::new(request("making a virtual machine", || kvm.create_vm())?);
         let control = Control::new(config.cpus);
         let memory = memory::guest_memory(&layout)?;
-        for (number, piece) in (WINDOW_SLOT.saturating_add(1)..).zip(layout.ram()) {
-            let host = memory
-                .get_host_address(GuestAddress(piece.address))
-                .map_err(|_| Error::BadConfig("the guest's memory does not begin where it should"))?;
-            // SAFETY: the mapping is alive as long as `self.memory`, which the machine drops after its vCPUs.
-            unsafe { slot(&vm, number, piece.address, piece.len, host, 0)? };
-        }
         let window = match config.window {
-            Some(place) => Some((place, Self::add_window(&vm, place)?)),
+            Some(place) => Some((place, Arc::new(memory::mapping(place.size)?))),
             None => None,
         };
+        // SAFETY: the mappings live as long as the machine and the threads of its vCPUs, which keep them.
+        unsafe { memory::give(&vm, &layout, &memory, window.as_ref().map(|(_, region)| &**region))? };
         let board = Board::new(&kvm, &vm, config)?;
         let mut cpus = Vec::new();
         for index in 0..config.cpus {
@@ -121,14 +113,6 @@ impl Machine {
         let interrupts = Arc::new(Interrupts::new(Arc::clone(&vm))?);
         let helpers = Helpers::new(control.clone());
         Ok(Self { vm, layout, memory, window, interrupts, cpus, control, helpers })
-    }
-
-    fn add_window(vm: &VmFd, place: WindowConfig) -> Result<Arc<MmapRegion>, Error> {
-        let size = u64::try_from(place.size).unwrap_or(u64::MAX);
-        let region = Arc::new(memory::mapping(place.size)?);
-        // SAFETY: the mapping is alive as long as `self.window`, which the machine drops after its vCPUs.
-        unsafe { slot(vm, WINDOW_SLOT, place.address, size, region.as_ptr(), KVM_MEM_READONLY)? };
-        Ok(region)
     }
 
     /// Where memory and window are.
@@ -344,22 +328,4 @@ fn refused(why: io::Error) -> Error {
         _ if fs::metadata("/dev/kvm").is_err() => Error::NoDevice,
         _ => Error::System { what: "opening /dev/kvm", why },
     }
-}
-
-/// # Safety
-/// `host` begins a mapping of `size` bytes that outlives every vCPU of `vm`.
-unsafe fn slot(vm: &VmFd, slot: u32, guest: u64, size: u64, host: *mut u8, flags: u32) -> Result<(), Error> {
-    let userspace_addr = u64::try_from(host.expose_provenance())
-        .map_err(|_| Error::BadConfig("an address of this system is wider than KVM's"))?;
-    let region = kvm_userspace_memory_region {
-        slot,
-        flags,
-        guest_phys_addr: guest,
-        memory_size: size,
-        userspace_addr,
-    };
-    request("giving memory to the virtual machine", || {
-        // SAFETY: the caller's promise; slots do not overlap, for `Machine::new` checked the ranges.
-        unsafe { vm.set_user_memory_region(region) }
-    })
 }

@@ -6,10 +6,15 @@
 use std::io;
 use std::sync::Arc;
 
-use tenon_boot::Layout;
-use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
+use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
+use kvm_ioctls::VmFd;
+use tenon_boot::{Layout, Piece};
+use vm_memory::{
+    GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap, MmapRegion,
+};
 
 use super::Error;
+use super::setup::request;
 
 const HUGE_PAGE: usize = 2 << 20;
 
@@ -22,6 +27,53 @@ pub fn guest_memory(layout: &Layout) -> Result<Arc<GuestMemoryMmap>, Error> {
     });
     let memory = GuestMemoryMmap::from_regions(regions.collect::<Result<_, _>>()?);
     Ok(Arc::new(memory.map_err(|_| Error::BadConfig("the guest's memory cannot be put together"))?))
+}
+
+/// Gives a machine its memory and its window: slot 0 is the window, which the guest cannot write, and memory has
+/// those behind it.
+///
+/// # Errors
+///
+/// [`Error::BadConfig`] where they do not lie as `layout` says, [`Error::System`] where KVM refuses them.
+///
+/// # Safety
+///
+/// Both stay mapped as long as any vCPU of `vm` may run.
+pub unsafe fn give(
+    vm: &VmFd,
+    layout: &Layout,
+    memory: &GuestMemoryMmap,
+    window: Option<&MmapRegion>,
+) -> Result<(), Error> {
+    const ELSEWHERE: Error = Error::BadConfig("memory and window do not lie as the layout says");
+    let set = |number, piece: Piece, host: *mut u8, flags| {
+        let userspace_addr = u64::try_from(host.expose_provenance()).map_err(|_| ELSEWHERE)?;
+        let region = kvm_userspace_memory_region {
+            slot: number,
+            flags,
+            guest_phys_addr: piece.address,
+            memory_size: piece.len,
+            userspace_addr,
+        };
+        request("giving memory to the virtual machine", || {
+            // SAFETY: the caller's promise. The pieces of a layout do not overlap.
+            unsafe { vm.set_user_memory_region(region) }
+        })
+    };
+    for (number, piece) in (1..).zip(layout.ram()) {
+        let region = memory.find_region(GuestAddress(piece.address)).ok_or(ELSEWHERE)?;
+        if (region.start_addr().0, region.len()) != (piece.address, piece.len) {
+            return Err(ELSEWHERE);
+        }
+        set(number, piece, region.as_ptr(), 0)?;
+    }
+    match (layout.window(), window) {
+        (Some(piece), Some(window)) if u64::try_from(window.size()).is_ok_and(|size| size == piece.len) => {
+            set(0, piece, window.as_ptr(), KVM_MEM_READONLY)
+        }
+        (None, None) => Ok(()),
+        _ => Err(ELSEWHERE),
+    }
 }
 
 /// Zeroed private memory, a multiple of 2 MiB, marked for huge pages.
