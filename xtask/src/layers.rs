@@ -29,6 +29,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("host-backend/src/lifecycle.rs", "host-backend/src/domain.rs"),
     ("host-backend/src/vcpu.rs", "host-backend/src/domain.rs"),
     // An architecture's numbers lie beside what uses the machine.
+    ("host-backend/src/kvm/error.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/interrupts.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/serial.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/arch/x86_64.rs", "host-backend/src/kvm/machine.rs"),
@@ -163,6 +164,16 @@ mod tests {
             ("call/queue.rs", "pub struct Queue(super::Depth);"),
         ]);
         assert_one(&problems, "a/src/call.rs -> a/src/call/queue.rs (Queue)");
+    }
+
+    #[test]
+    fn a_circle_in_an_attribute_is_found() {
+        let problems = check(&[
+            ("lib.rs", "mod arch; mod error;"),
+            ("arch.rs", "pub const IMAGE: crate::error::Error = 0;"),
+            ("error.rs", "#[derive(Error)] #[error(\"pass {x}\", x = super::arch::IMAGE)] pub struct Error;"),
+        ]);
+        assert_one(&problems, "a/src/arch.rs (super::arch::IMAGE)");
     }
 
     #[test]

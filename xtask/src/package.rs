@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask package`: every package that is published is complete, and all others say that they are not.
-//! It packs and builds what would be uploaded, and uploads nothing. It needs no network but for what is in
+//! It packs and compiles what would be uploaded, and uploads nothing. It needs no network but for what is in
 //! cargo's cache already.
 
-use std::process::{ExitCode, Stdio};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 
 use toml::{Table, Value};
 
 use crate::failure::{Context, Failure};
 use crate::project::Source;
+use crate::vm::debian::quiet;
 use crate::{Outcome, nested, project};
 
 /// What others build from, in the order in which it is published.
@@ -33,19 +36,43 @@ pub(crate) fn run() -> Outcome {
     if !problems.is_empty() {
         return Err(Failure::Verdict(problems));
     }
+    let folder = project::target().join("package-check");
     let mut cargo = project::nested();
-    cargo.args(["package", "--quiet", "--locked", "--offline", "--allow-dirty"]);
+    cargo.args(["package", "--quiet", "--locked", "--offline", "--allow-dirty", "--no-verify"]);
     for (name, _) in PUBLISHED {
         cargo.args(["--package", name]);
     }
-    nested::apart(&mut cargo, &project::target().join("package-check"), &[]);
-    let status = cargo.stdin(Stdio::null()).status().context("cannot start cargo")?;
+    nested::apart(&mut cargo, &folder, &[]);
+    quiet(&mut cargo)?;
+    let together = unpack(&folder.join("package"), &folder.join("together"))?;
+    // In the folder of all builds: others' crates are checked there already.
+    let mut cargo = project::nested();
+    cargo.current_dir(&together).args(["check", "--quiet", "--workspace", "--offline", "--target-dir"]);
+    let status = cargo.arg(project::target()).stdin(Stdio::null()).status().context("cannot start cargo")?;
     if !status.success() {
         return Err(Failure::Verdict(vec!["package: what would be published does not build".to_owned()]));
     }
     let names = PUBLISHED.map(|(name, _)| name);
     println!("package: {} are complete and build by themselves", names.join(", "));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Unpacks what would be uploaded into a workspace of its own, where the packages find each other.
+fn unpack(packed: &Path, together: &Path) -> Result<PathBuf, Failure> {
+    if together.exists() {
+        fs::remove_dir_all(together).context(together.display())?;
+    }
+    fs::create_dir_all(together).context(together.display())?;
+    let mut manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n[patch.crates-io]\n".to_owned();
+    for (name, _) in PUBLISHED {
+        let folder = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
+        let archive = packed.join(format!("{folder}.crate"));
+        quiet(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(together))?;
+        manifest += &format!("{name} = {{ path = \"{folder}\" }}\n");
+    }
+    fs::write(together.join("Cargo.toml"), manifest).context("the workspace of packages")?;
+    fs::copy(project::root().join("Cargo.lock"), together.join("Cargo.lock")).context("the lock file")?;
+    Ok(together.to_owned())
 }
 
 /// Breaches in the manifests and in what stands beside them.

@@ -197,6 +197,13 @@ impl<'ast> Visit<'ast> for File {
         self.scan(call.tokens.clone(), call.path.is_ident("macro_rules"));
     }
 
+    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        // An attribute of a derive may hold expressions.
+        if let syn::Meta::List(list) = &attribute.meta {
+            self.scan(list.tokens.clone(), false);
+        }
+    }
+
     fn visit_visibility(&mut self, _: &'ast Visibility) {
         // `pub(in path)` names a module, and needs nothing of it.
     }
