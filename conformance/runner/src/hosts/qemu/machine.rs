@@ -107,7 +107,9 @@ pub(crate) fn start(
     qemu.args(kind.machine).args(["-accel", "tcg", "-m", "64", "-nodefaults", "-no-user-config"]);
     qemu.args(["-display", "none", "-no-reboot", "-serial", "stdio", "-kernel"]).arg(&image);
     qemu.args(["-append", &format!("{command_line} {}", kind.places)]);
-    qemu.args(["-chardev", &format!("socket,path={},id=tenon", socket.display())]);
+    // Part of an option, where a comma is written twice.
+    let path = socket.display().to_string().replace(',', ",,");
+    qemu.args(["-chardev", &format!("socket,path={path},id=tenon")]);
     qemu.args(["-device", &format!("ivshmem-doorbell,vectors={},chardev=tenon", kind.messages.max(2))]);
     qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut qemu = start_bound(qemu)?;
