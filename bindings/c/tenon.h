@@ -513,7 +513,8 @@ static inline uint64_t tenon_pack_record_head(uint32_t bytes, uint32_t turn) {
 static inline uint32_t tenon_record_head_bytes(uint64_t word) { return (uint32_t)(word & TENON_RECORD_HEAD_BYTES_MASK); }
 static inline uint32_t tenon_record_head_turn(uint64_t word) { return (uint32_t)(word >> 32 & TENON_RECORD_HEAD_TURN_MASK); }
 
-// Lengths of areas in bytes, and where the entries of the event rings begin [VCPU-3, VCPU-4]. Sizes must be valid [VCPU-2].
+// Lengths of areas in bytes, and where the entries of the event rings begin [VCPU-3, VCPU-4]. Sizes must be
+// valid [VCPU-2].
 #define TENON_LINE(len) (((uint64_t)(len) + 63u) & ~UINT64_C(63)) // up to the next cache line [GEN-1]
 #define TENON_GUEST_AREA_LEN(depth) (TENON_GUEST_AREA_SUBMISSIONS + (uint64_t)(depth) * sizeof(struct tenon_submission))
 #define TENON_HOST_AREA_RING0(depth) \
@@ -541,7 +542,8 @@ static inline uint32_t tenon_turn(uint32_t seed, uint32_t position) { return see
 // Whether position a is at or beyond position b [CALL-27].
 static inline int tenon_reached(uint32_t a, uint32_t b) { return (uint32_t)(a - b) < UINT32_C(0x80000000); }
 
-// Byte offset of the word with the mask hint of a port in the guest-written area, and the hint's bit in it [EVT-15].
+// Byte offset of the word with the mask hint of a port in the guest-written area, and the hint's bit in it
+// [EVT-15].
 static inline uint64_t tenon_hint_offset(uint32_t port) {
     return TENON_GUEST_AREA_MASK_HINTS + (uint64_t)(port / 64u) * sizeof(uint64_t);
 }

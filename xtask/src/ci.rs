@@ -152,8 +152,8 @@ fn steps() -> Result<Vec<Step>, Failure> {
     steps.push(step("size", chore(&["size"])?));
     steps.push(Step { skip: msrv::unavailable(), ..step("msrv", chore(&["msrv"])?) });
     steps.push(step("package", chore(&["package"])?));
-    // Too short to find much: it shows that the program builds, and that an input is cheap. A quiet machine does
-    // five times as many.
+    // Too short to find much: it shows that the program builds, and that an input is cheap. A quiet machine
+    // does five times as many.
     let mut fuzz = step("fuzz", chore(&["fuzz", "--seconds", "10", "--least", "4000"])?);
     fuzz.skip = fuzz::unavailable();
     steps.push(fuzz);

@@ -224,7 +224,8 @@ impl Machine {
         while self.with(|domain| domain.serve(queue, BUDGET).again) && !self.cpus.is_ending() {}
     }
 
-    /// Handles an exit, on its vCPU's thread. Nothing is at other ports, and the window takes no store (DISC-5).
+    /// Handles an exit, on its vCPU's thread. Nothing is at other ports, and the window takes no store
+    /// (DISC-5).
     fn exit(&self, exit: VcpuExit<'_>) -> Result<()> {
         match exit {
             VcpuExit::IoOut(KICK_PORT, data) => words(data).for_each(|queue| self.serve(queue)),

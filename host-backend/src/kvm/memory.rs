@@ -29,8 +29,8 @@ pub fn guest_memory(layout: &Layout) -> Result<Arc<GuestMemoryMmap>, Error> {
     Ok(Arc::new(memory.map_err(|_| Error::BadConfig("the guest's memory cannot be put together"))?))
 }
 
-/// Gives a machine its memory and its window: slot 0 is the window, which the guest cannot write, and memory has
-/// those behind it.
+/// Gives a machine its memory and its window: slot 0 is the window, which the guest cannot write, and memory
+/// has those behind it.
 ///
 /// # Errors
 ///
