@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -43,7 +44,10 @@ pub(crate) fn busybox() -> Option<PathBuf> {
 
 /// Boots, relays the program's streams, and returns its exit code.
 pub(crate) fn boot(setup: &Setup<'_>) -> Result<u8, Failure> {
-    let sockets = tempfile::tempdir().context("cannot make a folder for QEMU's sockets")?;
+    // Nobody else reaches the sockets, whatever mode the umask leaves them.
+    let private = fs::Permissions::from_mode(0o700);
+    let sockets = tempfile::Builder::new().permissions(private).tempdir();
+    let sockets = sockets.context("cannot make a folder for QEMU's sockets")?;
     let folder = fs::File::open(sockets.path()).context(sockets.path().display())?;
     // In the order of the machine's ports. A socket's path is short by law; that of the folder may not be.
     let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
