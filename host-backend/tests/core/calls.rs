@@ -5,7 +5,7 @@
 use crate::tools::{Guest, PAYLOAD, config};
 use tenon_abi::vcpu::{guest as area, host};
 use tenon_abi::{Features, Op, Status, Submission, Tail};
-use tenon_host::{Action, VcpuAction};
+use tenon_host::{Action, ConsoleAction, EventAction, VcpuAction};
 
 fn guest() -> Guest {
     let mut guest = Guest::open(config(2));
@@ -122,9 +122,8 @@ fn an_armed_completion_is_told_and_no_other() {
     let _ = guest.kick(0);
     assert_eq!(guest.actions(), [], "that of position 2 was asked for");
     // Nothing is fetched, and nobody is told of what was not.
-    guest.set(0, area::COMPLETIONS_ARMED, 0);
-    assert_eq!((guest.kick(0).fetched, guest.actions()), (0, vec![]));
     guest.set(0, area::COMPLETIONS_ARMED, 1);
+    assert_eq!((guest.kick(0).fetched, guest.actions()), (0, vec![]));
     guest.submit(0, 2, Op::NOP, [0; 3]);
     let _ = guest.kick(0);
     assert_eq!(guest.actions(), [upcall.clone()]);
@@ -136,7 +135,7 @@ fn an_armed_completion_is_told_and_no_other() {
     guest.domain.input(b"x");
     assert_eq!(guest.actions(), [upcall]);
     // The emergency lane is looked at by who uses it.
-    guest.set(0, area::COMPLETIONS_ARMED, 4);
+    guest.set(0, area::COMPLETIONS_ARMED, 2);
     emergency(&mut guest, Submission::new(Op::NOP, [0; 6]));
     assert_eq!(guest.actions(), []);
     // Without UPCALL there is none.
@@ -196,4 +195,26 @@ fn a_session_has_a_number_and_a_seed_of_its_own() {
 /// The first seed of the configuration of these tests.
 fn first_seed() -> u32 {
     tenon_abi::discovery::Session::from_word(Guest::open(config(1)).window(0x80)).seed
+}
+
+#[test]
+fn a_reset_keeps_what_is_to_be_done_and_drops_interrupts() {
+    let mut guest = guest();
+    guest.ok(0, Op::VCPU_UPCALL, [0, 40, 0]);
+    guest.ok(0, Op::EVENT_BIND_DIRECT, [6, 0, 50]);
+    guest.ok(0, Op::EVENT_BIND, [7, 0, 0]);
+    (6..8).for_each(|port| guest.domain.raise(port).expect("bound"));
+    guest.ok(0, Op::CONSOLE_WRITE, [PAYLOAD, 5, 0]);
+    guest.reset();
+    let told = guest.actions();
+    let lost = |action: &Action| {
+        matches!(action, Action::Vcpu(VcpuAction::Upcall { .. }) | Action::Event(EventAction::Raise { .. }))
+    };
+    assert!(!told.iter().any(lost), "{told:?}");
+    let kept: [Action; 3] = [
+        VcpuAction::Route { vcpu: 0, vector: Some(40) }.into(),
+        EventAction::Route { port: 6, vcpu: 0, vector: 50 }.into(),
+        ConsoleAction::Output.into(),
+    ];
+    assert!(kept.iter().all(|action| told.contains(action)), "{told:?}");
 }
