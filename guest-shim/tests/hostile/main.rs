@@ -4,6 +4,9 @@
 
 mod attach;
 mod busy;
+mod doorbells;
+mod ends;
+mod found;
 mod host;
 mod lies;
 mod masks;

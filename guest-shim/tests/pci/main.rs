@@ -3,6 +3,7 @@
 
 mod bars;
 mod bridges;
+mod ecam;
 mod hostile;
 mod messages;
 mod model;

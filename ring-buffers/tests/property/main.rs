@@ -16,6 +16,7 @@ mod gate;
 mod hint;
 mod hostile_event;
 mod hostile_queue;
+mod lane;
 mod mapping;
 mod queue;
 mod stream;
