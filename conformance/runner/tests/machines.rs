@@ -171,14 +171,14 @@ fn memory_that_has_no_room_in_the_bridges_window_is_absent() {
 fn each_device_is_looked_at_also_behind_a_bridge() {
     const PLAIN: [&str; 4] =
         ["-object", "memory-backend-ram,id=m,size=1M", "-device", "ivshmem-plain,memdev=m,addr=2"];
-    const BRIDGE: [&str; 2] = ["-device", "pcie-root-port,id=port,chassis=1,addr=4"];
+    const BRIDGE: [&str; 2] = ["-device", "pcie-root-port,id=behind,chassis=1,addr=4"];
     let both = [&PLAIN[..], &BRIDGE[..]].concat();
-    let machines = [(&PLAIN[..], ",addr=3"), (&BRIDGE[..], ",bus=port"), (&both[..], ",bus=port")];
+    let machines = [(&PLAIN[..], ",addr=3"), (&BRIDGE[..], ",bus=behind"), (&both[..], ",bus=behind")];
     for (number, (devices, place)) in machines.into_iter().enumerate() {
         let [kind, ..] = &KINDS;
         let cases = "only=event.halt-wakes";
         let name = format!("first{number}");
-        let Some(mut machine) = Machine::boot(&name, kind, cases, "4194304", devices, place) else { return };
+        let Some(mut machine) = Machine::boot(&name, kind, cases, "33554432", devices, place) else { return };
         let report = machine.until(" done");
         assert!(report.contains("verdict event.halt-wakes pass"), "{devices:?}: {report}");
     }

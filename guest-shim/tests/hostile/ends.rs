@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exit and restart: a host that ends the domain does not answer, and a kernel does not wait for it for long (LIFE-2, LIFE-3).
+//! Exit and restart: a host that ends the domain does not answer, and a kernel does not wait for it for long
+//! (LIFE-2, LIFE-3).
 
 use std::cell::Cell;
 
@@ -45,6 +46,7 @@ unsafe impl Platform for Patient {
 
     fn relax(&self) {
         self.looks.set(self.looks.get() + 1);
+        assert!(self.looks.get() < 1_000_000, "a waiter does not give up");
     }
 
     fn patience(&self) -> u32 {

@@ -106,6 +106,8 @@ pub(crate) struct Host {
     pub(crate) domain: RefCell<Domain<Shared>>,
     /// Does nothing for doorbells while it is set.
     pub(crate) deaf: Cell<bool>,
+    /// Becomes deaf after so many more kicks.
+    pub(crate) silent_after: Cell<Option<u32>>,
     attack: Cell<Option<Attack>>,
     entered: Cell<u32>,
     /// The window as the host left it.
@@ -129,6 +131,7 @@ impl Host {
             shared,
             domain,
             deaf: Cell::new(false),
+            silent_after: Cell::new(None),
             attack: Cell::new(attack),
             entered: Cell::new(0),
             left: RefCell::default(),
@@ -260,6 +263,10 @@ impl Host {
 
 impl Conduit for Host {
     fn kick(&self, queue: u32) {
+        if let Some(left) = self.silent_after.get() {
+            self.silent_after.set(left.checked_sub(1));
+            self.deaf.set(left == 0);
+        }
         let deaf = self.deaf.get();
         self.enter(|domain| {
             if !deaf {

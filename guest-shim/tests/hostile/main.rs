@@ -12,6 +12,7 @@ mod lies;
 mod masks;
 mod pages;
 mod session;
+mod small;
 mod successor;
 mod words;
 
