@@ -4,6 +4,7 @@
 mod budget;
 mod calls;
 mod config;
+mod control;
 mod direct;
 mod event;
 mod late;
