@@ -56,6 +56,11 @@ unsafe impl Platform for Patient {
 
 /// The looks of a waiter whose host is silent, and what it was told.
 fn looks(patience: u32, run: impl FnOnce(&Vcpu<'_, Patient, DEPTH>) -> Error) -> u32 {
+    looks_with(patience, |_, vcpu| run(vcpu))
+}
+
+/// The same, with the platform in hand.
+fn looks_with(patience: u32, run: impl FnOnce(&Patient, &Vcpu<'_, Patient, DEPTH>) -> Error) -> u32 {
     let host = Host::new(Shared::new(), None);
     let platform = Patient { host, patience: Cell::new(10), looks: Cell::new(0) };
     let found = platform.host.found().expect("it is there");
@@ -65,7 +70,7 @@ fn looks(patience: u32, run: impl FnOnce(&Vcpu<'_, Patient, DEPTH>) -> Error) ->
     platform.host.deaf.set(true);
     platform.patience.set(patience);
     platform.looks.set(0);
-    assert_eq!(run(&vcpu), Error::Pending);
+    assert_eq!(run(&platform, &vcpu), Error::Pending);
     platform.looks.get()
 }
 
@@ -152,4 +157,16 @@ fn every_wait_has_the_platforms_patience() {
         };
         assert_eq!(looks(patience, batch), patience);
     }
+}
+
+#[test]
+fn a_request_whose_result_was_taken_is_not_waited_for() {
+    let nop = Submission::new(Op::NOP, [1, 0, 0, 0, 0, 0]);
+    let again = |platform: &Patient, vcpu: &Vcpu<'_, Patient, DEPTH>| {
+        platform.host.deaf.set(false);
+        let mut request = vcpu.request(nop).expect("there is room");
+        assert_eq!(request.wait(), Ok(1));
+        request.wait().expect_err("it was taken")
+    };
+    assert_eq!(looks_with(300, again), 0);
 }
