@@ -6,11 +6,11 @@
 //! `println!` is called from everywhere, and a [`Vcpu`] belongs to one CPU at a time. Two ways lead there:
 //!
 //! * **Behind the kernel's own lock**, one vCPU for all CPUs: a vCPU is `Send`, and a queue does not care
-//! which CPU rings its   doorbell as long as they take turns. The lock has to mask interrupts if a handler
-//! prints too. This is the example below.
+//!   which CPU rings its doorbell as long as they take turns. The lock has to mask interrupts if a handler
+//!   prints too. This is the example below.
 //! * **A vCPU for each CPU**, behind the kernel's per-CPU data: no lock at all. What interrupts a call on the
-//! same CPU gets   [`Error::Busy`]; a handler that must not lose its text uses
-//! [`crate::lifecycle::Lifecycle::crash`].
+//!   same CPU gets [`Error::Busy`]; a handler that must not lose its text uses
+//!   [`crate::lifecycle::Lifecycle::crash`].
 //!
 //! Before there is a host, and while a host is away, the text goes nowhere; nothing waits longer than the
 //! platform's patience.

@@ -88,6 +88,9 @@ impl State {
     }
 }
 
+/// A vCPU's areas and queues, as they were saved.
+type Restored<W> = (Areas<W>, Queues<W>);
+
 impl<M: Memory> Domain<M> {
     /// The private state. Do all actions first: they are not part of it.
     #[must_use]
@@ -182,7 +185,7 @@ impl<M: Memory> Domain<M> {
         Ok(())
     }
 
-    fn restore_areas(&self, saved: &SavedAreas) -> Result<(Areas<M::Words>, Queues<M::Words>), Misfit> {
+    fn restore_areas(&self, saved: &SavedAreas) -> Result<Restored<M::Words>, Misfit> {
         let place = saved.place;
         let sizes = place.sizes();
         if !sizes.is_valid() {
