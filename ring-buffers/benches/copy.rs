@@ -6,6 +6,7 @@
 //! asserted. The memory is warm and nobody else writes it. Lengths are multiples of eight.
 #![allow(unsafe_code, reason = "the candidates copy through raw pointers")]
 #![allow(missing_docs, reason = "a bench")]
+#![allow(clippy::incompatible_msrv, reason = "tests stay on the newest compiler")]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,6 +3,7 @@
 //! run -p tenon-rings --example two_processes`
 //!
 //! Neither process trusts the other: what it reads is checked where it is read, and every wait has an end.
+#![allow(clippy::incompatible_msrv, reason = "tests stay on the newest compiler")]
 
 #[cfg(target_os = "linux")]
 #[path = "two_processes/memfd.rs"]

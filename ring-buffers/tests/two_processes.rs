@@ -2,6 +2,7 @@
 //! The rings between two processes that share a memfd and nothing else: each test runs itself again as the
 //! child.
 #![allow(missing_docs, reason = "a test")]
+#![allow(clippy::incompatible_msrv, reason = "tests stay on the newest compiler")]
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "each process says which side of a data ring is its own")]
 

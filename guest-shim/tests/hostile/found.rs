@@ -18,10 +18,10 @@ fn the_leaves_are_found_at_each_of_their_places() {
         let base = CPUID_FIRST + place * CPUID_STEP;
         let found = cpuid_by(|leaf| match leaf.wrapping_sub(base) {
             0 => [base + 1, ebx, ecx, edx],
-            1 => [0xfed0_0, 0x10, 0, 0],
+            1 => [0xfed00, 0x10, 0, 0],
             _ => [0; 4],
         });
-        let there = WindowAt { address: 0xfed0_0000, len: 0x1_0000 };
+        let there = WindowAt { address: 0xfed00000, len: 0x1_0000 };
         assert_eq!(
             found,
             if place < CPUID_TRIES { Ok(there) } else { Err(Error::NotPresent) },

@@ -120,7 +120,7 @@ impl Model {
         Self { root, accesses: Cell::new(0) }
     }
 
-    fn find<'a>(nodes: &'a [Node], own: u8, function: Function) -> Option<&'a Node> {
+    fn find(nodes: &[Node], own: u8, function: Function) -> Option<&Node> {
         if function.bus == own {
             return nodes.iter().find(|node| node.place == (function.device, function.function));
         }
