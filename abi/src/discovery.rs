@@ -72,6 +72,17 @@ flags! {
 }
 
 impl Features {
+    /// The minor version that brought the newest of them.
+    #[must_use]
+    pub const fn newest() -> u16 {
+        let (mut newest, mut rest) = (0, Self::SINCE);
+        while let [(_, since), others @ ..] = rest {
+            newest = if *since > newest { *since } else { newest };
+            rest = others;
+        }
+        newest
+    }
+
     /// What a minor version knows (NEG-2).
     #[must_use]
     pub fn of_minor(minor: u16) -> Self {

@@ -52,8 +52,8 @@ pub use status::{QueueState, Reason, Status};
 pub use stream::{RecordHeader, RingLine, RingPosition, RingShape};
 pub use vcpu::Sizes;
 
-/// The one ABI version (NEG-1): what this crate describes.
-pub const VERSION: Version = Version { major: 0, minor: 1 };
+/// The one ABI version (NEG-1): what this crate describes. Its minor version is that of the newest feature.
+pub const VERSION: Version = Version { major: 0, minor: Features::newest() };
 
 /// A version of the ABI. Equal majors can talk; the smaller minor of the two is used (NEG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -300,7 +300,9 @@ struct Choice {
 
 impl Choice {
     fn of(found: &Found, wish: &Wish) -> Result<Self, Error> {
-        let features = found.features().intersection(wish.features);
+        // What is newer than the version that both speak is not offered in it (NEG-2).
+        let known = Features::of_minor(VERSION.minor.min(found.record().minor.get()));
+        let features = found.features().intersection(wish.features).intersection(known);
         if !features.contains(wish.required) {
             return Err(Error::NoMatch);
         }

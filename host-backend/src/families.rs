@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tenon_abi::{Features, Status};
 
 macro_rules! families {
-    ($($number:literal $name:ident: $family:ident;)*) => {
+    ($($number:literal $name:ident: $family:ty;)*) => {
         /// Every leaf family.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub(crate) struct Families {

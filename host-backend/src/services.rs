@@ -16,31 +16,42 @@ pub trait Journal {
     fn keep_crash(&mut self, record: &CrashRecord);
 }
 
-/// What a domain's families are given beside its memory. A family that needs a service which is not there is
-/// not offered. None of them is saved: a restored domain is given its own.
-#[derive(Default)]
-#[non_exhaustive]
-pub struct Services {
-    /// Keeps output and crash records outside of the process.
-    pub journal: Option<Box<dyn Journal + Send>>,
+/// Declares the services. One line each: name, what it does, what is ready of it on this platform, text.
+macro_rules! services {
+    ($($name:ident: [$($service:tt)+], $ready:expr, $text:literal;)*) => {
+        /// What a domain's families are given beside its memory. A family that needs a service which is not
+        /// there is not offered. None of them is saved: a restored domain is given its own.
+        #[derive(Default)]
+        #[non_exhaustive]
+        pub struct Services {
+            $( #[doc = $text] pub $name: Option<Box<dyn $($service)+ + Send>>, )*
+        }
+
+        impl Services {
+            /// What this platform has ready.
+            #[cfg(feature = "std")]
+            #[must_use]
+            pub fn ready() -> Self {
+                Self { $( $name: $ready, )* }
+            }
+        }
+
+        impl fmt::Debug for Services {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct("Services")$(.field(stringify!($name), &self.$name.is_some()))*.finish()
+            }
+        }
+    };
+}
+
+services! {
+    journal: [Journal], None, "Keeps output and crash records outside of the process.";
 }
 
 impl Services {
-    /// What this platform has ready.
-    #[must_use]
-    pub fn ready() -> Self {
-        Self::default()
-    }
-
     /// With a journal.
     #[must_use]
     pub fn with_journal(self, journal: impl Journal + Send + 'static) -> Self {
         Self { journal: Some(Box::new(journal)), ..self }
-    }
-}
-
-impl fmt::Debug for Services {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Services").field("journal", &self.journal.is_some()).finish()
     }
 }

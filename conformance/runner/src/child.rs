@@ -48,7 +48,7 @@ pub fn run(host: &str, command_line: &str, fault: Option<&str>) -> ExitCode {
 
 fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static Guest, Box<dyn Error>> {
     let timing = match name {
-        "loopback" => Timing::Synchronous,
+        "loopback" | "loopback-minor1" => Timing::Synchronous,
         "loopback-async" => Timing::Asynchronous,
         _ => return Err(format!("there is no loopback host `{name}`").into()),
     };
@@ -59,6 +59,9 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
         .collect();
     let seed = params.get("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
     let mut config = Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed);
+    if name == "loopback-minor1" {
+        config = config.of_minor(1);
+    }
     // Ports beyond those with hints (EVT-15), and rings for which the window has no room (VCPU-4).
     (config.max_ports, config.max_events) = (4096, 65_536);
     let memory = GuestMemory::new(usize::try_from(config.window_len)?)?;

@@ -60,7 +60,8 @@ pub struct Played {
 ///
 /// Why there is no machine, when the first one cannot be booted.
 pub fn play(host: &mut dyn Host, wish: &Wish, watch: &mut dyn FnMut(&Judge)) -> Result<Played, String> {
-    run(host, wish, wish.cases(), &mut Clock::wall(), watch)
+    let cases = wish.cases().into_iter().filter(|case| host.has(case.name)).collect();
+    run(host, wish, cases, &mut Clock::wall(), watch)
 }
 
 /// Plays these cases, which are the last ones of those that are asked for.

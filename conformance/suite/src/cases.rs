@@ -13,6 +13,8 @@ pub mod stream;
 mod tools;
 pub mod vcpu;
 
+pub(crate) use tools::op;
+
 use crate::case::Case;
 
 /// The chapters in the spec's order.

@@ -15,6 +15,7 @@ pub mod raw;
 pub mod report;
 pub mod run;
 pub mod shim;
+mod since;
 
 pub use case::{Case, Ctx, Fail, Lacks, Needs, Outcome};
 pub use env::Env;

@@ -7,6 +7,7 @@
 
 use crate::case::Fail;
 use crate::env::Env;
+use crate::since;
 use core::sync::atomic::{Ordering, fence};
 use tenon_abi::Record;
 use tenon_rings::{Mapping, Site, Words};
@@ -67,11 +68,11 @@ impl Control {
         Self(words)
     }
 
-    /// NEGOTIATE for version 0.1 with these features and this granule.
+    /// NEGOTIATE for the newest version that host and suite know, with these features and this granule.
     #[must_use]
     pub fn negotiate(env: &dyn Env, features: u64, shift: u32) -> Self {
         let mut request = Self::new(env, 1);
-        request.0[3] = (1 << 16) | (u64::from(shift) << 32);
+        request.0[3] = (since::minor(env) << 16) | (u64::from(shift) << 32);
         request.0[4] = features;
         request
     }
@@ -172,7 +173,7 @@ pub fn pages(env: &dyn Env, len: usize, align: usize) -> Result<(Mapping, u64), 
     env.pages(len, align).ok_or(Fail::Error("no pages left"))
 }
 
-/// Negotiates version 0.1 with everything that the host offers and the smallest granule, by hand.
+/// Negotiates the newest version that host and suite know, with everything that the host offers in it and the smallest granule, by hand.
 ///
 /// # Errors
 ///
@@ -180,7 +181,7 @@ pub fn pages(env: &dyn Env, len: usize, align: usize) -> Result<(Mapping, u64), 
 pub fn open(env: &'static dyn Env) -> Result<((Mapping, u64), u32), Fail> {
     let scratch = pages(env, REQUEST_LEN, 1 << 16)?;
     let shift = granule_shift(env);
-    let features = load(&env.window(), 0x10);
+    let features = since::negotiable(env);
     match Control::negotiate(env, features, shift).send(env, &scratch.0, scratch.1, shift) {
         Some((0, _)) => Ok((scratch, shift)),
         Some((status, _)) => Err(Fail::Failed("NEGOTIATE refused", u64::from(status), 0)),

@@ -18,7 +18,7 @@ use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowCo
 use crate::config::{Conduit, Config};
 use crate::domain::Domain;
 use crate::services::Services;
-use tenon_abi::{ConduitFlags, ConduitKind};
+use tenon_abi::{ConduitFlags, ConduitKind, VERSION};
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -44,6 +44,10 @@ pub struct VmmConfig {
     /// Queues whose doorbell does not leave the guest: KVM signals an eventfd and the worker serves them.
     /// With any, the conduit is not SYNCHRONOUS. There are none on HYPERCALL.
     pub hot_queues: Vec<u32>,
+    /// The newest minor version that the guest is offered (NEG-1).
+    pub minor: u16,
+    /// What the guest's families are given: a family without its service is not offered.
+    pub services: Services,
 }
 
 impl Default for VmmConfig {
@@ -62,6 +66,8 @@ impl Default for VmmConfig {
             serial: Box::new(io::stdout()),
             conduit: arch::CONDUIT,
             hot_queues: Vec::new(),
+            minor: VERSION.minor,
+            services: Services::ready(),
         }
     }
 }
@@ -122,7 +128,8 @@ impl Vmm {
         offer.window_len = u64::try_from(WINDOW_SIZE).unwrap_or(0);
         (offer.max_events, offer.max_ports) = (65_536, 4096);
         (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
-        let domain = Domain::with(offer, memory, Services::ready()).map_err(Error::Domain)?;
+        let domain =
+            Domain::with(offer.of_minor(config.minor), memory, config.services).map_err(Error::Domain)?;
         let (jobs, said) = (channel(), channel());
         let interrupts = Arc::clone(machine.interrupts());
         let attachment =

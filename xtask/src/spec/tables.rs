@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use tenon_abi::Features;
 use tenon_abi::layout::{Group, LAYOUT, NUMBERS, Struct};
 use tenon_abi::operation::OPERATIONS;
 use tenon_abi::packed::WORDS;
@@ -73,12 +74,15 @@ pub(crate) fn regenerate(spec: &Source) -> (String, Vec<String>) {
 /// The name of each table that the text has to have.
 fn described() -> impl Iterator<Item = &'static str> {
     let structures = LAYOUT.iter().map(|item| item.name);
-    structures.chain(NUMBERS.iter().map(|group| group.name)).chain([PACKED])
+    structures.chain(NUMBERS.iter().map(|group| group.name)).chain([PACKED, VERSION])
 }
 
 fn table(name: &str) -> Option<String> {
-    if name == "Op" {
-        return Some(operations());
+    match name {
+        VERSION => return Some(version()),
+        "Op" => return Some(operations()),
+        "Features" => return Some(features()),
+        _ => {}
     }
     if name == PACKED {
         return Some(packed());
@@ -104,6 +108,28 @@ fn numbers(group: &Group) -> String {
     for number in group.numbers {
         let value = if hex { format!("{:#06x}", number.value) } else { number.value.to_string() };
         let _ = writeln!(table, "| {} | {value} | {} | {} |", number.name, cell(number.doc), number.clause);
+    }
+    table.push('\n');
+    table
+}
+
+/// The version that the text describes.
+const VERSION: &str = "Version";
+
+fn version() -> String {
+    let tenon_abi::Version { major, minor } = tenon_abi::VERSION;
+    format!("\nVersion {major}.{minor}.\n\n")
+}
+
+/// The features, with the minor versions that brought them.
+fn features() -> String {
+    let mut table = String::from(
+        "\n| `Features` | value | since | meaning | clause |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for (number, (_, since)) in Features::NUMBERS.iter().zip(Features::SINCE) {
+        let (name, value, doc) = (number.name, number.value, cell(number.doc));
+        let since = format!("{}.{since}", tenon_abi::VERSION.major);
+        let _ = writeln!(table, "| {name} | {value} | {since} | {doc} | {} |", number.clause);
     }
     table.push('\n');
     table
@@ -177,7 +203,7 @@ mod tests {
         assert_eq!(problems, Vec::<String>::new());
         let written = source("docs/abi.md", &text);
         assert_eq!(check(&written), Vec::<String>::new());
-        assert_eq!(text.matches("after\n").count(), LAYOUT.len() + NUMBERS.len() + 1);
+        assert_eq!(text.matches("after\n").count(), LAYOUT.len() + NUMBERS.len() + 2);
         let record =
             LAYOUT.iter().find(|item| item.name == "Submission").expect("the submission is described");
         assert!(text.contains(record.doc), "{text}");

@@ -1,17 +1,41 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall` and on Arm `kvm-hvc`: the bootable image on the KVM
+//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-minor1` and `kvm-old-image`: the bootable image on the KVM
 //! machine.
 
 use super::{Host, Image};
 use tenon_abi::ConduitKind;
 
 /// The processor level that the guest's kernel runs at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// As kernels do.
+    #[default]
     Kernel,
     /// In user mode, with interrupts masked in software.
     User,
+}
+
+/// Which side of the machine is of minor version 1: none, or one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Age {
+    /// Both are of today.
+    #[default]
+    Today,
+    /// The host offers minor version 1.
+    OldHost,
+    /// The image was built then (`conformance/runner/images`). Its cases negotiate whatever is offered, so nothing is that came since.
+    OldImage,
+}
+
+/// What differs between the rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kind {
+    /// The level of the guest's kernel.
+    pub level: Level,
+    /// Another conduit than the platform's usual one.
+    pub conduit: Option<ConduitKind>,
+    /// Versions.
+    pub age: Age,
 }
 
 /// The KVM host.
@@ -20,15 +44,14 @@ pub enum Level {
 ///
 /// Why it is not available here, in one line.
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub fn host(
-    level: Level,
-    conduit: Option<ConduitKind>,
-    image: Option<&Image>,
-) -> Result<Box<dyn Host>, String> {
-    if level == Level::User && cfg!(not(target_arch = "x86_64")) {
+pub fn host(kind: Kind, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
+    if kind.age == Age::OldImage && cfg!(not(target_arch = "x86_64")) {
+        return Err("the image of minor version 1 is kept for x86-64 alone".to_owned());
+    }
+    if kind.level == Level::User && cfg!(not(target_arch = "x86_64")) {
         return Err("a kernel runs in user mode on x86-64 alone".to_owned());
     }
-    let host = machine::KvmHost::new(level, conduit, image)?;
+    let host = machine::KvmHost::new(kind, image)?;
     host.probe()?;
     Ok(Box::new(host))
 }
@@ -39,13 +62,13 @@ pub fn host(
 ///
 /// Always: it says so.
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-pub fn host(_: Level, _: Option<ConduitKind>, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
+pub fn host(_: Kind, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
     Err("the KVM machine is for Linux on x86-64 or AArch64".to_owned())
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod machine {
-    use super::{ConduitKind, Level};
+    use super::{Age, ConduitKind, Kind, Level};
     use crate::console;
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use std::io::{self, Write};
@@ -53,6 +76,8 @@ mod machine {
     use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
+    use tenon_abi::VERSION;
+    use tenon_host::Services;
     use tenon_host::kvm::{Error, Handle, Outcome, Vmm, VmmConfig};
 
     /// vCPUs of a machine: what the cases need, and one more.
@@ -62,20 +87,26 @@ mod machine {
     /// A machine ends by itself after this time, should its judge have forgotten it.
     const LIMIT: Duration = Duration::from_secs(600);
 
+    /// The suite's image of minor version 1, and the names of its cases.
+    const OLD_IMAGE: &[u8] = include_bytes!("../../images/minor1-x86_64.elf");
+    const OLD_CASES: &str = include_str!("../../images/minor1-cases.txt");
+    /// What is old.
+    const OLD: u16 = 1;
+
     pub(super) struct KvmHost {
-        level: Level,
+        kind: Kind,
         conduit: ConduitKind,
         image: Image,
     }
 
     impl KvmHost {
-        pub(super) fn new(
-            level: Level,
-            conduit: Option<ConduitKind>,
-            image: Option<&Image>,
-        ) -> Result<Self, String> {
-            let image = image.map_or_else(suite, |image| Ok(Arc::clone(image)))?;
-            Ok(Self { level, conduit: conduit.unwrap_or(VmmConfig::default().conduit), image })
+        pub(super) fn new(kind: Kind, image: Option<&Image>) -> Result<Self, String> {
+            let image = match image {
+                Some(image) => Arc::clone(image),
+                None if kind.age == Age::OldImage => OLD_IMAGE.into(),
+                None => suite()?,
+            };
+            Ok(Self { kind, conduit: kind.conduit.unwrap_or(VmmConfig::default().conduit), image })
         }
 
         /// Whether a machine can be made at all.
@@ -87,7 +118,7 @@ mod machine {
 
     impl Host for KvmHost {
         fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
-            let mode = if self.level == Level::User { " mode=native" } else { "" };
+            let mode = if self.kind.level == Level::User { " mode=native" } else { "" };
             let command_line = format!("{command_line} serial=burst{mode}");
             let (sender, receiver) = sync_channel(BACKLOG);
             let vmm = Vmm::new(VmmConfig {
@@ -97,6 +128,11 @@ mod machine {
                 limit: LIMIT,
                 console: Box::new(|output| console::echo(output).to_vec()),
                 serial: Box::new(Serial(sender.clone())),
+                minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
+                services: match self.kind.age {
+                    Age::OldImage => Services::default(),
+                    Age::Today | Age::OldHost => Services::ready(),
+                },
                 ..VmmConfig::default()
             })
             .map_err(|error| error.to_string())?;
@@ -111,6 +147,10 @@ mod machine {
                 let _ = sender.send(Event::Ended(end(result)));
             });
             Ok(Box::new(Running { handle, receiver: Some(receiver), runner: Some(runner) }))
+        }
+
+        fn has(&self, case: &str) -> bool {
+            self.kind.age != Age::OldImage || OLD_CASES.lines().any(|name| name == case)
         }
     }
 

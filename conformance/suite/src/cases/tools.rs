@@ -13,24 +13,24 @@ use crate::raw::{self, Bound, Done, LONGER, full_fence, load, store};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Operations, as the spec prints them.
-pub(super) mod op {
-    pub(in crate::cases) const NOP: u16 = 0x0100;
-    pub(in crate::cases) const PROBE: u16 = 0x0101;
-    pub(in crate::cases) const CANCEL: u16 = 0x0102;
-    pub(in crate::cases) const EVENT_BIND: u16 = 0x0200;
-    pub(in crate::cases) const EVENT_UNBIND: u16 = 0x0201;
-    pub(in crate::cases) const EVENT_MOVE: u16 = 0x0202;
-    pub(in crate::cases) const EVENT_SIGNAL: u16 = 0x0203;
-    pub(in crate::cases) const EVENT_BIND_DIRECT: u16 = 0x0204;
-    pub(in crate::cases) const REGION_QUERY: u16 = 0x0300;
-    pub(in crate::cases) const VCPU_START: u16 = 0x0500;
-    pub(in crate::cases) const VCPU_STOP: u16 = 0x0501;
-    pub(in crate::cases) const VCPU_UPCALL: u16 = 0x0502;
-    pub(in crate::cases) const CONSOLE_WRITE: u16 = 0x0600;
-    pub(in crate::cases) const CONSOLE_READ: u16 = 0x0601;
-    pub(in crate::cases) const EXIT: u16 = 0x0800;
-    pub(in crate::cases) const RESTART: u16 = 0x0801;
-    pub(in crate::cases) const CRASH: u16 = 0x0802;
+pub(crate) mod op {
+    pub(crate) const NOP: u16 = 0x0100;
+    pub(crate) const PROBE: u16 = 0x0101;
+    pub(crate) const CANCEL: u16 = 0x0102;
+    pub(crate) const EVENT_BIND: u16 = 0x0200;
+    pub(crate) const EVENT_UNBIND: u16 = 0x0201;
+    pub(crate) const EVENT_MOVE: u16 = 0x0202;
+    pub(crate) const EVENT_SIGNAL: u16 = 0x0203;
+    pub(crate) const EVENT_BIND_DIRECT: u16 = 0x0204;
+    pub(crate) const REGION_QUERY: u16 = 0x0300;
+    pub(crate) const VCPU_START: u16 = 0x0500;
+    pub(crate) const VCPU_STOP: u16 = 0x0501;
+    pub(crate) const VCPU_UPCALL: u16 = 0x0502;
+    pub(crate) const CONSOLE_WRITE: u16 = 0x0600;
+    pub(crate) const CONSOLE_READ: u16 = 0x0601;
+    pub(crate) const EXIT: u16 = 0x0800;
+    pub(crate) const RESTART: u16 = 0x0801;
+    pub(crate) const CRASH: u16 = 0x0802;
 }
 
 /// Status codes, as the spec prints them.

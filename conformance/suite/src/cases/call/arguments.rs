@@ -5,6 +5,7 @@ use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::session::desk::Desk;
 use crate::cases::tools::{case, op, status};
 use crate::raw::{self, Bound, load};
+use crate::since::{self, OPS};
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -16,24 +17,11 @@ pub const CASES: &[Case] = &[
     case("call.unknown-operations", &["CALL-12", "CALL-13"], Needs::NONE, unknown),
 ];
 
-/// Operations with the feature bits that they need, the arguments that they take, and arguments with which
-/// the host gets as far as looking at the others. EXIT and RESTART end the machine, so theirs are looked at
-/// elsewhere, where they cannot.
-const OPS: [(u16, u64, usize, [u64; 3]); 13] = [
-    (op::NOP, 0, 1, [7, 0, 0]),
-    (op::PROBE, 0, 1, [0x0100, 0, 0]),
-    (op::CANCEL, 0, 1, [9, 0, 0]),
-    (op::REGION_QUERY, 0, 1, [0, 0, 0]),
-    (op::EVENT_BIND, 1 << 1, 3, [5, 0, 0]),
-    (op::EVENT_UNBIND, 1 << 1, 1, [5, 0, 0]),
-    (op::EVENT_MOVE, 1 << 1, 3, [5, 0, 1]),
-    (op::EVENT_SIGNAL, 1 << 1, 1, [5, 0, 0]),
-    (op::EVENT_BIND_DIRECT, (1 << 1) | (1 << 2), 3, [6, 0, 0x30]),
-    (op::VCPU_START, 1 << 4, 3, [0, 0, 0]),
-    (op::VCPU_STOP, 1 << 4, 2, [0, 0, 0]),
-    (op::VCPU_UPCALL, 1 << 3, 2, [0, 0, 0]),
-    (op::CONSOLE_READ, 1 << 5, 2, [0, 0, 0]),
-];
+/// Operations of this session with the number of arguments that they take, and arguments with which the host gets as far as looking at the others.
+fn ops(features: u64) -> impl Iterator<Item = (u16, usize, [u64; 3])> {
+    let here = OPS.iter().filter(move |known| known.is_in(features));
+    here.filter_map(|known| known.arguments.map(|(count, good)| (known.op, count, good)))
+}
 
 /// A call that has to be refused with BAD_RESERVED and value zero.
 fn is_reserved(bound: &mut Bound, op: u16, words: [u64; 7], what: &'static str) -> Outcome {
@@ -50,11 +38,9 @@ fn flags(ctx: &Ctx) -> Outcome {
         is_reserved(&mut bound, op::NOP, [1 << bit, 7, 0, 0, 0, 0, 0], "a flag that NOP does not define")?;
     }
     is_reserved(&mut bound, op::NOP, [0xffff_ffff, 7, 0, 0, 0, 0, 0], "all flags")?;
-    for (op, needs, _, [a, b, c]) in OPS {
-        if features & needs == needs {
-            is_reserved(&mut bound, op, [1, a, b, c, 0, 0, 0], "INLINE where it is not defined")?;
-            is_reserved(&mut bound, op, [1 << 31, a, b, c, 0, 0, 0], "a flag that is not defined")?;
-        }
+    for (op, _, [a, b, c]) in ops(features) {
+        is_reserved(&mut bound, op, [1, a, b, c, 0, 0, 0], "INLINE where it is not defined")?;
+        is_reserved(&mut bound, op, [1 << 31, a, b, c, 0, 0, 0], "a flag that is not defined")?;
     }
     if features & (1 << 5) != 0 {
         for bit in 1..32 {
@@ -85,10 +71,7 @@ fn flags(ctx: &Ctx) -> Outcome {
 fn unused(ctx: &Ctx) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
     let features = load(&ctx.env.window(), 0x90);
-    for (op, needs, count, [a, b, c]) in OPS {
-        if features & needs != needs {
-            continue;
-        }
+    for (op, count, [a, b, c]) in ops(features) {
         for spare in count..6 {
             for value in [1, 1 << 63] {
                 let mut words = [0, a, b, c, 0, 0, 0];
@@ -222,7 +205,7 @@ fn unknown(ctx: &Ctx) -> Outcome {
         0x0000, 0x0001, 0x00ff, 0x0103, 0x01ff, 0x0205, 0x02ff, 0x0301, 0x0400, 0x0403, 0x0503, 0x0602,
         0x0700, 0x0803, 0x0900, 0x1000, 0x7fff, 0x8100, 0xff00, 0xffff,
     ];
-    for op in strange {
+    for op in strange.into_iter().filter(|op| since::op(u64::from(*op)).is_none()) {
         let done = bound.call(op, [0; 6])?;
         equal(u64::from(done.status), u64::from(status::NOT_SUPPORTED), "an operation that does not exist")?;
         equal(done.value, 0, "its value")?;

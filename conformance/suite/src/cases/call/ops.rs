@@ -5,6 +5,7 @@ use crate::case::{Case, Ctx, Needs, Outcome, check, equal};
 use crate::cases::session::desk::{Desk, Random};
 use crate::cases::tools::{case, op, status};
 use crate::raw::{self, load};
+use crate::since::{self, OPS, Safe};
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -27,42 +28,19 @@ fn nop(ctx: &Ctx) -> Outcome {
     nop(0)
 }
 
-/// Operation, feature bits that it needs, and whether it can be done twice without anybody noticing: `None`
-/// where the text leaves it to the host.
-const OPS: [(u16, u64, Option<bool>); 17] = [
-    (op::NOP, 0, Some(true)),
-    (op::PROBE, 0, Some(true)),
-    (op::CANCEL, 0, None),
-    (op::EVENT_BIND, 1 << 1, None),
-    (op::EVENT_UNBIND, 1 << 1, None),
-    (op::EVENT_MOVE, 1 << 1, None),
-    (op::EVENT_SIGNAL, 1 << 1, None),
-    (op::EVENT_BIND_DIRECT, (1 << 1) | (1 << 2), None),
-    (op::REGION_QUERY, 0, Some(true)),
-    (op::VCPU_START, 1 << 4, Some(false)),
-    (op::VCPU_STOP, 1 << 4, Some(false)),
-    (op::VCPU_UPCALL, 1 << 3, None),
-    (op::CONSOLE_WRITE, 1 << 5, Some(false)),
-    (op::CONSOLE_READ, 1 << 5, Some(false)),
-    (op::EXIT, 1 << 6, Some(false)),
-    (op::RESTART, 1 << 6, Some(false)),
-    (op::CRASH, 1 << 6, None),
-];
-
 fn probe(ctx: &Ctx) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
     let features = load(&ctx.env.window(), 0x90);
-    for (op, needs, safe) in OPS {
+    for known in OPS {
+        let op = known.op;
         let done = bound.call(op::PROBE, [u64::from(op), 0, 0, 0, 0, 0])?;
         equal(u64::from(done.status), u64::from(status::OK), "PROBE")?;
-        if features & needs != needs {
+        if !known.is_in(features) {
             equal(done.value, 0, "PROBE of an operation whose feature is not there")?;
             continue;
         }
         equal(done.value & !2, 1, "PROBE of an operation that exists")?;
-        if let Some(safe) = safe {
-            equal(done.value >> 1, u64::from(safe), "whether an operation is replay-safe")?;
-        }
+        equal(done.value >> 1, u64::from(known.safe == Safe::Yes), "whether an operation is replay-safe")?;
         // It says the same at any time.
         let again = bound.call(op::PROBE, [u64::from(op), 0, 0, 0, 0, 0])?;
         equal(again.value, done.value, "PROBE, again")?;
@@ -75,8 +53,8 @@ fn probe_all(ctx: &Ctx) -> Outcome {
     let mut bound = desk.attach(desk.features(), 64)?;
     let features = desk.features();
     // The first numbers of the families that there are, two of some that there are not.
-    let families = (0..=0x08u64).flat_map(|family| (0..0x10).map(move |number| family << 8 | number));
-    let others = (0x09..=0xffu64).step_by(6).flat_map(|family| [family << 8, family << 8 | 0xff]);
+    let families = (0..=0x0fu64).flat_map(|family| (0..0x10).map(move |number| family << 8 | number));
+    let others = (0x10..=0xffu64).step_by(6).flat_map(|family| [family << 8, family << 8 | 0xff]);
     let mut numbers = families.chain(others).peekable();
     while numbers.peek().is_some() {
         let mut asked = [0; 64];
@@ -90,8 +68,7 @@ fn probe_all(ctx: &Ctx) -> Outcome {
         for _ in 0..count {
             let done = bound.wait()?;
             let number = asked.get(usize::from(done.id)).copied().unwrap_or(u64::MAX);
-            let known = OPS.iter().find(|(op, ..)| u64::from(*op) == number);
-            let here = known.is_some_and(|(_, needs, _)| features & needs == *needs);
+            let here = since::op(number).is_some_and(|known| known.is_in(features));
             equal(u64::from(done.status), u64::from(status::OK), "PROBE")?;
             equal(done.value & 1, u64::from(here), "PROBE")?;
             check(done.value == 0 || done.value & !3 == 0 && here, "PROBE's value")?;

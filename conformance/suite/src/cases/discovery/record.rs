@@ -5,6 +5,7 @@ use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::session::desk::{Desk, wait_corrupt};
 use crate::cases::tools::{case, op};
 use crate::raw::{self, load, store};
+use crate::since;
 use tenon_guest::{Error, Found};
 use tenon_rings::{Mapping, Words};
 
@@ -38,7 +39,10 @@ fn layout(ctx: &Ctx) -> Outcome {
 
 fn values(ctx: &Ctx) -> Outcome {
     let window = ctx.env.window();
-    equal(load(&window, 0x10) & !0x7f, 0, "features that 0.1 does not know")?;
+    if !since::is_newer(ctx.env) {
+        let known = since::features(since::offered(ctx.env));
+        equal(load(&window, 0x10) & !known, 0, "features that the host's version does not know")?;
+    }
     let granules = load(&window, 0x18) as u32;
     check(granules != 0, "no granule is offered")?;
     equal(u64::from(granules) & !0x0001_5000, 0, "granules other than 4, 16 and 64 KiB")?;

@@ -5,6 +5,7 @@
 use crate::case::{Fail, Outcome, equal};
 use crate::env::Env;
 use crate::raw::{self, Control, load};
+use crate::since;
 use tenon_rings::Mapping;
 
 /// Status codes of control requests alone, as the spec prints them.
@@ -65,9 +66,9 @@ impl Desk {
         self.bind(0, depth, [16, 16])
     }
 
-    /// Offered features.
+    /// Features that are offered in the version that is negotiated.
     pub(crate) fn features(&self) -> u64 {
-        load(&self.env.window(), 0x10)
+        since::negotiable(self.env)
     }
 
     /// log2 of the smallest granule that is offered.

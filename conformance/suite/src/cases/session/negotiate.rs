@@ -5,11 +5,13 @@ use super::desk::{BAD_FEATURES, BAD_SESSION, BAD_VERSION, Desk};
 use crate::case::{Case, Ctx, Needs, Outcome, check, equal};
 use crate::cases::tools::{case, op, status};
 use crate::raw::{self, Control, load};
+use crate::since;
 
 /// The cases.
 pub const CASES: &[Case] = &[
     case("session.version", &["NEG-1", "NEG-5"], Needs::NONE, version),
     case("session.features-not-offered", &["NEG-2"], Needs::NONE, features_not_offered),
+    case("session.features-of-the-version", &["NEG-1", "NEG-2", "NEG-7"], Needs::NONE, of_version),
     case("session.features-subset", &["NEG-2", "NEG-5"], Needs::NONE, features_subset),
     case("session.granule", &["NEG-3", "NEG-5"], Needs::NONE, granule),
     case(
@@ -80,6 +82,42 @@ fn features_not_offered(ctx: &Ctx) -> Outcome {
     desk.open()
 }
 
+/// NEGOTIATE for this minor version.
+fn for_minor(ctx: &Ctx, minor: u64, features: u64, shift: u32) -> Control {
+    let mut request = Control::negotiate(ctx.env, features, shift);
+    request.0[3] = (minor << 16) | (u64::from(shift) << 32);
+    request
+}
+
+/// A guest of an older version finds what that version had, and nothing else.
+fn of_version(ctx: &Ctx) -> Outcome {
+    let desk = Desk::new(ctx.env)?;
+    let (offered, shift) = (load(&ctx.env.window(), 0x10), desk.smallest());
+    for minor in 1..=since::minor(ctx.env) {
+        let known = offered & since::features(minor);
+        for bit in since::bits().filter(|bit| offered & bit & !known != 0) {
+            for features in [bit, known | bit] {
+                let request = for_minor(ctx, minor, features, shift);
+                desk.expect(request, BAD_FEATURES, "a feature that is newer than the version")?;
+            }
+            is_idle(&desk)?;
+        }
+        desk.expect(for_minor(ctx, minor, known, shift), status::OK, "all features of the version")?;
+        equal(load(&ctx.env.window(), 0x88), active(minor, shift), "active")?;
+        let mut bound = desk.bind(0, 16, [16, 16])?;
+        for op in since::OPS {
+            let probed = bound.call(op::PROBE, [u64::from(op.op), 0, 0, 0, 0, 0])?;
+            equal(probed.value & 1, u64::from(op.is_in(known)), "PROBE in a session of this version")?;
+            if !op.is_in(known) {
+                let done = bound.call(op.op, [0; 6])?;
+                equal(u64::from(done.status), u64::from(status::NOT_SUPPORTED), "a newer operation")?;
+            }
+        }
+        desk.reset()?;
+    }
+    Ok(())
+}
+
 fn features_subset(ctx: &Ctx) -> Outcome {
     let desk = Desk::new(ctx.env)?;
     let offered = desk.features();
@@ -110,7 +148,7 @@ fn granule(ctx: &Ctx) -> Outcome {
     }
     for shift in (0..32).filter(|shift| offered & (1 << shift) != 0) {
         desk.negotiate(0, shift)?;
-        equal(load(&ctx.env.window(), 0x88), active(1, shift), "active")?;
+        equal(load(&ctx.env.window(), 0x88), active(since::minor(ctx.env), shift), "active")?;
         desk.reset()?;
     }
     Ok(())
@@ -187,7 +225,7 @@ fn active_until_reset(ctx: &Ctx) -> Outcome {
     is_idle(&desk)?;
     let features = desk.features();
     desk.negotiate(features, desk.smallest())?;
-    let expected = active(1, desk.smallest());
+    let expected = active(since::minor(ctx.env), desk.smallest());
     let frozen = |what| {
         equal(load(&window, 0x88), expected, what)?;
         equal(load(&window, 0x90), features, what)
@@ -209,32 +247,15 @@ fn active_until_reset(ctx: &Ctx) -> Outcome {
     is_idle(&desk)
 }
 
-/// Operation and the feature bits that it needs.
-const NEEDS: [(u16, u64); 13] = [
-    (op::EVENT_BIND, 1 << 1),
-    (op::EVENT_UNBIND, 1 << 1),
-    (op::EVENT_MOVE, 1 << 1),
-    (op::EVENT_SIGNAL, 1 << 1),
-    (op::EVENT_BIND_DIRECT, (1 << 1) | (1 << 2)),
-    (op::VCPU_START, 1 << 4),
-    (op::VCPU_STOP, 1 << 4),
-    (op::VCPU_UPCALL, 1 << 3),
-    (op::CONSOLE_WRITE, 1 << 5),
-    (op::CONSOLE_READ, 1 << 5),
-    (op::EXIT, 1 << 6),
-    (op::RESTART, 1 << 6),
-    (op::CRASH, 1 << 6),
-];
-
 fn not_negotiated(ctx: &Ctx) -> Outcome {
     let desk = Desk::new(ctx.env)?;
     let offered = desk.features();
     // Without anything, and each time with all but one family; WINDOW is no family.
-    for without in [0x7f, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6] {
+    for without in since::bits().filter(|bit| *bit != 1).chain([!0]) {
         let features = offered & !without & !1;
         let mut bound = desk.attach(features, 16)?;
-        for (op, needs) in NEEDS {
-            let here = features & needs == needs;
+        for known in since::OPS.iter().filter(|known| known.needs != 0) {
+            let (op, here) = (known.op, known.is_in(features));
             let probed = bound.call(op::PROBE, [u64::from(op), 0, 0, 0, 0, 0])?;
             equal(u64::from(probed.status), 0, "PROBE")?;
             check((probed.value != 0) == here, "PROBE of an operation whose feature was not negotiated")?;
