@@ -68,6 +68,7 @@ flags! {
         4 SMP since 1, "VCPU-5", "vCPUs can be started and stopped";
         5 CONSOLE since 1, "CON-1", "console output and input";
         6 LIFECYCLE since 1, "LIFE-1", "exit, restart and crash record";
+        7 ENTROPY since 2, "ENT-1", "random bytes";
     }
 }
 

@@ -46,6 +46,8 @@ operations! {
             "LIFE-3", "restart the domain";
         0x0802 CRASH(address: ADDRESS, len: LENGTH, code: WORD) [LIFECYCLE] [PAYLOAD, EMERGENCY],
             "LIFE-4", "leave a crash record";
+        0x0a00 ENTROPY(address: ADDRESS, len: LENGTH) [ENTROPY] [],
+            "ENT-1", "write random bytes to a range: value = how many";
     }
 }
 

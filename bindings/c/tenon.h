@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define TENON_MAJOR 0x0u // major version of this header [NEG-1]
-#define TENON_MINOR 0x1u // minor version of this header [NEG-1]
+#define TENON_MINOR 0x2u // minor version of this header [NEG-1]
 #define TENON_RECORD_MAGIC UINT64_C(0x5244006e6f6e6554) // `Tenon\0DR` [DISC-1]
 #define TENON_CONTROL_MAGIC UINT64_C(0x5243006e6f6e6554) // `Tenon\0CR` [SES-3]
 #define TENON_CPUID_FIRST 0x40000000u // first leaf that a guest looks at [DISC-4]
@@ -52,6 +52,7 @@ extern "C" {
 #define TENON_FEATURES_SMP UINT64_C(0x10) // vCPUs can be started and stopped [VCPU-5]
 #define TENON_FEATURES_CONSOLE UINT64_C(0x20) // console output and input [CON-1]
 #define TENON_FEATURES_LIFECYCLE UINT64_C(0x40) // exit, restart and crash record [LIFE-1]
+#define TENON_FEATURES_ENTROPY UINT64_C(0x80) // random bytes [ENT-1]
 
 // ConduitKind
 #define TENON_CONDUIT_KIND_CALL 0x0u // a function call inside one process [DISC-6]
@@ -92,6 +93,7 @@ extern "C" {
 #define TENON_OP_EXIT 0x800u // end the domain with a code [LIFE-2]
 #define TENON_OP_RESTART 0x801u // restart the domain [LIFE-3]
 #define TENON_OP_CRASH 0x802u // leave a crash record [LIFE-4]
+#define TENON_OP_ENTROPY 0xa00u // write random bytes to a range: value = how many [ENT-1]
 
 // Check
 #define TENON_CHECK_NONE 0x0u // not used: zero, else BAD_RESERVED [CALL-11]
@@ -197,7 +199,8 @@ extern "C" {
     X(CONSOLE_READ, 0x601u, UINT64_C(0x20), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
     X(EXIT, 0x800u, UINT64_C(0x40), 1, 0x4u, U32, NONE, NONE, NONE, NONE, NONE) \
     X(RESTART, 0x801u, UINT64_C(0x40), 0, 0x4u, NONE, NONE, NONE, NONE, NONE, NONE) \
-    X(CRASH, 0x802u, UINT64_C(0x40), 3, 0x6u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE)
+    X(CRASH, 0x802u, UINT64_C(0x40), 3, 0x6u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE) \
+    X(ENTROPY, 0xa00u, UINT64_C(0x80), 2, 0x0u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE)
 
 // The discovery record, at the start of the window. Written by the host only; frozen in every version.
 struct tenon_record {

@@ -21,6 +21,7 @@
 //! | [`region`] | lengths of regions |
 //! | [`console`] | output as `core::fmt::Write`, input by call |
 //! | [`lifecycle`] | exit, restart, crash record |
+//! | [`entropy`] | random bytes of the host's |
 //!
 //! [GEN-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#generalities
 #![no_std]
@@ -38,6 +39,7 @@ pub mod calls;
 pub mod conduit;
 pub mod console;
 pub mod discovery;
+pub mod entropy;
 mod error;
 pub mod event;
 mod events;

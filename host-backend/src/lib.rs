@@ -21,6 +21,7 @@
 //! | [`region`] | where a range of the guest's is checked |
 //! | [`console`] | output and input |
 //! | [`lifecycle`] | exit, restart, crash record |
+//! | [`entropy`] | random bytes |
 //! | `base` | what all families share |
 //! | `family` | the trait of leaf families, and their list |
 //! | `late` | requests that complete late |
@@ -70,6 +71,7 @@ pub mod cpus;
 mod crash;
 pub mod discovery;
 pub mod domain;
+pub mod entropy;
 mod error;
 pub mod event;
 mod families;

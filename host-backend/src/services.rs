@@ -46,6 +46,9 @@ macro_rules! services {
 
 services! {
     journal: [Journal], None, "Keeps output and crash records outside of the process.";
+    entropy: [FnMut(&mut [u8]) -> bool], std::fs::File::open("/dev/urandom").ok().map(|mut file| {
+        Box::new(move |bytes: &mut [u8]| std::io::Read::read_exact(&mut file, bytes).is_ok()) as _
+    }), "Fills bytes that nobody can foresee, for ENTROPY; `false` where there are none now.";
 }
 
 impl Services {

@@ -4,6 +4,7 @@
 pub mod call;
 pub mod console;
 pub mod discovery;
+pub mod entropy;
 pub mod event;
 pub mod lifecycle;
 pub mod region;
@@ -63,6 +64,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     lifecycle::crash::CASES,
     lifecycle::kept::CASES,
     lifecycle::ends::CASES,
+    entropy::CASES,
     stream::producer::CASES,
     stream::consumer::CASES,
     stream::wake::CASES,

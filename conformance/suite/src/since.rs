@@ -7,11 +7,11 @@ use crate::env::Env;
 use crate::raw::load;
 
 /// The newest minor version that this suite knows. It negotiates this one, or the host's where that is older.
-const NEWEST: u64 = 1;
+const NEWEST: u64 = 2;
 
 /// Feature bits with the minor version that brought them.
-const FEATURES: [(u64, u64); 7] =
-    [(1 << 0, 1), (1 << 1, 1), (1 << 2, 1), (1 << 3, 1), (1 << 4, 1), (1 << 5, 1), (1 << 6, 1)];
+const FEATURES: [(u64, u64); 8] =
+    [(1 << 0, 1), (1 << 1, 1), (1 << 2, 1), (1 << 3, 1), (1 << 4, 1), (1 << 5, 1), (1 << 6, 1), (1 << 7, 2)];
 
 /// Whether an operation may be submitted again after a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ const UPCALL: u64 = 1 << 3;
 const SMP: u64 = 1 << 4;
 const CONSOLE: u64 = 1 << 5;
 const LIFECYCLE: u64 = 1 << 6;
+const ENTROPY: u64 = 1 << 7;
 
 /// Every operation.
 pub(crate) const OPS: &[Known] = &[
@@ -75,6 +76,7 @@ pub(crate) const OPS: &[Known] = &[
     known(op::EXIT, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::RESTART, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::CRASH, LIFECYCLE, Safe::No, Lane::Takes, None),
+    known(op::ENTROPY, ENTROPY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
 ];
 
 impl Known {

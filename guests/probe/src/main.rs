@@ -213,6 +213,7 @@ fn families<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     life.crash(black_box(b"probe"))?;
     life.crash_with(&Buffer::new(pages(4096)?), black_box(9), black_box(1))?;
     keep((life.exit(black_box(3)), life.restart()));
+    keep((vcpu.entropy().fill(&Buffer::new(pages(4096)?))?, tenon_guest::entropy::Entropy::over(vcpu)));
     // As a kernel makes them over calls of its own.
     let calls: &dyn Calls = vcpu;
     keep((Console::over(calls), Lifecycle::over(calls), Region::over(calls)));

@@ -31,6 +31,7 @@ pub(crate) mod op {
     pub(crate) const EXIT: u16 = 0x0800;
     pub(crate) const RESTART: u16 = 0x0801;
     pub(crate) const CRASH: u16 = 0x0802;
+    pub(crate) const ENTROPY: u16 = 0x0a00;
 }
 
 /// Status codes, as the spec prints them.
