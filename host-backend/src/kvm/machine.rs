@@ -120,6 +120,12 @@ impl Machine {
         &self.layout
     }
 
+    /// Its vCPUs, for who runs them otherwise. The machine's memory is empty.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    pub(crate) fn into_vcpus(self) -> Vec<(VcpuFd, Fresh)> {
+        self.cpus
+    }
+
     /// A vCPU that does not run.
     #[cfg(all(test, target_arch = "x86_64"))]
     pub(crate) fn vcpu(&self, index: usize) -> Option<&VcpuFd> {
@@ -206,22 +212,22 @@ impl Machine {
         serial: Box<dyn Write + Send>,
         limit: Duration,
     ) -> Result<Outcome, Error> {
-        self.run_and(exits, serial, limit, || ())
+        self.run_and(exits, serial, (Instant::now(), limit), || ())
     }
 
-    /// The same. `ended` is called when the vCPUs have left: it has the helpers leave.
+    /// The same, with a limit that counts from some time on. `ended` is called when the vCPUs have left: it
+    /// has the helpers leave.
     pub(crate) fn run_and(
         self,
         exits: Arc<dyn Exits>,
         serial: Box<dyn Write + Send>,
-        limit: Duration,
+        (start, limit): (Instant, Duration),
         ended: impl FnOnce(),
     ) -> Result<Outcome, Error> {
-        let start = Instant::now();
         let (control, helpers) = (self.control.clone(), self.helpers.clone());
         let sink = Arc::new(Serial::default());
         let result = self.start_threads(&exits, &sink, serial).map(|threads| {
-            let outcome = control.wait(limit, Outcome::TimedOut);
+            let outcome = control.wait(limit.saturating_sub(start.elapsed()), Outcome::TimedOut);
             // The guest's own end leaves its text the time that it had; an end from outside does not wait.
             let left = match outcome {
                 Outcome::TimedOut | Outcome::Ended => Duration::ZERO,
@@ -238,15 +244,16 @@ impl Machine {
         let late = control.wait_for_threads(patience.min(PATIENCE));
         sink.close();
         ended();
-        if let Some(who) = helpers.wait(end.checked_add(patience).unwrap_or(end)) {
+        let end = end.checked_add(patience).unwrap_or(end);
+        if let Some(who) = helpers.wait(end) {
             tracing::warn!(who, "a thread of the machine is blocked and was left behind");
         }
         if let Some(vcpu) = late.first() {
             return Err(Error::Stuck(*vcpu));
         }
-        for thread in threads {
-            // All have left their loops, so none blocks; one that panicked has already ended the run.
-            let _ = thread.join();
+        // All have left their loops and give back what they had, which takes a busy computer some time.
+        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
         }
         Ok(helpers.failed().unwrap_or(outcome))
     }

@@ -86,7 +86,11 @@ impl Runner {
             // with registers that are no longer its own.
             self.byte().store(1, Ordering::SeqCst);
             let _ = self.fd.run();
-            self.byte().store(0, Ordering::SeqCst);
+            // It stays set, as a kick may have set it too: the next `run` answers `Intr`, and whoever runs
+            // the vCPU looks whether it has to leave.
+            if tenon_rings::planted!("kick-lost-in-a-restart") {
+                self.byte().store(0, Ordering::SeqCst);
+            }
         }
         // A stop that comes meanwhile is a signal.
         request("setting a vCPU's registers", || self.fresh.start(&self.fd, entry))
@@ -133,5 +137,36 @@ impl Drop for Runner {
 impl From<Error> for CpuError {
     fn from(why: Error) -> Self {
         Self::Run(why.to_string())
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+    use crate::cpus::{Cpus, Next};
+    use crate::kvm::{Config, Machine};
+
+    /// A stop that comes between the answer of `next` and the end of `start` is not forgotten.
+    #[test]
+    fn a_kick_while_a_vcpu_is_started_again_is_kept() {
+        let machine = match Machine::new(&Config::default()) {
+            Ok(machine) => machine,
+            Err(why) => return println!("skipped: a_kick_while_a_vcpu_is_started_again_is_kept: {why}"),
+        };
+        let (fd, fresh) = machine.into_vcpus().remove(0);
+        let cpus = Cpus::<Entry, ()>::new(1);
+        let mut seat = cpus.take(0).unwrap();
+        let mut runner = Runner::new(fd, fresh, &mut seat);
+        let entry = Entry { address: 0x10_0000, argument: 0 };
+        for _ in 0..3 {
+            cpus.start(0, entry).unwrap();
+            assert_eq!(seat.next(), Next::Run(entry));
+            assert!(cpus.stop(0));
+            runner.start(entry).unwrap();
+            assert!(seat.must_leave());
+            assert!(matches!(runner.run(), Ok(VcpuExit::Intr)), "the guest was entered with a stop pending");
+            assert_eq!(seat.next(), Next::Stopped);
+        }
     }
 }

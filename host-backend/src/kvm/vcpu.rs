@@ -57,7 +57,7 @@ impl Vcpu {
     }
 
     fn run(&mut self) -> Left {
-        loop {
+        while !self.seat.must_leave() {
             let flow = match self.runner.run() {
                 Ok(VcpuExit::IoOut(port, data)) if arch::EXIT == Some(Place::Port(port)) => {
                     let mut code = [0; 4];
@@ -115,12 +115,12 @@ impl Vcpu {
                 Err(why) => return self.failed(why.into()),
             };
             match flow {
-                Flow::Continue if self.seat.must_leave() => return Left::Stop,
                 Flow::Continue => {}
                 Flow::Stop => return Left::Stop,
                 Flow::End => return Left::End(Outcome::Ended),
             }
         }
+        Left::Stop
     }
 
     fn internal_error(&mut self) -> Left {

@@ -5,7 +5,7 @@ use std::boxed::Box;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use kvm_ioctls::IoEventAddress;
@@ -163,6 +163,7 @@ impl Vmm {
     ///
     /// [`Error`] if the image cannot be loaded or a thread cannot be started.
     pub fn run(self, image: &[u8], command_line: &str) -> Result<Outcome, Error> {
+        let began = Instant::now();
         self.machine.load(image, command_line)?;
         let (attachment, helpers) = (self.attachment, self.machine.helpers().clone());
         let bells = self.hot.iter().map(|(_, bell)| bell.try_clone());
@@ -191,7 +192,7 @@ impl Vmm {
             return Err(why);
         }
         let exits = Arc::clone(&attachment);
-        let outcome = self.machine.run_and(exits, self.serial, self.limit, ended);
+        let outcome = self.machine.run_and(exits, self.serial, (began, self.limit), ended);
         attachment.log_left_out();
         outcome
     }

@@ -87,32 +87,44 @@ pub(crate) const HALT: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
 /// outsb; jmp to the beginning.
 pub(crate) const FLOOD: &[u8] = b"\xbe\x00\x00\x10\x00\xb9\x00\x10\x00\x00\x66\xba\xf8\x03\xf3\x6e\xeb\xee";
 
-/// Measures beside a test how late this computer wakes a thread, so that no verdict hangs on a slow computer.
+/// Measures beside a test how slow this computer is, so that no verdict hangs on others' load: how late it wakes
+/// a thread, and how much longer than at best it takes for a fixed piece of work.
 pub(crate) struct Lateness {
-    worst: Arc<AtomicU64>,
+    /// In microseconds: the worst nap and the worst piece of work since somebody asked, and the best ever.
+    late: Arc<[AtomicU64; 3]>,
     quit: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Lateness {
     pub(crate) fn watch() -> Self {
-        let (worst, quit) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (to, until) = (Arc::clone(&worst), Arc::clone(&quit));
+        let late = Arc::new([AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(u64::MAX)]);
+        let quit = Arc::new(AtomicBool::new(false));
+        let (to, until) = (Arc::clone(&late), Arc::clone(&quit));
         let thread = thread::spawn(move || {
-            const NAP: Duration = Duration::from_millis(5);
+            const NAP: Duration = Duration::from_millis(10);
+            let [nap, work, best] = &*to;
+            let micros = |since: Instant| since.elapsed().as_micros().max(1) as u64;
             while !until.load(Ordering::Relaxed) {
                 let start = Instant::now();
                 thread::sleep(NAP);
-                let late = start.elapsed().saturating_sub(NAP).as_micros() as u64;
-                to.fetch_max(late, Ordering::Relaxed);
+                nap.fetch_max(micros(start).saturating_sub(NAP.as_micros() as u64), Ordering::Relaxed);
+                let start = Instant::now();
+                let mut random = Random(1);
+                (0..300_000).for_each(|_| _ = std::hint::black_box(random.word()));
+                work.fetch_max(micros(start), Ordering::Relaxed);
+                best.fetch_min(micros(start), Ordering::Relaxed);
             }
         });
-        Self { worst, quit, thread: Some(thread) }
+        Self { late, quit, thread: Some(thread) }
     }
 
-    /// The worst since the last time.
-    pub(crate) fn worst(&self) -> Duration {
-        Duration::from_micros(self.worst.swap(0, Ordering::Relaxed))
+    /// The worst since the last time: how late a thread woke, and how many times slower than at best it worked.
+    pub(crate) fn worst(&self) -> (Duration, f64) {
+        let [nap, work, best] = &*self.late;
+        let nap = Duration::from_micros(nap.swap(0, Ordering::Relaxed));
+        let slower = work.swap(0, Ordering::Relaxed) as f64 / best.load(Ordering::Relaxed).max(1) as f64;
+        (nap, slower.clamp(1.0, 30.0))
     }
 }
 
@@ -133,12 +145,13 @@ pub(crate) fn check_in_time(what: &str, start: Instant, limit: Duration, latenes
 
 /// The same, of a run that took so long.
 pub(crate) fn check_took(what: &str, took: Duration, limit: Duration, lateness: &Lateness) {
-    let late = lateness.worst();
-    // Several threads have to wake in turn.
-    let allowed = limit + Duration::from_millis(500) + late * 4;
+    let (late, slower) = lateness.worst();
+    // Several threads have to wake in turn, and some of them to do something.
+    let allowed = limit + (Duration::from_millis(500) + late * 4).mul_f64(slower);
     assert!(
         took <= allowed,
-        "{what}: came back after {took:?} of a limit of {limit:?}; this computer was {late:?} late"
+        "{what}: came back after {took:?} of a limit of {limit:?}; this computer was {late:?} late and worked \
+         {slower:.1} times as slowly as it can"
     );
 }
 

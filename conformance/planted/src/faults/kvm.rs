@@ -45,6 +45,12 @@ pub(super) const FAULTS: &[Fault] = &[
         kvm("kvm_stops", "every_stop_is_reported_whenever_it_comes"),
     ),
     fault(
+        "kick-lost-in-a-restart",
+        "VCPU-6",
+        "a kick that comes while a vCPU is started again is forgotten",
+        unit("kvm::runner::tests::a_kick_while_a_vcpu_is_started_again_is_kept"),
+    ),
+    fault(
         "restart-keeps-apic",
         "VCPU-5",
         "a restarted vCPU has the local APIC that it had",

@@ -9,7 +9,6 @@ use crate::kvm::worker::serve_hot;
 use crate::kvm::{Exits, Line};
 use crate::memory::Memory;
 use std::thread;
-use std::time::Instant;
 use tenon_abi::status::Status;
 use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_abi::{ControlOp, ControlRequest, Op, Submission, Tail, turn};
