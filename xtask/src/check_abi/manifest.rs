@@ -30,7 +30,7 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
         for key in INHERITED {
             let inherited =
                 package.get(*key).and_then(|value| value.get("workspace")) == Some(&Value::Boolean(true));
-            if !inherited && !(is_kernels && *key == "rust-version") {
+            if !inherited && (!is_kernels || *key != "rust-version") {
                 problems.push(format!("{}: `{key}` is not inherited: {key}.workspace = true", source.path));
             }
         }
