@@ -30,8 +30,8 @@ impl<'v> Entropy<'v> {
         Self { calls }
     }
 
-    /// Fills a buffer from its front with bytes of the host's: the result is how many they are, at least one (ENT-2). A kernel that distrusts its
-    /// host mixes them with others.
+    /// Fills a buffer from its front with bytes of the host's: the result is how many they are, at least one
+    /// (ENT-2). A kernel that distrusts its host mixes them with others.
     ///
     /// # Errors
     ///

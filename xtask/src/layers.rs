@@ -34,6 +34,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("host-backend/src/kvm/serial.rs", "host-backend/src/kvm/arch/aarch64.rs"),
     ("host-backend/src/kvm/arch/x86_64.rs", "host-backend/src/kvm/machine.rs"),
     ("host-backend/src/kvm/arch/aarch64.rs", "host-backend/src/kvm/machine.rs"),
+    ("host-backend/src/kvm/runner.rs", "host-backend/src/kvm/machine.rs"),
     ("host-backend/src/kvm/worker.rs", "host-backend/src/kvm/attachment.rs"),
 ];
 

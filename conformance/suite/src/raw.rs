@@ -173,7 +173,8 @@ pub fn pages(env: &dyn Env, len: usize, align: usize) -> Result<(Mapping, u64), 
     env.pages(len, align).ok_or(Fail::Error("no pages left"))
 }
 
-/// Negotiates the newest version that host and suite know, with everything that the host offers in it and the smallest granule, by hand.
+/// Negotiates the newest version that host and suite know, with everything that the host offers in it and the
+/// smallest granule, by hand.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What exists since which minor version, as the spec prints it: the one table that cases about operations and features read. It is independent of
-//! `tenon-abi` on purpose: an error there must show.
+//! What exists since which minor version, as the spec prints it: the one table that cases about operations
+//! and features read. It is independent of `tenon-abi` on purpose: an error there must show.
 
 use crate::cases::op;
 use crate::env::Env;
@@ -40,8 +40,8 @@ pub(crate) struct Known {
     pub(crate) needs: u64,
     pub(crate) safe: Safe,
     pub(crate) lane: Lane,
-    /// How many arguments it uses, and such ones as let a host get as far as looking at the others. `None` where that ends the machine, or where
-    /// there may be a payload instead: those are looked at elsewhere.
+    /// How many arguments it uses, and such ones as let a host get as far as looking at the others. `None`
+    /// where that ends the machine, or where there may be a payload instead: those are looked at elsewhere.
     pub(crate) arguments: Option<(usize, [u64; 3])>,
 }
 
@@ -91,7 +91,8 @@ pub(crate) fn op(number: u64) -> Option<&'static Known> {
     OPS.iter().find(|known| u64::from(known.op) == number)
 }
 
-/// Every feature bit that a minor version knows. Of a version that is newer than this suite no more can be said than of the newest that it knows.
+/// Every feature bit that a minor version knows. Of a version that is newer than this suite no more can be
+/// said than of the newest that it knows.
 pub(crate) fn features(minor: u64) -> u64 {
     FEATURES.iter().filter(|(_, since)| *since <= minor).fold(0, |all, (bit, _)| all | bit)
 }

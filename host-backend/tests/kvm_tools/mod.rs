@@ -87,8 +87,8 @@ pub(crate) const HALT: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
 /// outsb; jmp to the beginning.
 pub(crate) const FLOOD: &[u8] = b"\xbe\x00\x00\x10\x00\xb9\x00\x10\x00\x00\x66\xba\xf8\x03\xf3\x6e\xeb\xee";
 
-/// Measures beside a test how slow this computer is, so that no verdict hangs on others' load: how late it wakes
-/// a thread, and how much longer than at best it takes for a fixed piece of work.
+/// Measures beside a test how slow this computer is, so that no verdict hangs on others' load: how late it
+/// wakes a thread, and how much longer than at best it takes for a fixed piece of work.
 pub(crate) struct Lateness {
     /// In microseconds: the worst nap and the worst piece of work since somebody asked, and the best ever.
     late: Arc<[AtomicU64; 3]>,
@@ -119,7 +119,8 @@ impl Lateness {
         Self { late, quit, thread: Some(thread) }
     }
 
-    /// The worst since the last time: how late a thread woke, and how many times slower than at best it worked.
+    /// The worst since the last time: how late a thread woke, and how many times slower than at best it
+    /// worked.
     pub(crate) fn worst(&self) -> (Duration, f64) {
         let [nap, work, best] = &*self.late;
         let nap = Duration::from_micros(nap.swap(0, Ordering::Relaxed));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-minor1` and `kvm-old-image`: the bootable image on the KVM
-//! machine.
+//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-minor1` and
+//! `kvm-old-image`: the bootable image on the KVM machine.
 
 use super::{Host, Image};
 use tenon_abi::ConduitKind;
@@ -23,7 +23,8 @@ pub enum Age {
     Today,
     /// The host offers minor version 1.
     OldHost,
-    /// The image was built then (`conformance/runner/images`). Its cases negotiate whatever is offered, so nothing is that came since.
+    /// The image was built then (`conformance/runner/images`). Its cases negotiate whatever is offered, so
+    /// nothing is that came since.
     OldImage,
 }
 

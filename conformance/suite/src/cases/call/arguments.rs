@@ -17,7 +17,8 @@ pub const CASES: &[Case] = &[
     case("call.unknown-operations", &["CALL-12", "CALL-13"], Needs::NONE, unknown),
 ];
 
-/// Operations of this session with the number of arguments that they take, and arguments with which the host gets as far as looking at the others.
+/// Operations of this session with the number of arguments that they take, and arguments with which the host
+/// gets as far as looking at the others.
 fn ops(features: u64) -> impl Iterator<Item = (u16, usize, [u64; 3])> {
     let here = OPS.iter().filter(move |known| known.is_in(features));
     here.filter_map(|known| known.arguments.map(|(count, good)| (known.op, count, good)))
