@@ -30,7 +30,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "late-threads-in-turn",
         "VCPU-6",
         "the end of a run waits for one late vCPU after the other",
-        kvm("kvm_stops", "pending_stops_do_not_hold_the_end"),
+        unit("cpus::tests::late_threads_are_waited_for_together"),
     ),
     fault(
         "stop-seen-at-the-next-kick",
