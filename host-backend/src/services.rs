@@ -46,9 +46,19 @@ macro_rules! services {
 
 services! {
     journal: [Journal], None, "Keeps output and crash records outside of the process.";
-    entropy: [FnMut(&mut [u8]) -> bool], std::fs::File::open("/dev/urandom").ok().map(|mut file| {
-        Box::new(move |bytes: &mut [u8]| std::io::Read::read_exact(&mut file, bytes).is_ok()) as _
-    }), "Fills bytes that nobody can foresee, for ENTROPY; `false` where there are none now.";
+    entropy: [FnMut(&mut [u8]) -> bool], urandom(),
+        "Fills bytes that nobody can foresee, for ENTROPY; `false` where there are none now.";
+}
+
+/// What fills bytes that nobody can foresee.
+#[cfg(feature = "std")]
+type Source = Box<dyn FnMut(&mut [u8]) -> bool + Send>;
+
+/// The operating system's own source.
+#[cfg(feature = "std")]
+fn urandom() -> Option<Source> {
+    let mut file = std::fs::File::open("/dev/urandom").ok()?;
+    Some(Box::new(move |bytes| std::io::Read::read_exact(&mut file, bytes).is_ok()))
 }
 
 impl Services {

@@ -100,7 +100,11 @@ mod tests {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             for _ in 0..4 * processors {
-                scope.spawn(|| while !stop.load(Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
             // Whatever one look says, time in a crowd of so many is longer.
             let (start, mut clock) = (Instant::now(), Clock::quiet());

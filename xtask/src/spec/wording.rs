@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use tenon_abi::VERSION;
 
 use crate::project::Source;
 
@@ -26,9 +25,6 @@ const AVOID: [(&str, &str); 9] = [
 /// A field of a packed word: `turn (32 bits)`.
 static WIDTH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\((\d+) bits\)").expect("a constant pattern"));
 
-/// How the title begins; the version ends it.
-const TITLE: &str = "# The Tenon ABI";
-
 /// The heading of the glossary.
 const GLOSSARY: &str = "## Terms";
 
@@ -44,10 +40,6 @@ pub(crate) fn check(spec: &Source) -> Vec<String> {
             if lower.contains(phrase) {
                 tell(format!("`{phrase}`: write {better}"));
             }
-        }
-        if line.starts_with(TITLE) && !line.ends_with(&format!("version {}.{}", VERSION.major, VERSION.minor))
-        {
-            tell(format!("the code describes version {}.{}", VERSION.major, VERSION.minor));
         }
         let widths: Vec<u64> = WIDTH.captures_iter(line).filter_map(|width| width[1].parse().ok()).collect();
         let whole: u64 = widths.iter().sum();
@@ -97,13 +89,6 @@ mod tests {
             Vec::<String>::new()
         );
         assert_one(&problems("A (16 bits), c (32 bits).\n"), "have 48 bits together");
-    }
-
-    #[test]
-    fn the_title_has_the_version() {
-        let title = |minor: u16| format!("{TITLE}, version {}.{minor}\n", VERSION.major);
-        assert_eq!(problems(&title(VERSION.minor)), Vec::<String>::new());
-        assert_one(&problems(&title(VERSION.minor + 1)), "the code describes version");
     }
 
     #[test]
