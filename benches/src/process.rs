@@ -106,21 +106,23 @@ pub fn host_kick(host: &RefCell<Domain<Plain>>, queue: u32) {
     assert!(!served.again, "the budget is larger than the queue");
 }
 
-/// One call, as a guest makes it. Counted without what lies in [`host_kick`].
+/// One call of the operation `OP`, as a guest makes it. Counted without what lies in [`host_kick`].
 #[inline(never)]
-pub fn guest_call(vcpu: &Vcpu<'_, Kernel>, value: u64) -> Result<u64, Error> {
-    vcpu.call(Op::NOP, [value])
+pub fn guest_call<const OP: u16>(vcpu: &Vcpu<'_, Kernel>, argument: u64) -> Result<u64, Error> {
+    vcpu.call(Op(OP), [argument])
 }
 
-/// A batch of calls, one for each of `results`. Counted without what lies in [`host_kick`].
+/// A batch of calls of the operation `OP`, one for each of `results`, whose argument grows by `step`. Counted
+/// without what lies in [`host_kick`].
 #[inline(never)]
-pub fn guest_batch(
+pub fn guest_batch<const OP: u16>(
     vcpu: &Vcpu<'_, Kernel>,
-    value: u64,
+    (argument, step): (u64, u64),
     results: &mut [Result<u64, Status>],
 ) -> Result<(), Error> {
     vcpu.call_all(results, |index| {
-        Submission::new(Op::NOP, [value.wrapping_add(index as u64), 0, 0, 0, 0, 0])
+        let argument = argument.wrapping_add(step.wrapping_mul(index as u64));
+        Submission::new(Op(OP), [argument, 0, 0, 0, 0, 0])
     })
 }
 

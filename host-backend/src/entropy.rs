@@ -33,8 +33,20 @@ impl Family for Entropy {
         if !source(drawn) {
             return Err(Status::NO_CAPACITY);
         }
+        if tenon_rings::planted!("entropy-of-zeros") {
+            drawn.fill(0);
+        }
+        if tenon_rings::planted!("entropy-again") {
+            drawn.fill(0xa5);
+        }
         if !base.memory.write(range.region, range.offset, drawn) {
             return Err(Status::BAD_RANGE);
+        }
+        if tenon_rings::planted!("entropy-one-byte-more") {
+            base.memory.write(range.region, range.offset.saturating_add(range.len), &[0]);
+        }
+        if tenon_rings::planted!("entropy-says-none") {
+            return Ok(Done::Value(0));
         }
         Ok(Done::Value(u64::try_from(len).unwrap_or(0)))
     }

@@ -141,4 +141,18 @@ pub(super) const FAULTS: &[Fault] = &[
         "a donated area may lie on other areas",
         case("session.areas-of-two-vcpus-apart"),
     ),
+    fault("entropy-of-zeros", "ENT-1", "random bytes are zeros", case("entropy.bytes")),
+    fault("entropy-again", "ENT-1", "random bytes are the same at each call", case("entropy.bytes")),
+    fault(
+        "entropy-says-none",
+        "ENT-2",
+        "ENTROPY says that it wrote nothing, and did",
+        case("entropy.inside-the-range"),
+    ),
+    fault(
+        "entropy-one-byte-more",
+        "ENT-3",
+        "ENTROPY writes the byte behind its range too",
+        case("entropy.inside-the-range"),
+    ),
 ];
