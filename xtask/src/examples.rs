@@ -22,8 +22,6 @@ struct Example {
     name: &'static str,
     /// Most lines of Rust.
     lines: usize,
-    /// Whether it keeps a lock file of its own. Else it has the workspace's, so that nothing is looked up.
-    is_locked: bool,
     looks: &'static [Look],
 }
 
@@ -40,7 +38,6 @@ const EXAMPLES: [Example; 2] = [
     Example {
         name: "vmm-smp",
         lines: 250,
-        is_locked: false,
         looks: &[
             Look { what: "boots hello", missing: kvm, look: vmm::boots_hello },
             Look { what: "passes the suite", missing: kvm, look: vmm::passes_the_suite },
@@ -49,7 +46,6 @@ const EXAMPLES: [Example; 2] = [
     Example {
         name: "kernel",
         lines: 200,
-        is_locked: true,
         looks: &[
             Look { what: "runs on KVM", missing: kvm, look: kernel::runs_on_kvm },
             Look { what: "outlives its host behind ivshmem", missing: qemu, look: kernel::outlives_its_host },
@@ -109,13 +105,7 @@ impl Example {
     /// Builds the example as a stranger does, in its folder, whose configuration of cargo counts.
     fn build(&self, folder: &Path) -> Result<PathBuf, Failure> {
         let mut cargo = project::nested();
-        cargo.current_dir(folder).args(["build", "--release"]);
-        if self.is_locked {
-            cargo.arg("--locked");
-        } else {
-            let lock = folder.join("Cargo.lock");
-            fs::copy(project::root().join("Cargo.lock"), &lock).context(lock.display())?;
-        }
+        cargo.current_dir(folder).args(["build", "--release", "--locked"]);
         cargo.arg("--target-dir").arg(project::target().join(FOLDER).join(self.name));
         project::build(&mut cargo)
     }
