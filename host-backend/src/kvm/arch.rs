@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What differs between processors: a module for each, with the same items.
+//! What differs between processors: a module for each, with the same items. Its numbers have a file of their
+//! own, `map`, which needs nothing of the machine: errors, interrupts and the serial port use them too.
 //!
 //! | item | what |
 //! | --- | --- |
@@ -25,11 +26,12 @@ use aarch64 as chosen;
 #[cfg(target_arch = "x86_64")]
 use x86_64 as chosen;
 
-pub use chosen::{BIND_ADDRESS, Fresh, KICK_ADDRESS, WINDOW_ADDRESS};
-pub(crate) use chosen::{
-    Board, CONDUIT, CONDUITS, EXIT, FIRST_INPUT, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM_MAX, SERIAL,
-    SERIAL_STATUS, SILENT_INPUTS, WINDOW, discovered, hypercall, layout, plan, program_counter, route,
-    trap_hypercalls,
+pub use chosen::Fresh;
+pub use chosen::map::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
+pub(crate) use chosen::map::{
+    CONDUIT, CONDUITS, EXIT, FIRST_INPUT, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM_MAX, SERIAL,
+    SERIAL_STATUS, SILENT_INPUTS, WINDOW, layout, route,
 };
+pub(crate) use chosen::{Board, discovered, hypercall, plan, program_counter, trap_hypercalls};
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{CPUID_BASE, cpuid};
+pub use x86_64::{cpuid, map::CPUID_BASE};

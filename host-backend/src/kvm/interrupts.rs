@@ -8,21 +8,12 @@ use kvm_bindings::KvmIrqRouting;
 use kvm_ioctls::VmFd;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::Error;
 use super::arch::{FIRST_INPUT, SILENT_INPUTS, route};
 use super::setup::request;
+use super::{Error, Msi};
 
 /// KVM takes at most so many routes.
 const MAX_LINES: u32 = 4096 - FIRST_INPUT;
-
-/// Where a line's interrupt arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Msi {
-    /// The vCPU, by its index. Where the guest itself routes its interrupts, as on Arm, that counts instead.
-    pub cpu: u32,
-    /// The interrupt as the platform counts them: a vector from 16 to 255, the INTID of an SPI.
-    pub vector: u32,
-}
 
 /// Makes lines and routes them.
 #[derive(Debug)]

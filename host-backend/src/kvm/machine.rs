@@ -11,13 +11,12 @@ use std::vec::Vec;
 use std::{fs, io, thread};
 
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
-use tenon_boot::{Kind, Layout};
+use tenon_boot::Layout;
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, MmapRegion};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, Board, Fresh};
-#[cfg(target_arch = "x86_64")]
-use super::cpuid::Leaf;
+use super::config::{Config, WindowConfig};
 use super::helpers::Helpers;
 use super::serial::Serial;
 use super::setup::request;
@@ -29,44 +28,6 @@ use super::{Control, Entry, Error, Exits, Interrupts, Outcome, Runner, memory};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A run comes back at most so long after its limit, or after somebody has ended it.
 const SLACK: Duration = Duration::from_millis(400);
-
-/// What a machine is made of.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Bytes of memory, a multiple of 2 MiB, from guest address 0 (on Arm 1 GiB). On x86-64, what is more
-    /// than
-    /// 3 GiB lies from 4 GiB on.
-    pub memory: usize,
-    /// vCPUs, 1 to 255.
-    pub cpus: u32,
-    /// Memory that the guest can read and the host writes.
-    pub window: Option<WindowConfig>,
-    /// CPUID leaves beside those of KVM.
-    #[cfg(target_arch = "x86_64")]
-    pub cpuid: Vec<Leaf>,
-}
-
-/// Where the window is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WindowConfig {
-    /// Its guest address, outside memory.
-    pub address: u64,
-    /// Its size in bytes, a multiple of 2 MiB.
-    pub size: usize,
-}
-
-impl Default for Config {
-    /// 32 MiB, one vCPU, no window, no leaves.
-    fn default() -> Self {
-        Self {
-            memory: 32 << 20,
-            cpus: 1,
-            window: None,
-            #[cfg(target_arch = "x86_64")]
-            cpuid: Vec::new(),
-        }
-    }
-}
 
 impl Config {
     /// The same machine, whose guest finds its window (DISC-4, DISC-13).
@@ -93,7 +54,7 @@ impl Machine {
         if config.cpus == 0 || config.cpus > 255 {
             return Err(Error::BadConfig("a machine has 1 to 255 vCPUs"));
         }
-        let layout = layout(config)?;
+        let layout = config.layout()?;
         let kvm = open()?;
         let vm = Arc::new(request("making a virtual machine", || kvm.create_vm())?);
         let control = Control::new(config.cpus);
@@ -285,22 +246,6 @@ impl Machine {
         }
         Ok(threads)
     }
-}
-
-/// Where memory and window are, before there is any.
-pub(crate) fn layout(config: &Config) -> Result<Layout, Error> {
-    let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
-    let (most, why) = arch::RAM_MAX;
-    if size(config.memory) > most {
-        return Err(Error::BadConfig(why));
-    }
-    let layout = arch::layout(size(config.memory))?;
-    let Some(WindowConfig { address, size: len }) = config.window else { return Ok(layout) };
-    let end = address.checked_add(size(len));
-    if address < arch::WINDOW.start || end.is_none_or(|end| end > arch::WINDOW.end) {
-        return Err(Error::BadConfig("the window lies where memory or a device may be"));
-    }
-    Ok(layout.with(Kind::Window, address, size(len))?)
 }
 
 /// Opens `/dev/kvm` and sees that all is there.

@@ -28,15 +28,19 @@
 
 mod arch;
 mod attachment;
+mod config;
 mod control;
 mod error;
 mod exits;
 mod helpers;
 mod interrupts;
+mod job;
 mod kick;
 mod machine;
 pub mod memory;
+mod msi;
 mod noise;
+mod place;
 mod region;
 mod runner;
 mod serial;
@@ -50,11 +54,13 @@ pub use arch::{BIND_ADDRESS, Fresh, KICK_ADDRESS, WINDOW_ADDRESS};
 #[cfg(target_arch = "x86_64")]
 pub use arch::{CPUID_BASE, cpuid};
 pub use attachment::{BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
+pub use config::{Config, WindowConfig};
 pub use control::{Control, Entry};
 pub use error::{CpuError, Error};
 pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
-pub use interrupts::{Interrupts, Line, Msi};
-pub use machine::{Config, Machine, WindowConfig};
+pub use interrupts::{Interrupts, Line};
+pub use machine::Machine;
+pub use msi::Msi;
 pub use region::VmMemory;
 pub use runner::Runner;
 /// What is planned before a guest starts: its types are in signatures here.

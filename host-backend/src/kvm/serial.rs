@@ -8,20 +8,12 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::arch::{SERIAL, SERIAL_STATUS};
+use super::place::Place;
 
 /// Text that waits for the sink, at most: a guest that writes faster waits for it.
 const ROOM: usize = 8 << 10;
 /// How often one that waits looks whether it has to leave.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// Where a device's register is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
-    /// A port.
-    Port(u16),
-    /// A guest address.
-    Memory(u64),
-}
 
 /// The serial port of a machine. The sink may block for as long as it likes, for it has a thread of its own
 /// ([`Serial::drain`]).

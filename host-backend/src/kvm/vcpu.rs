@@ -11,7 +11,8 @@ use kvm_bindings::KVM_SYSTEM_EVENT_SHUTDOWN;
 use kvm_ioctls::VcpuExit;
 
 use super::arch;
-use super::serial::{Place, Serial};
+use super::place::Place;
+use super::serial::Serial;
 use super::{CpuError, Entry, Exits, Flow, Outcome, Runner};
 use crate::cpus::{CpuThread, Next};
 

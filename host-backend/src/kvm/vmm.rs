@@ -13,7 +13,8 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
 use super::attachment::{Attachment, BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
-use super::worker::{Job, Said, serve_hot, talk, work};
+use super::job::{Job, Said};
+use super::worker::{serve_hot, talk, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
 use crate::config::{Conduit, Config};
 use crate::domain::Domain;

@@ -10,22 +10,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::CpuError;
 use super::attachment::{Attachment, Console};
-
-/// What is left to the worker.
-pub(super) enum Job {
-    /// Serve a queue whose budget ran out.
-    Serve(u32),
-    /// The machine has ended.
-    Quit,
-}
-
-/// What the console's thread is told.
-pub(super) enum Said {
-    /// The domain has output.
-    Output,
-    /// The machine has ended: what is left is the last.
-    Last,
-}
+use super::job::{Job, Said};
 
 /// Works until the machine has ended.
 pub(super) fn work(attachment: &Attachment, jobs: &Receiver<Job>) -> Result<(), CpuError> {

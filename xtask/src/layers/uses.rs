@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{TokenStream, TokenTree};
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, ImplItem, Item, UseTree, Visibility};
+use syn::{Attribute, ImplItem, Item, Meta, Token, UseTree, Visibility};
 
 /// A line of imports, spread out to one name each.
 #[derive(Clone, Debug)]
@@ -140,8 +141,19 @@ fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")
             || attribute.path().is_ident("cfg")
-                && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+                && attribute.parse_args().is_ok_and(|condition| is_test_alone(&condition))
     })
+}
+
+/// Whether a condition holds in tests alone: `test`, or `all` of it and more.
+fn is_test_alone(condition: &Meta) -> bool {
+    match condition {
+        Meta::Path(path) => path.is_ident("test"),
+        Meta::List(list) if list.path.is_ident("all") => list
+            .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+            .is_ok_and(|all| all.iter().any(is_test_alone)),
+        _ => false,
+    }
 }
 
 impl<'ast> Visit<'ast> for File {
@@ -199,7 +211,7 @@ impl<'ast> Visit<'ast> for File {
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
         // An attribute of a derive may hold expressions.
-        if let syn::Meta::List(list) = &attribute.meta {
+        if let Meta::List(list) = &attribute.meta {
             self.scan(list.tokens.clone(), false);
         }
     }

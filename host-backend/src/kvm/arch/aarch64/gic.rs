@@ -9,11 +9,10 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{DeviceFd, VmFd};
 
+use super::map::INTIDS;
 use crate::kvm::Error;
 use crate::kvm::setup::request;
 
-/// INTIDs that there are, those that are private to a CPU included.
-pub(super) const INTERRUPTS: u32 = 128;
 /// The distributor.
 pub(super) const DISTRIBUTOR: (u64, u64) = (0x0800_0000, 0x1_0000);
 /// The redistributors: one for each of at most 123 vCPUs, as they end where the serial port begins.
@@ -37,7 +36,7 @@ pub(super) fn make(vm: &VmFd, cpus: u32) -> Result<(), Error> {
     // KVM's word for a region: how many in the top 12 bits, the address, and its number in the low 12.
     let region = u64::from(cpus) << 52 | REDISTRIBUTORS;
     let (distributor, _) = DISTRIBUTOR;
-    set(&gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &INTERRUPTS)?;
+    set(&gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &INTIDS)?;
     set(&gic, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, &distributor)?;
     set(&gic, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION, &region)?;
     set(&gic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, &0_u64)

@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::kvm::arch::x86_64::Board;
-use crate::kvm::machine::Config;
+use crate::kvm::config::Config;
 use kvm_ioctls::{Kvm, VmFd};
 use std::fmt::Debug;
 
