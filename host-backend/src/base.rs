@@ -2,13 +2,13 @@
 //! What all families share: memory, session, vCPUs, ports, actions, late requests.
 
 use crate::action::Actions;
+use crate::areas::Vcpu;
 use crate::config::Config;
-use crate::event::Port;
 use crate::late::{Key, Late};
 use crate::memory::Memory;
+use crate::port::Port;
 use crate::quiet::Quiet;
 use crate::services::Services;
-use crate::vcpu::Vcpu;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::discovery::Session as WireSession;

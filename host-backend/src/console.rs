@@ -3,11 +3,10 @@
 
 use crate::action::ConsoleAction;
 use crate::base::Base;
-use crate::domain::Domain;
 use crate::family::Family;
 use crate::late::{Key, Waits};
 use crate::memory::Memory;
-use crate::region::Range;
+use crate::range::Range;
 use crate::request::{Call, Done};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -36,23 +35,9 @@ impl Read {
 /// A domain's console. Input and output stay beyond a session, a read does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Console {
-    output: Vec<u8>,
+    pub(crate) output: Vec<u8>,
     input: Vec<u8>,
     read: Option<Read>,
-}
-
-impl<M: Memory> Domain<M> {
-    /// Output since the last call, in order. At most 64 KiB wait; what has no room the guest keeps (CON-2).
-    pub fn take_output(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.families.console.output)
-    }
-
-    /// Gives the guest console input; the result is the number of bytes taken, from the front.
-    pub fn input(&mut self, bytes: &[u8]) -> usize {
-        let taken = self.families.console.take_input(&mut self.base, bytes);
-        self.write_finished();
-        taken
-    }
 }
 
 impl Family for Console {
@@ -117,7 +102,7 @@ impl Console {
         self.deliver(base, read).map(Done::Value)
     }
 
-    fn take_input<M: Memory>(&mut self, base: &mut Base<M>, bytes: &[u8]) -> usize {
+    pub(crate) fn take_input<M: Memory>(&mut self, base: &mut Base<M>, bytes: &[u8]) -> usize {
         let room = INPUT_MAX.saturating_sub(self.input.len());
         let taken = bytes.get(..bytes.len().min(room)).unwrap_or_default();
         self.input.extend_from_slice(taken);

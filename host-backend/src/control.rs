@@ -2,14 +2,14 @@
 //! Negotiate, bind, reset (NEG-1 to NEG-6, SES-1 to SES-8, VCPU-1 to VCPU-4).
 
 use crate::action::SessionAction;
+use crate::areas::{Areas, Place, Positions};
 use crate::base::{Base, Session};
-use crate::call::Queues;
 use crate::discovery::next_session;
 use crate::domain::Domain;
-use crate::event::Port;
 use crate::memory::Memory;
-use crate::region::Range;
-use crate::vcpu::{Areas, Place, Positions};
+use crate::port::Port;
+use crate::queues::Queues;
+use crate::range::Range;
 use alloc::vec::Vec;
 use tenon_abi::control::MAGIC;
 use tenon_abi::status::{QueueState, StateWord};

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One guest's host side.
+//! One guest's host side. What it does by family stands in a file of the family's name below.
+
+mod call;
+mod console;
+mod event;
+mod lifecycle;
+mod vcpu;
 
 use crate::action::{Action, Actions, VcpuAction};
+use crate::areas::Vcpu;
 use crate::base::{Base, Session};
-use crate::call::Queues;
 use crate::config::{Config, Setting};
 use crate::discovery::{RecordWriter, first_session, next_session};
 use crate::error::Error;
-use crate::event::Port;
 use crate::families::Families;
 use crate::late::Late;
 use crate::memory::Memory;
+use crate::port::Port;
+use crate::queues::Queues;
 use crate::quiet::Quiet;
 use crate::services::Services;
-use crate::vcpu::Vcpu;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;

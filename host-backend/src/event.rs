@@ -3,47 +3,13 @@
 
 use crate::action::EventAction;
 use crate::base::Base;
-use crate::domain::Domain;
-use crate::error::Error;
 use crate::memory::Memory;
+use crate::port::{Port, Target};
 use crate::request::{Call, Done};
-use serde::{Deserialize, Serialize};
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::host;
 use tenon_abi::{Features, Status};
 use tenon_rings::{Raised, Raiser, Site, Words};
-
-/// What a port is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Target {
-    /// An event ring.
-    Ring { vcpu: u32, class: u32 },
-    /// An interrupt of its own (EVT-22).
-    Direct { vcpu: u32, vector: u32 },
-}
-
-/// A port: unbound, or bound with the position of its last entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Port {
-    pub(crate) target: Option<Target>,
-    pub(crate) last: Option<u64>,
-}
-
-impl<M: Memory> Domain<M> {
-    /// Raises a port for a device of the embedder's, which has made the state that it announces visible
-    /// before (EVT-9).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotBound`] if the guest has not bound the port: there is nobody to tell.
-    pub fn raise(&mut self, port: u32) -> Result<(), Error> {
-        match self.base.raise_port(port) {
-            // A corrupt ring is the guest's loss; it stands in the ring's state word.
-            Ok(()) | Err(Status::BAD_STATE) => Ok(()),
-            Err(_) => Err(Error::NotBound(port)),
-        }
-    }
-}
 
 impl<M: Memory> Base<M> {
     pub(crate) fn event_bind(&mut self, call: &Call<'_>) -> Result<Done, Status> {

@@ -11,18 +11,20 @@
 //! | [`config`] | what a domain is offered |
 //! | [`services`] | what an embedder does for the core |
 //! | [`memory`] | the memory behind the core: the trait that an embedder implements |
-//! | [`domain`] | the domain and its one entry for each doorbell |
+//! | [`domain`] | the domain, its one entry for each doorbell, and the serve loop |
 //! | [`action`] | what the core asks of its attachment |
 //! | [`discovery`] | the record |
 //! | [`control`] | negotiate, bind, reset |
-//! | [`call`] | the serve loop and the call operations |
+//! | [`call`] | what every operation needs: row, arguments, payload |
 //! | [`event`] | ports |
-//! | [`vcpu`] | areas, start, stop, upcall |
-//! | [`region`] | where a range of the guest's is checked |
+//! | [`vcpu`] | start, stop, upcall |
+//! | [`region`] | what a guest may ask about regions |
 //! | [`console`] | output and input |
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`entropy`] | random bytes |
 //! | `base` | what all families share |
+//! | `areas`, `port`, `queues` | what it holds of one vCPU, one port, two queues |
+//! | `range` | where a range of the guest's is checked |
 //! | `family` | the trait of leaf families, and their list |
 //! | `late` | requests that complete late |
 //! | [`state`] | everything private as one serialisable value |
@@ -61,6 +63,7 @@
 extern crate alloc;
 
 pub mod action;
+mod areas;
 mod base;
 pub mod call;
 pub mod config;
@@ -83,7 +86,10 @@ pub mod lifecycle;
 #[cfg(feature = "std")]
 pub mod loopback;
 pub mod memory;
+mod port;
+mod queues;
 mod quiet;
+mod range;
 pub mod region;
 mod request;
 pub mod services;

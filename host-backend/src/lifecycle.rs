@@ -4,7 +4,6 @@
 use crate::action::LifecycleAction;
 use crate::base::Base;
 pub use crate::crash::CrashRecord;
-use crate::domain::Domain;
 use crate::family::Family;
 use crate::memory::Memory;
 use crate::request::{Call, Done};
@@ -15,15 +14,7 @@ use tenon_abi::{Op, Status};
 /// What is known of a domain's end. It stays beyond a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lifecycle {
-    crash: Option<CrashRecord>,
-}
-
-impl<M: Memory> Domain<M> {
-    /// The last crash record, if the guest left one (LIFE-4).
-    #[must_use]
-    pub const fn crash_record(&self) -> Option<&CrashRecord> {
-        self.families.lifecycle.crash.as_ref()
-    }
+    pub(crate) crash: Option<CrashRecord>,
 }
 
 impl Family for Lifecycle {

@@ -7,19 +7,19 @@
 mod check;
 
 use crate::action::{EventAction, VcpuAction};
+use crate::areas::{Areas, Place, Positions};
 use crate::base::Session;
-use crate::call::Queues;
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::error::Error;
 pub use crate::error::Misfit;
-use crate::event::{Port, Target};
 use crate::families::Families;
 use crate::late::{Late, Saved};
 use crate::memory::Memory;
-use crate::region::Range;
+use crate::port::{Port, Target};
+use crate::queues::Queues;
+use crate::range::Range;
 use crate::services::Services;
-use crate::vcpu::{Areas, Place, Positions};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::Reason;

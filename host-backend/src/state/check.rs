@@ -3,13 +3,13 @@
 //! look at nothing twice.
 
 use super::Misfit;
-use crate::call::{Lane, Queues};
+use crate::areas::Areas;
 use crate::domain::Domain;
-use crate::event::Target;
 use crate::late::Waits;
 use crate::memory::Memory;
-use crate::region::Range;
-use crate::vcpu::Areas;
+use crate::port::Target;
+use crate::queues::{Lane, Queues};
+use crate::range::Range;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use tenon_abi::event::CLASSES;

@@ -87,8 +87,12 @@ impl Crate {
             return Vec::new();
         };
         let imports = file.imported().filter(|import| !import.is_re_export).map(|import| import.path);
+        // A name alone is a value or a type, and never the module that is called the same.
+        let is_module =
+            |path: &[String]| path.len() == 1 && self.modules.contains_key(&[here.as_slice(), path].concat());
+        let used = file.used().filter(|path| !is_module(path));
         let mut needs: Vec<(usize, String)> = Vec::new();
-        for path in imports.chain(file.used()) {
+        for path in imports.chain(used) {
             if let Some(to) = self.find(from, here, &path, 0)
                 && to != from
             {

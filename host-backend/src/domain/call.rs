@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The serve loop, and which operation goes where (CALL-12 to CALL-22). The loop's bound is CALL-19's.
+
+use crate::action::Served;
+use crate::base::Base;
+use crate::domain::Domain;
+use crate::families::Families;
+use crate::memory::Memory;
+use crate::queues::{Lane, Queues};
+use crate::request::{Call, Done};
+use tenon_abi::operation::{Arguments, Traits, rows};
+use tenon_abi::{Features, Op, Operation, Status, Submission};
+use tenon_rings::call::{Fetched, Run};
+use tenon_rings::{Completer, Error};
+
+impl<M: Memory> Domain<M> {
+    /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not
+    /// an error (DISC-7).
+    pub fn serve(&mut self, queue: u32, budget: u32) -> Served {
+        let (vcpu, lane) = Lane::of(queue);
+        let mut served = Served { fetched: 0, again: false };
+        while !self.base.ended {
+            let room = self.base.actions.room();
+            if served.fetched >= budget || room == 0 {
+                served.again = true;
+                break;
+            }
+            let left = budget.wrapping_sub(served.fetched);
+            let Some(run) = self.run(queue, left, room) else { break };
+            served.fetched = served.fetched.saturating_add(run.answered);
+            match run.next {
+                Some(Ok(fetched)) => {
+                    served.fetched = served.fetched.saturating_add(1);
+                    self.execute(queue, &fetched);
+                    // It looked at every port, which is enough for one entry.
+                    if fetched.op == Op::VCPU_STOP {
+                        served.again = true;
+                        break;
+                    }
+                }
+                Some(Err(Error::Corrupt(corrupt))) => {
+                    self.base.show_state(vcpu, lane, corrupt.to_word());
+                    break;
+                }
+                Some(Err(_)) => break,
+                // The budget is used up.
+                None => {}
+            }
+        }
+        if served.fetched > 0 {
+            self.completions_written(vcpu, lane);
+        }
+        served
+    }
+
+    /// Answers a run of submissions of the usual operation, and fetches the first of another one. `None`: the
+    /// queue is not bound.
+    #[inline]
+    fn run(&mut self, queue: u32, left: u32, room: u32) -> Option<Run> {
+        let (vcpu, lane) = Lane::of(queue);
+        let Self { queues, base, families } = self;
+        let bound = queues.get_mut(usize::try_from(vcpu).ok()?)?.as_mut()?;
+        let (usual, completer) = (bound.usual, bound.lane(lane));
+        if usual == Op::NOP {
+            // It needs nothing of the domain, and so nothing but its row.
+            let limits = &base.limits;
+            let nop = |submission: &Submission| {
+                rows::NOP.arguments(submission, limits).map(|Arguments { words: [value, ..], .. }| value)
+            };
+            return Some(completer.answer(left, Op::NOP, nop));
+        }
+        Some(run_of(base, families, (queue, lane), completer, usual, left.min(room)))
+    }
+
+    /// Apart from the loop, whose registers it would take.
+    #[inline(never)]
+    fn execute(&mut self, queue: u32, fetched: &Fetched) {
+        let (vcpu, lane) = Lane::of(queue);
+        if let Some(queues) = self.queues_mut(vcpu)
+            && lane == Lane::Call
+        {
+            queues.usual = fetched.op;
+        }
+        let (status, value) = match self.dispatch(queue, lane, fetched) {
+            Ok(Done::Value(value)) => (Status::OK, value),
+            Ok(Done::Later(waits)) => {
+                self.base.late.insert((queue, fetched.id), waits);
+                return;
+            }
+            Ok(Done::Never) => return,
+            Err(status) => (status, 0),
+        };
+        if let Some(queues) = self.queues_mut(vcpu) {
+            queues.lane(lane).complete(fetched.id, status, value);
+        }
+    }
+
+    fn dispatch(&mut self, queue: u32, lane: Lane, fetched: &Fetched) -> Result<Done, Status> {
+        let submission = &fetched.submission;
+        let row = self.base.row(fetched.op, lane, submission)?;
+        let arguments = row.arguments(submission, &self.base.limits)?;
+        let call = Call { op: fetched.op, queue, id: fetched.id, arguments, submission };
+        match call.op {
+            Op::NOP => Ok(Done::Value(call.first())),
+            Op::PROBE => Ok(Done::Value(self.base.probe(&call))),
+            Op::CANCEL => self.cancel(&call),
+            Op::VCPU_STOP => self.vcpu_stop(&call),
+            _ => perform(&mut self.base, &mut self.families, &call),
+        }
+    }
+
+    fn cancel(&mut self, call: &Call<'_>) -> Result<Done, Status> {
+        let [id, ..] = call.numbers();
+        let depth = self.queues_mut(call.vcpu()).map_or(0, |queues| queues.call.depth());
+        let id = u16::try_from(id).ok().filter(|id| u32::from(*id) < depth).ok_or(Status::BAD_ARGUMENT)?;
+        let key = (call.queue, id);
+        let Some(waits) = self.base.late.get(key).filter(|waits| waits.is_cancellable()) else {
+            return Ok(Done::Value(0));
+        };
+        self.base.late.remove(key);
+        self.families.dropped(key, waits);
+        if let Some(queues) = self.queues_mut(call.vcpu()) {
+            queues.call.complete(id, Status::CANCELLED, 0);
+        }
+        Ok(Done::Value(1))
+    }
+
+    /// Writes the completions of late requests that are done (CALL-17). The end of each entry that may have
+    /// ended some.
+    pub(crate) fn write_finished(&mut self) {
+        for finished in core::mem::take(&mut self.base.finished) {
+            let ((queue, id), status, value) = (finished.key, finished.status, finished.value);
+            let (vcpu, lane) = Lane::of(queue);
+            if self.queues_mut(vcpu).is_some_and(|queues| queues.lane(lane).complete(id, status, value)) {
+                self.completions_written(vcpu, lane);
+            }
+        }
+    }
+
+    /// Sends the upcall that completions owe (CALL-16).
+    fn completions_written(&mut self, vcpu: u32, lane: Lane) {
+        if lane == Lane::Emergency || !self.base.has(Features::UPCALL) {
+            return;
+        }
+        let Some(queues) = self.queues_mut(vcpu) else { return };
+        match queues.call.owes_upcall() {
+            Ok(true) => self.base.owe(vcpu),
+            Err(Error::Corrupt(corrupt)) => self.base.show_state(vcpu, lane, corrupt.to_word()),
+            Ok(false) | Err(_) => {}
+        }
+    }
+
+    /// For who looks at a queue without waiting for its doorbell: says that kicks are wanted from now on, and
+    /// looks once more. `false`: something came meanwhile, serve first. `true`: stop looking until the
+    /// doorbell rings (CALL-26).
+    ///
+    /// Until this is called for the first time a guest rings for each of its batches; from then on only when
+    /// it is called for, and after a restore every queue is to be served once without being rung for. The
+    /// emergency lane is always rung for.
+    pub fn rest(&mut self, queue: u32) -> bool {
+        let (vcpu, lane) = Lane::of(queue);
+        lane == Lane::Emergency || self.queues_mut(vcpu).is_none_or(|queues| queues.call.rest())
+    }
+
+    #[inline]
+    pub(crate) fn queues_mut(&mut self, vcpu: u32) -> Option<&mut Queues<M::Words>> {
+        self.queues.get_mut(usize::try_from(vcpu).ok()?)?.as_mut()
+    }
+}
+
+/// Submissions of one operation, one behind the other, with one look at what is negotiated for all of them.
+/// An operation that may end otherwise than at once is fetched and done by itself.
+fn run_of<M: Memory>(
+    base: &mut Base<M>,
+    families: &mut Families,
+    (queue, lane): (u32, Lane),
+    completer: &mut Completer<M::Words>,
+    op: Op,
+    budget: u32,
+) -> Run {
+    let row = base.offered(op).filter(|row| lane == Lane::Call && ends_at_once(row));
+    let Some(row) = row else { return Run { answered: 0, next: Some(completer.fetch()) } };
+    completer.answer(budget, op, |submission| {
+        let arguments = row.arguments(submission, &base.limits)?;
+        let call = Call { op, queue, id: submission.id(), arguments, submission };
+        match perform(base, families, &call)? {
+            Done::Value(value) => Ok(value),
+            Done::Later(_) | Done::Never => Err(Status::INDETERMINATE),
+        }
+    })
+}
+
+/// Whether an operation is complete when [`perform`] comes back, asks for one action at most, and leaves the
+/// queues alone.
+const fn ends_at_once(row: &Operation) -> bool {
+    let late = row.traits.contains(Traits::LATE);
+    !late
+        && matches!(
+            row.op,
+            Op::EVENT_SIGNAL | Op::EVENT_BIND | Op::EVENT_UNBIND | Op::REGION_QUERY | Op::CONSOLE_WRITE
+        )
+}
+
+/// The operations that need no queue but the one they came from: those of events, vCPUs and the leaf
+/// families.
+#[inline]
+fn perform<M: Memory>(base: &mut Base<M>, families: &mut Families, call: &Call<'_>) -> Result<Done, Status> {
+    match call.op {
+        Op::EVENT_SIGNAL => base.event_signal(call),
+        Op::EVENT_BIND => base.event_bind(call),
+        Op::EVENT_UNBIND => base.event_unbind(call),
+        Op::EVENT_MOVE => base.event_move(call),
+        Op::EVENT_BIND_DIRECT => base.event_bind_direct(call),
+        Op::VCPU_START => base.vcpu_start(call),
+        Op::VCPU_UPCALL => base.vcpu_upcall(call),
+        _ => families.call(base, call),
+    }
+}
