@@ -8,7 +8,7 @@
 //!
 //! To add one:
 //!
-//! 1. plant it, and add a row to the table of its crate in [`faults`], with the test that sees it;
+//! 1. plant it, and add a row to the table of its crate in `faults`, with the test that sees it;
 //! 2. where the binary of that test has no [`see!`] yet, add a test that calls it;
 //! 3. run it by hand: `TENON_FAULT=its-name cargo test -p tenon-host --features tenon-rings/planted-faults
 //!    --test core` has to fail.

@@ -217,7 +217,7 @@ fn run(args: Args) -> Result<bool, String> {
             row.host = format!("{}{rest}", args.kvm_is);
         }
     }
-    // One at a time, when nothing else runs: each keeps the processors busy.
+    // When nothing else runs: each keeps a processor busy.
     rows.extend(emulated::rows(&emulated, &wish, image.is_some()));
     if let Some((row, why)) =
         rows.iter().find_map(|row| Some((&row.host, row.reason.as_ref()?))).filter(|_| is_named)

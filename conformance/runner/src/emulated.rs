@@ -8,8 +8,11 @@ use crate::report::Row;
 use crate::slowness;
 use crate::verdict::{CaseResult, First, Time, Verdict};
 use serde_json::Value;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// A row, and the hosts that are played inside for it and the other rows of its machine.
 struct Emulated {
@@ -44,8 +47,22 @@ pub fn rows(wanted: &[String], wish: &Wish, foreign: bool) -> Vec<Row> {
             .collect();
     }
     let asked: Vec<_> = ROWS.iter().filter(|row| wanted.iter().any(|name| name == row.row)).collect();
-    let machines = asked.chunk_by(|a, b| a.machine == b.machine);
-    machines.flat_map(|rows| play(rows, wish)).collect()
+    let machines: Vec<_> = asked.chunk_by(|a, b| a.machine == b.machine).collect();
+    let players = thread::available_parallelism().map_or(1, NonZero::get).min(machines.len());
+    let mut played: Vec<_> = machines.iter().map(|_| Vec::new()).collect();
+    // Each has one processor. The last one's program is built first of all: it begins.
+    let waiting = Mutex::new(machines.into_iter().zip(&mut played).rev());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..players {
+            scope.spawn(|| {
+                while let Some((rows, place)) = next() {
+                    *place = play(rows, wish);
+                }
+            });
+        }
+    });
+    played.into_iter().flatten().collect()
 }
 
 /// Boots one machine, and has it play the hosts of these rows.

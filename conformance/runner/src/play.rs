@@ -4,7 +4,7 @@
 use crate::hosts::{End, Event, Host};
 use crate::judge::{Judge, Limits};
 use crate::slowness::Clock;
-use crate::verdict::CaseResult;
+use crate::verdict::{CaseResult, Verdict};
 use std::time::Duration;
 use tenon_conformance::Case;
 
@@ -112,5 +112,12 @@ pub(crate) fn run(
         }
     }
     watch(&judge);
-    Ok(Played { arch: judge.arch().map(str::to_owned), results: judge.finish() })
+    let arch = judge.arch().map(str::to_owned);
+    let mut results = judge.finish();
+    for result in results.iter_mut().filter(|result| result.verdict == Verdict::Fail) {
+        if let Some(why) = host.excuse(&result.name) {
+            (result.verdict, result.detail) = (Verdict::Skip, why.to_owned());
+        }
+    }
+    Ok(Played { arch, results })
 }

@@ -80,7 +80,13 @@ fn attach() -> Result<(), Error> {
     let window = unsafe { Mapping::new(black_box(at.address as *mut u8), at.len as usize) };
     let window = window.ok_or(Error::BadMemory)?;
     let found = Found::at(window)?;
-    keep((Found::features(&found), found.conduit_flags(), Found::session(&found), found.window(), found.record()));
+    keep((
+        Found::features(&found),
+        found.conduit_flags(),
+        Found::session(&found),
+        found.window(),
+        found.record(),
+    ));
     keep(devices(window).err());
     let platform = Probe(doorbells(found.record()).ok_or(Error::NotPresent)?);
     Doorbells::kick(&platform.0, black_box(3));
@@ -88,7 +94,11 @@ fn attach() -> Result<(), Error> {
     let mut pool = pages(1 << 18)?;
     let mut session = Session::open(&platform, found, &mut pool, black_box(Wish::default()))?;
     keep((Session::features(&session), session.granule(), Session::number(&session), session.seed()));
-    keep((session.reopen(Wish::default()), session.found().record(), Session::needed::<64>(&session, black_box([256, 256]))?));
+    keep((
+        session.reopen(Wish::default()),
+        session.found().record(),
+        Session::needed::<64>(&session, black_box([256, 256]))?,
+    ));
     let vcpu: Vcpu<'_, _> = Session::bind(&session, black_box(0), &mut pool, black_box([256, 256]))?;
     keep(Vcpu::number(&session.bind::<1>(black_box(1), &mut pool, black_box([1, 65_536]))?));
     keep(calls(&vcpu).err());
