@@ -8,9 +8,11 @@ use tenon_rings::Site;
 
 use crate::project::Source;
 
-/// Both sides of the protocol. How a host runs on KVM, or in one process with its guest, is no part of it.
+/// Both sides of the protocol. How a host runs on KVM, or in one process with its guest, how its threads tell
+/// each other what to do, and the registers of a guest's devices are no part of it.
 const PROTOCOL: &[&str] = &["abi/src/", "ring-buffers/src/", "guest-shim/src/", "host-backend/src/"];
-const MECHANISM: &[&str] = &["host-backend/src/kvm/", "host-backend/src/loopback"];
+const MECHANISM: &[&str] =
+    &["host-backend/src/kvm/", "host-backend/src/loopback", "host-backend/src/cpus", "guest-shim/src/pci/"];
 /// Who asks a site for its ordering, which no access to an atomic is without.
 const ACCESSES: &[&str] =
     &["ring-buffers/src/words.rs", "ring-buffers/src/event/gate.rs", "ring-buffers/src/order.rs"];
