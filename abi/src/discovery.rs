@@ -84,11 +84,36 @@ impl Features {
         newest
     }
 
+    /// What each minor version knows, from 0 to the newest: a guest has a table of words, and no loop.
+    const KNOWN: [Self; Self::VERSIONS] = {
+        let mut known = [Self::empty(); Self::VERSIONS];
+        let (mut minor, mut index) = (0, 0);
+        while index < Self::VERSIONS {
+            let mut rest = Self::SINCE;
+            while let [(feature, since), others @ ..] = rest {
+                if *since <= minor {
+                    known[index] = known[index].union(*feature);
+                }
+                rest = others;
+            }
+            minor += 1;
+            index += 1;
+        }
+        known
+    };
+    const VERSIONS: usize = {
+        let (mut count, mut left) = (1, Self::newest());
+        while left > 0 {
+            count += 1;
+            left -= 1;
+        }
+        count
+    };
+
     /// What a minor version knows (NEG-2).
     #[must_use]
     pub fn of_minor(minor: u16) -> Self {
-        let known = Self::SINCE.iter().filter(|(_, since)| *since <= minor);
-        known.fold(Self::empty(), |all, (feature, _)| all.union(*feature))
+        Self::KNOWN.get(usize::from(minor)).copied().unwrap_or(Self::all())
     }
 }
 
