@@ -43,7 +43,7 @@ impl Operation {
     /// # Errors
     ///
     /// The status with which the host completes it.
-    #[inline]
+    #[inline(always)]
     pub fn arguments(&self, submission: &Submission, limits: &Limits) -> Result<Arguments, Status> {
         let inline = SubmissionFlags::INLINE.bits();
         if submission.flags.get() == inline && self.traits.contains(Traits::PAYLOAD) {
@@ -83,7 +83,7 @@ fn inline_payload(submission: &Submission) -> Result<Arguments, Status> {
 
 impl Check {
     /// Whether an argument is what it has to be. One that no rule is known for is refused.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn admits(self, word: u64, limits: &Limits) -> bool {
         match self {
