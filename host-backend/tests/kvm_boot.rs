@@ -2,12 +2,14 @@
 //! The machine boots the images, and the images' run time keeps its promises, at both privilege levels.
 #![cfg(all(feature = "kvm", target_os = "linux", target_arch = "x86_64"))]
 
-use std::io::Write;
+mod kvm_tools;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kvm_tools::Text;
 use tenon_guest_images::{BARE, SELFTEST};
 use tenon_host::Memory as _;
 use tenon_host::kvm::{
@@ -18,26 +20,6 @@ use tenon_host::kvm::{
 const LIMIT: Duration = Duration::from_secs(20);
 const WINDOW: WindowConfig = WindowConfig { address: 0xd000_0000, size: 2 << 20 };
 const LEVELS: [(&str, &str); 2] = [("", "CPL0"), ("mode=native", "CPL3")];
-
-#[derive(Clone, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Text {
-    fn get(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
 
 /// A machine, or `None` (and a line that says why) where KVM cannot be used here.
 fn machine(test: &str, config: &Config) -> Option<Machine> {

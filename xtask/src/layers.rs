@@ -16,44 +16,27 @@ use modules::Crate;
 /// Crates whose files depend on each other in one direction.
 const CRATES: &[&str] = &["abi/src/", "host-backend/src/", "guest-shim/src/"];
 
-/// What closes circles today and has to go: a file, and one that it should not need. A row whose file does
-/// not need the other one any more is a breach too, so that this table only gets shorter.
-const KNOWN: &[(&str, &str)] = &[];
-
 /// Checks both and reports each breach in a line of its own.
 pub(crate) fn run() -> Outcome {
     let sources = project::sources()?;
     let (mut problems, count) = packages::check(&sources);
     let mut files = 0;
     for folder in CRATES {
-        let (found, checked) = check_files(folder, &sources, KNOWN);
+        let (found, checked) = check_files(folder, &sources);
         problems.extend(found);
         files += checked;
     }
     if problems.is_empty() {
-        let known = KNOWN.len();
-        println!(
-            "layers: {count} packages depend as they may; {files} files, {known} known steps of circles"
-        );
+        println!("layers: {count} packages depend as they may; {files} files, no circle");
         return Ok(ExitCode::SUCCESS);
     }
     Err(Failure::Verdict(problems))
 }
 
-/// Circles of files in one crate but for the steps that are known, and how many files there are.
-fn check_files(folder: &str, sources: &[Source], known: &[(&str, &str)]) -> (Vec<String>, usize) {
+/// Circles of files in one crate, and how many files there are.
+fn check_files(folder: &str, sources: &[Source]) -> (Vec<String>, usize) {
     let (krate, mut problems) = Crate::read(folder, sources);
-    let mut edges = krate.edges();
-    for (from, to) in known.iter().filter(|(from, _)| from.starts_with(folder)) {
-        let step = krate.at(from).zip(krate.at(to));
-        let removed =
-            step.is_some_and(|(from, to)| edges.get_mut(&from).is_some_and(|needs| needs.remove(&to)));
-        if !removed {
-            problems
-                .push(format!("{from} does not need {to} any more: its row in xtask/src/layers.rs can go"));
-        }
-    }
-    let circles = circle::find(&edges);
+    let circles = circle::find(&krate.edges());
     problems.extend(circles.iter().map(|circle| krate.describe(circle)));
     (problems, krate.len())
 }
@@ -66,7 +49,7 @@ mod tests {
     fn check(files: &[(&str, &str)]) -> Vec<String> {
         let sources: Vec<Source> =
             files.iter().map(|(name, text)| source(&format!("a/src/{name}"), text)).collect();
-        check_files("a/src/", &sources, &[]).0
+        check_files("a/src/", &sources).0
     }
 
     #[test]
@@ -171,16 +154,6 @@ mod tests {
         };
         assert_eq!(files("let _ = vcpu; println!(\"{}\", vcpu)"), [""; 0]);
         assert_one(&files("vcpu::stop(Domain)"), "a/src/domain.rs -> a/src/domain/vcpu.rs (vcpu::stop)");
-    }
-
-    #[test]
-    fn a_known_step_is_left_out_until_it_is_gone() {
-        let files =
-            |uses: &str| [source("a/src/call.rs", "use crate::status::A;"), source("a/src/status.rs", uses)];
-        let known = [("a/src/call.rs", "a/src/status.rs")];
-        assert_eq!(check_files("a/src/", &files("use crate::call::B;"), &known).0, [""; 0]);
-        let gone = [source("a/src/call.rs", ""), source("a/src/status.rs", "")];
-        assert_one(&check_files("a/src/", &gone, &known).0, "a/src/call.rs does not need a/src/status.rs");
     }
 
     #[test]

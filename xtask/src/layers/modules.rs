@@ -53,11 +53,6 @@ impl Crate {
         self.files.len()
     }
 
-    /// A file by its path.
-    pub(super) fn at(&self, path: &str) -> Option<usize> {
-        self.paths.iter().position(|known| known == path)
-    }
-
     /// Which file needs which.
     pub(super) fn edges(&self) -> Edges {
         let mut edges = Edges::new();
