@@ -20,11 +20,11 @@ fn a_process_is_a_guest_and_its_host_may_be_killed() {
     let memory = map(&attached.memory, SHAPE).expect("its shape");
     for value in 1..4 {
         assert_eq!(call(memory, value), Ok(value));
-        let worker = fs::read_to_string(format!("/proc/{0}/task/{0}/children", broker.child.id()));
-        let worker = worker.expect("a worker").trim().to_owned();
-        assert!(Command::new("kill").args(["-9", &worker]).status().expect("kill").success());
+        let workers = broker.workers();
+        let [worker] = workers.as_slice() else { panic!("one worker: {workers:?}") };
+        assert!(Command::new("kill").args(["-9", worker]).status().expect("kill").success());
         let next = broker.worker();
-        assert_ne!(next.to_string(), worker);
+        assert_ne!(next.to_string(), *worker);
     }
     // A session of the last worker's, a bind word that was answered: the next guest goes on from there.
     assert_eq!(call(memory, 9), Ok(9));
@@ -87,9 +87,9 @@ fn there_is_one_guest_and_the_next_gets_fresh_memory() {
 fn the_end_of_the_broker_is_that_of_its_worker() {
     let mut broker = Running::new("end", &[]);
     let (client, _) = broker.attach();
-    let worker =
-        fs::read_to_string(format!("/proc/{0}/task/{0}/children", broker.child.id())).expect("a worker");
-    let worker = PathBuf::from(format!("/proc/{}", worker.trim()));
+    let workers = broker.workers();
+    let [worker] = workers.as_slice() else { panic!("one worker: {workers:?}") };
+    let worker = PathBuf::from(format!("/proc/{worker}"));
     assert!(worker.exists());
     broker.child.kill().expect("it runs");
     let _ = broker.child.wait();

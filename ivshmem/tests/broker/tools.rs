@@ -83,6 +83,13 @@ impl Running {
         }
     }
 
+    /// The processes of workers that there are now. When a guest leaves, its worker is replaced, and for a
+    /// moment there is none.
+    pub(crate) fn workers(&self) -> Vec<String> {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id()));
+        children.expect("a process").split_whitespace().map(str::to_owned).collect()
+    }
+
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
     }
