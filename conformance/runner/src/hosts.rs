@@ -4,7 +4,7 @@
 //! | module | rows |
 //! | --- | --- |
 //! | [`loopback`] | `loopback`, `loopback-async`: a child process of the same executable |
-//! | [`kvm`] | `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc` |
+//! | [`kvm`] | `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-large` |
 //! | [`c_host`] | `c-host`, `c-host-native`: a C program that is compiled here |
 //! | [`qemu`] | `qemu-…`: an unmodified QEMU, the host a process behind its ivshmem device |
 //! | [`command`] | any other hypervisor, by its command line |
@@ -127,6 +127,7 @@ pub const NAMES: &[&str] = &[
     "kvm-native",
     "kvm-mmio",
     HYPERCALL,
+    "kvm-large",
     "kvm-minor1",
     "kvm-old-image",
     "c-host",
@@ -156,6 +157,7 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
         HYPERCALL => {
             kvm::host(kvm::Kind { conduit: Some(ConduitKind::HYPERCALL), ..Default::default() }, image)
         }
+        "kvm-large" => kvm::host(kvm::Kind { large: true, ..Default::default() }, image),
         "kvm-minor1" => kvm::host(kvm::Kind { age: kvm::Age::OldHost, ..Default::default() }, image),
         "kvm-old-image" => kvm::host(kvm::Kind { age: kvm::Age::OldImage, ..Default::default() }, image),
         "c-host" => c_host::host(kvm::Level::Kernel, image),

@@ -96,6 +96,8 @@ pub enum Lacks {
     Vcpus,
     /// A granule.
     Granule,
+    /// A hole in region 0, by what the platform's firmware says of memory.
+    Hole,
 }
 
 impl fmt::Display for Lacks {
@@ -106,6 +108,7 @@ impl fmt::Display for Lacks {
             Self::Kind(kind) => write!(f, "the conduit is {}", kind.name().unwrap_or("of another kind")),
             Self::Vcpus => f.write_str("max_vcpus is too small"),
             Self::Granule => f.write_str("a granule is not offered"),
+            Self::Hole => f.write_str("no hole in region 0"),
         }
     }
 }

@@ -33,6 +33,12 @@ pub trait Env: Sync {
     /// Releases all pages, removes the interrupt handler, unmasks. Called when no session is open.
     fn clean(&self);
 
+    /// A hole of region 0, as the platform's firmware told: its first offset, and the one behind its last.
+    /// Behind it there is memory. `None` where the environment knows of none.
+    fn hole(&self) -> Option<(u64, u64)> {
+        None
+    }
+
     /// Masks interrupts on this CPU; the result goes to [`Env::leave`]. Pairs nest.
     fn enter(&self) -> usize;
     /// Undoes one [`Env::enter`]; interrupts that came meanwhile are handled before it returns.

@@ -59,6 +59,9 @@ pub(crate) fn discover() -> Result<&'static dyn Env, &'static str> {
             Host { window: attached.found.window(), doorbells, cpuid: None }
         }
     };
+    if rt::Params::get("arena") == Some("high") {
+        rt::memory::move_high().ok_or("no RAM behind the first 4 GiB")?;
+    }
     // SAFETY: only the boot CPU runs, and nobody has looked yet.
     unsafe { *HOST.0.get() = Some(host) };
     CLEAN.store(rt::mark().0, Ordering::Relaxed);
@@ -116,6 +119,11 @@ impl Env for Image {
         // SAFETY: the pages were just taken from the arena and belong to the caller until `clean`.
         let mapping = unsafe { Mapping::new(page, len) }?;
         Some((mapping, page.addr() as u64))
+    }
+
+    fn hole(&self) -> Option<(u64, u64)> {
+        // The memory of a device is a region of its own kind (SHM-1).
+        if bar::attached().is_some() { None } else { rt::memory::hole() }
     }
 
     fn clean(&self) {

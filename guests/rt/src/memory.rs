@@ -22,25 +22,55 @@ pub enum MapAs {
 }
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// Where the arena ends.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+/// The RAM that holds the image, as far as it is mapped from the start.
 static START: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
+/// RAM that is not mapped from the start: its first byte, and the one behind its last.
+static HIGH: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 unsafe extern "C" {
     static tenon_image_end: u8;
 }
 
-/// Makes what lies behind the image available if this is the RAM that holds it; whether it is. Only the boot
-/// CPU calls.
-pub(crate) fn take(address: u64, size: u64) -> bool {
+/// Takes note of a piece of RAM: what lies behind the image becomes the arena. Only the boot CPU calls.
+pub(crate) fn take(address: u64, size: u64) {
     let image_end = (&raw const tenon_image_end).addr();
-    let end = address.saturating_add(size).min(arch::MAPPED_END) as usize;
-    let holds = (address as usize) < image_end && image_end < end;
-    if holds {
+    let all = address.saturating_add(size);
+    let end = all.min(arch::MAPPED_END) as usize;
+    if (address as usize) < image_end && image_end < end {
         NEXT.store(image_end, Ordering::Relaxed);
         START.store(address as usize, Ordering::Relaxed);
+        LIMIT.store(end.saturating_sub(LEFT_TO_FIRMWARE), Ordering::Relaxed);
         END.store(end, Ordering::Release);
     }
-    holds
+    let [first, last] = &HIGH;
+    if all > arch::MAPPED_END && last.load(Ordering::Relaxed) == 0 {
+        first.store(address.max(arch::MAPPED_END) as usize, Ordering::Relaxed);
+        last.store(all as usize, Ordering::Relaxed);
+    }
+}
+
+/// From now on pages come from the RAM behind the first 4 GiB, of which a GiB at most is mapped now. `None`:
+/// there is none. To be called by the boot CPU, before others run.
+pub fn move_high() -> Option<()> {
+    const GIB: u64 = 1 << 30;
+    let [first, last] = HIGH.each_ref().map(|word| word.load(Ordering::Relaxed) as u64);
+    let end = last.min((first & !(GIB - 1)).saturating_add(GIB));
+    let base = arch::map(first, end.checked_sub(first)?, MapAs::Memory)?;
+    NEXT.store(base.addr(), Ordering::Relaxed);
+    LIMIT.store(end as usize, Ordering::Release);
+    Some(())
+}
+
+/// A range of physical addresses without RAM, below all RAM or between two pieces of it: its first byte, and
+/// the one behind its last.
+pub fn hole() -> Option<(u64, u64)> {
+    let (start, end) = (START.load(Ordering::Relaxed) as u64, memory_end());
+    let high = HIGH[0].load(Ordering::Relaxed) as u64;
+    let between = (high > end).then_some((end, high));
+    between.or((start != 0).then_some((0, start)))
 }
 
 /// Where physical memory that is no RAM of the image's can be used; `None` where it cannot be mapped, or for
@@ -60,7 +90,7 @@ pub fn memory_end() -> u64 {
 pub fn alloc_pages(pages: usize, align: usize) -> Option<*mut u8> {
     let align = align.max(PAGE_SIZE);
     let size = pages.checked_mul(PAGE_SIZE)?;
-    let limit = END.load(Ordering::Acquire).saturating_sub(LEFT_TO_FIRMWARE);
+    let limit = LIMIT.load(Ordering::Acquire);
     let mut next = NEXT.load(Ordering::Relaxed);
     let start = loop {
         let start = next.checked_next_multiple_of(align)?;

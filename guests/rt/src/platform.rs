@@ -40,7 +40,7 @@ pub(crate) unsafe fn take(address: u64) {
     params::take(platform.command_line.bytes());
     // The tree's memory may be used for other things later.
     platform.command_line = "";
-    let _ = platform.memory.iter().any(|range| memory::take(range.address, range.len));
+    platform.memory.iter().for_each(|range| memory::take(range.address, range.len));
     // SAFETY: the caller promises that nobody else runs.
     unsafe { *PLATFORM.0.get() = Some(platform) };
 }

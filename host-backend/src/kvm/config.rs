@@ -14,8 +14,9 @@ use super::cpuid::Leaf;
 /// What a machine is made of.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Bytes of memory, a multiple of 2 MiB, from guest address 0 (on Arm 1 GiB). On x86-64, what is more
-    /// than 3 GiB lies from 4 GiB on.
+    /// Bytes of memory, a multiple of 4 KiB, from guest address 0 (on Arm 1 GiB). On x86-64, what is more
+    /// than 3 GiB lies from 4 GiB on. It takes memory of the host's only where it is touched; a multiple of
+    /// 2 MiB is touched faster ([`super::memory::mapping`]).
     pub memory: usize,
     /// vCPUs, 1 to 255.
     pub cpus: u32,

@@ -16,9 +16,11 @@ use vm_memory::{
 use super::Error;
 use super::setup::request;
 
-const HUGE_PAGE: usize = 2 << 20;
+/// The smallest granule (GEN-4), which is also the smallest page.
+const PAGE: usize = 4 << 10;
 
-/// Zeroed memory for each piece of RAM, which is a multiple of 2 MiB.
+/// Zeroed memory for each piece of RAM, which is a multiple of 4 KiB. None of it is there before it is
+/// touched.
 pub fn guest_memory(layout: &Layout) -> Result<Arc<GuestMemoryMmap>, Error> {
     const LARGE: Error = Error::BadConfig("the guest's memory does not fit the address space");
     let regions = layout.ram().map(|piece| {
@@ -76,13 +78,15 @@ pub unsafe fn give(
     }
 }
 
-/// Zeroed private memory, a multiple of 2 MiB, marked for huge pages.
+/// Zeroed private memory, a multiple of 4 KiB, marked for huge pages. It takes no memory before it is
+/// touched, and none is set aside for it.
 ///
-/// KVM maps a huge page only where guest and host address agree in their low 21 bits: the kernel aligns
-/// mappings of this size so (since Linux 6.7); where it does not, there are small pages, and it is slower.
+/// KVM maps a huge page only where guest and host address agree in their low 21 bits. The kernel aligns
+/// mappings of a multiple of 2 MiB so (since Linux 6.7); others have small pages, and their first touch is
+/// slower.
 pub fn mapping(size: usize) -> Result<MmapRegion, Error> {
-    if size == 0 || !size.is_multiple_of(HUGE_PAGE) {
-        return Err(Error::BadConfig("memory comes in multiples of 2 MiB"));
+    if size == 0 || !size.is_multiple_of(PAGE) {
+        return Err(Error::BadConfig("memory comes in multiples of 4 KiB, and is not empty"));
     }
     let region = MmapRegion::new(size)
         .map_err(|why| Error::System { what: "mapping the guest's memory", why: io::Error::other(why) })?;

@@ -36,10 +36,25 @@ impl VmMemory {
             Some((start.0, mapping(base, usize::try_from(region.len()).ok()?)?))
         });
         let ram = ram.collect::<Option<Vec<_>>>().ok_or(SHAPE)?;
+        let ram = match tenon_rings::planted!("memory-without-a-hole") {
+            true => end_to_end(ram),
+            false => ram,
+        };
         let window_words = mapping(window.as_ptr(), window.size()).ok_or(SHAPE)?;
         let pieces = Pieces::new(ram, window_words).ok_or(SHAPE)?;
         Ok(Self { pieces, _owners: (Arc::clone(memory), Arc::clone(window)) })
     }
+}
+
+/// As if memory went on where its first piece ends.
+fn end_to_end(ram: Vec<(u64, Mapping)>) -> Vec<(u64, Mapping)> {
+    let mut next = None;
+    let place = |(address, piece): (u64, Mapping)| {
+        let address = next.unwrap_or(address);
+        next = u64::try_from(piece.byte_len()).ok().and_then(|len| address.checked_add(len));
+        (address, piece)
+    };
+    ram.into_iter().map(place).collect()
 }
 
 impl Memory for VmMemory {

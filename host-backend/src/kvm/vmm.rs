@@ -26,7 +26,7 @@ mod tests;
 
 /// What a guest is given.
 pub struct VmmConfig {
-    /// Bytes of memory: a multiple of 2 MiB.
+    /// Bytes of memory: a multiple of 4 KiB, the smallest granule. It lies where [`MachineConfig`] says.
     pub memory: usize,
     /// vCPUs, 1 to 255.
     pub vcpus: u32,

@@ -51,6 +51,12 @@ pub(super) const FAULTS: &[Fault] = &[
         unit("kvm::runner::tests::a_kick_while_a_vcpu_is_started_again_is_kept"),
     ),
     fault(
+        "memory-without-a-hole",
+        "REG-1",
+        "memory behind the hole under 4 GiB is taken to follow what lies before it",
+        unit("kvm::vmm::tests::payload_lies_on_both_sides_of_the_hole_under_4_gib"),
+    ),
+    fault(
         "restart-keeps-apic",
         "VCPU-5",
         "a restarted vCPU has the local APIC that it had",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-minor1` and
+//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-large`, `kvm-minor1` and
 //! `kvm-old-image`: the bootable image on the KVM machine.
 
 use super::{Host, Image};
@@ -37,6 +37,8 @@ pub struct Kind {
     pub conduit: Option<ConduitKind>,
     /// Versions.
     pub age: Age,
+    /// A machine with memory on both sides of 4 GiB, whose cases have theirs above.
+    pub large: bool,
 }
 
 /// The KVM host.
@@ -83,6 +85,8 @@ mod machine {
 
     /// vCPUs of a machine: what the cases need, and one more.
     const CPUS: u32 = 3;
+    /// Bytes of a large machine's memory: no multiple of 2 MiB.
+    const LARGE: usize = (6 << 30) + (4 << 10);
     /// Pieces of output that wait for the judge: a machine that talks faster waits itself (REP-13).
     const BACKLOG: usize = 64;
     /// A machine ends by itself after this time, should its judge have forgotten it.
@@ -113,9 +117,13 @@ mod machine {
             Ok(Self { kind, conduit: kind.conduit.unwrap_or(VmmConfig::default().conduit), image })
         }
 
+        fn memory(&self) -> usize {
+            if self.kind.large { LARGE } else { VmmConfig::default().memory }
+        }
+
         /// Whether a machine can be made at all.
         pub(super) fn probe(&self) -> Result<(), String> {
-            let config = VmmConfig { conduit: self.conduit, ..VmmConfig::default() };
+            let config = VmmConfig { memory: self.memory(), conduit: self.conduit, ..VmmConfig::default() };
             Vmm::new(config).map(drop).map_err(|error| error.to_string())
         }
     }
@@ -123,9 +131,11 @@ mod machine {
     impl Host for KvmHost {
         fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
             let mode = if self.kind.level == Level::User { " mode=native" } else { "" };
-            let command_line = format!("{command_line} serial=burst{mode}");
+            let arena = if self.kind.large { " arena=high" } else { "" };
+            let command_line = format!("{command_line} serial=burst{mode}{arena}");
             let (sender, receiver) = sync_channel(BACKLOG);
             let vmm = Vmm::new(VmmConfig {
+                memory: self.memory(),
                 vcpus: CPUS,
                 conduit: self.conduit,
                 seed: crate::hosts::seed(&command_line),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Regions and the ranges of payloads, by hand (REG-1 to REG-4).
 
-use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, equal};
+use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check, equal};
 use crate::cases::discovery::window::window_in_region;
 use crate::cases::tools::{case, expect, op, settle, status};
 use crate::raw::{self, Bound};
@@ -14,7 +14,8 @@ pub const CASES: &[Case] = &[
     case("region.range-end", &["REG-1", "REG-3"], Needs::NONE, range_end),
     case("region.range-wraps", &["REG-3"], Needs::NONE, range_wraps),
     case("region.zero-length", &["REG-3"], Needs::NONE, zero_length),
-    case("region.window-is-a-hole", &["REG-1", "DISC-5"], Needs::NONE, hole),
+    case("region.window-is-a-hole", &["REG-1", "DISC-5"], Needs::NONE, window_is_hole),
+    case("region.hole", &["REG-1", "REG-3"], Needs::NONE, hole),
 ];
 
 fn query(ctx: &Ctx) -> Outcome {
@@ -129,7 +130,7 @@ fn zero_length(ctx: &Ctx) -> Outcome {
     Ok(())
 }
 
-fn hole(ctx: &Ctx) -> Outcome {
+fn window_is_hole(ctx: &Ctx) -> Outcome {
     let (window, _) = window_in_region(ctx)?;
     let mut bound = raw::attach(ctx.env)?;
     let op = payload_op(ctx)?;
@@ -140,6 +141,30 @@ fn hole(ctx: &Ctx) -> Outcome {
         (window + 8, 48, "a payload in the window"),
     ] {
         expect(&mut bound, op, &[at, len], status::BAD_RANGE, what)?;
+    }
+    settle(&mut bound)
+}
+
+fn hole(ctx: &Ctx) -> Outcome {
+    let (start, end) = ctx.env.hole().ok_or(Fail::Skip(Lacks::Hole))?;
+    let mut bound = raw::attach(ctx.env)?;
+    let op = payload_op(ctx)?;
+    check(end < raw::record(ctx.env).region0_len.get(), "memory behind the hole is not in region 0")?;
+    for (at, len, what) in [
+        (start, 1, "the first byte of the hole"),
+        (end - 1, 1, "the last byte of the hole"),
+        (start + (end - start) / 2, 64, "a payload in the middle of the hole"),
+        (end - 1, 2, "a payload that ends behind the hole"),
+        (end - 48, 64, "a payload that ends behind the hole"),
+    ] {
+        expect(&mut bound, op, &[at, len], status::BAD_RANGE, what)?;
+    }
+    expect(&mut bound, op, &[end, 16], status::OK, "the first bytes behind the hole")?;
+    if let Some(before) = start.checked_sub(16) {
+        expect(&mut bound, op, &[before, 16], status::OK, "the last bytes before the hole")?;
+        for len in [17, 64] {
+            expect(&mut bound, op, &[before, len], status::BAD_RANGE, "a payload that ends in the hole")?;
+        }
     }
     settle(&mut bound)
 }

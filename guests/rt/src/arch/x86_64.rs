@@ -36,10 +36,12 @@ pub fn ticks_per_microsecond() -> u64 {
     TICKS_PER_MICROSECOND
 }
 
-/// What is below 4 GiB is mapped one to one, whatever it is.
-pub(crate) fn map(address: u64, len: u64, _kind: MapAs) -> Option<*mut u8> {
+/// What is below 4 GiB is mapped one to one, whatever it is; beyond, memory within one GiB, and then no
+/// other.
+pub(crate) fn map(address: u64, len: u64, kind: MapAs) -> Option<*mut u8> {
     let last = address.checked_add(len.checked_sub(1)?)?;
-    (last < MAPPED_END).then(|| core::ptr::with_exposed_provenance_mut(address as usize))
+    let mapped = last < MAPPED_END || kind == MapAs::Memory && tables::map_high(address, last);
+    mapped.then(|| core::ptr::with_exposed_provenance_mut(address as usize))
 }
 
 /// Makes this CPU take interrupt `vector`: here each does, by its local APIC.

@@ -45,7 +45,13 @@ impl Guest {
     /// A machine of two vCPUs, both bound, whose local APICs take interrupts. `None` where KVM cannot be
     /// used.
     fn open(test: &str) -> Option<Self> {
-        let config = VmmConfig { vcpus: 2, console: Box::new(|_| Vec::new()), ..VmmConfig::default() };
+        Self::of(test, VmmConfig::default().memory)
+    }
+
+    /// The same with so many bytes of memory.
+    fn of(test: &str, memory: usize) -> Option<Self> {
+        let config =
+            VmmConfig { memory, vcpus: 2, console: Box::new(|_| Vec::new()), ..VmmConfig::default() };
         let vmm = match Vmm::new(config) {
             Ok(vmm) => vmm,
             Err(why @ (Error::NoDevice | Error::NoPermission | Error::Missing(_))) => {
@@ -148,11 +154,18 @@ impl Guest {
 
     /// A call of vCPU 0 that is answered at once.
     fn call(&mut self, op: Op, args: [u64; 3]) -> u64 {
+        let (status, value) = self.result(op, args);
+        assert_eq!(status, Status::OK, "{op:?}");
+        value
+    }
+
+    /// The same, whatever the answer.
+    fn result(&mut self, op: Op, args: [u64; 3]) -> (Status, u64) {
         self.submit(0, 1, op, args);
         self.kick(0);
         let (id, status, value) = self.take(0).unwrap_or_else(|| panic!("{op:?} was not answered"));
-        assert_eq!((id, status), (1, Status::OK), "{op:?}");
-        value
+        assert_eq!(id, 1, "{op:?}");
+        (status, value)
     }
 
     /// Wants an upcall for the next completion of vCPU 0.
@@ -378,4 +391,46 @@ fn crashes_are_counted_more_than_they_are_logged() {
         Some(999),
         "the last one is kept"
     );
+}
+
+/// Memory on both sides of the hole under 4 GiB, and a piece that is no multiple of 2 MiB.
+#[test]
+fn payload_lies_on_both_sides_of_the_hole_under_4_gib() {
+    const GIB: u64 = 1 << 30;
+    let name = "payload_lies_on_both_sides_of_the_hole_under_4_gib";
+    let Some(mut guest) = Guest::of(name, (6 << 30) + (4 << 10)) else { return };
+    let end = 7 * GIB + (4 << 10);
+    assert_eq!(guest.window(0x58), end, "region0_len");
+    for at in [3 * GIB - 64, 4 * GIB, 5 * GIB + 13, end - 64] {
+        assert_eq!(guest.call(Op::ENTROPY, [at, 64, 0]), 64, "{at:#x}");
+        let mut bytes = [0; 64];
+        assert!(guest.memory.read(0, at, &mut bytes) && bytes != [0; 64], "{at:#x}");
+        assert_eq!(guest.call(Op::CONSOLE_WRITE, [at, 64, 0]), 64, "{at:#x}");
+    }
+    let hole = [3 * GIB - 63, 3 * GIB, 3 * GIB + 1, WINDOW_ADDRESS, 4 * GIB - 64, 4 * GIB - 1, end - 63, end];
+    for at in hole {
+        for op in [Op::ENTROPY, Op::CONSOLE_WRITE] {
+            assert_eq!(guest.result(op, [at, 64, 0]), (Status::BAD_RANGE, 0), "{op:?} at {at:#x}");
+        }
+    }
+}
+
+#[test]
+fn memory_is_any_multiple_of_the_smallest_granule() {
+    let of = |memory| Vmm::new(VmmConfig { memory, ..VmmConfig::default() });
+    for memory in [16 << 12, (32 << 20) + (4 << 10), (3 << 30) + (4 << 10)] {
+        match of(memory) {
+            Ok(vmm) => {
+                let ram: u64 = vmm.machine.layout().ram().map(|piece| piece.len).sum();
+                assert_eq!(ram, memory as u64);
+            }
+            Err(why @ (Error::NoDevice | Error::NoPermission | Error::Missing(_))) => {
+                return println!("skipped: memory_is_any_multiple_of_the_smallest_granule: {why}");
+            }
+            Err(why) => panic!("{memory:#x}: {why}"),
+        }
+    }
+    for memory in [0, 1 << 11, (32 << 20) + 1, (6 << 30) + (2 << 10), 64 << 30] {
+        assert!(matches!(of(memory), Err(Error::BadConfig(_))), "{memory:#x}");
+    }
 }

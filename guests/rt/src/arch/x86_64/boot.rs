@@ -127,7 +127,7 @@ struct Entry {
     reserved: u32,
 }
 
-/// Makes the RAM that holds the image known.
+/// Makes the RAM known.
 ///
 /// # Safety
 /// `table` points to `entries` entries in mapped memory; only the boot CPU calls, once.
@@ -136,8 +136,8 @@ unsafe fn take_map(table: u64, entries: u32) {
     for index in 0..entries as usize {
         // SAFETY: the caller promises that many entries.
         let entry = unsafe { (table as *const Entry).add(index).read_unaligned() };
-        if entry.kind == RAM && memory::take(entry.addr, entry.size) {
-            return;
+        if entry.kind == RAM {
+            memory::take(entry.addr, entry.size);
         }
     }
 }

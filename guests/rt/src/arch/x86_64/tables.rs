@@ -5,6 +5,7 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::{offset_of, size_of};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{
     FAULT_STACK_SIZE, FAULT_STACKS, INTERRUPT_STACK_SIZE, INTERRUPT_STACKS, PER_CPU, PerCpu, cpu_index,
@@ -80,6 +81,33 @@ static TASKS: Raw<[Task; MAX_CPUS]> = Raw(UnsafeCell::new([NO_TASK; MAX_CPUS]));
 struct TablePointer {
     limit: u16,
     base: u64,
+}
+
+/// The directory of the one GiB beyond that is mapped when it is asked for.
+static HIGH: Raw<[u64; 512]> = Raw(UnsafeCell::new([0; 512]));
+static HIGH_GIB: AtomicU64 = AtomicU64::new(0);
+
+/// Maps the GiB that holds `first` and `last`; `false` where they lie in two, or another one is mapped. To be
+/// called by the boot CPU, before others run.
+pub(crate) fn map_high(first: u64, last: u64) -> bool {
+    const USUAL: u64 = 0x87; // 2 MiB: present, writable, user
+    let gib = first >> 30;
+    let mapped = HIGH_GIB.load(Ordering::Relaxed);
+    if gib != last >> 30 || !(4..512).contains(&gib) || mapped != 0 {
+        return mapped == gib && gib == last >> 30;
+    }
+    let directory = HIGH.0.get().cast::<u64>();
+    // SAFETY: both tables have 512 entries, of which the boot CPU alone writes these. None of them was
+    // present, so that no processor has kept it.
+    unsafe {
+        for index in 0..512 {
+            directory.add(index).write_volatile(gib << 30 | (index as u64) << 21 | USUAL);
+        }
+        let pointer = POINTERS.0.get().cast::<u64>().add(gib as usize);
+        pointer.write_volatile(directory.addr() as u64 | 7);
+    }
+    HIGH_GIB.store(gib, Ordering::Relaxed);
+    true
 }
 
 /// Fills the interrupt gates for the level at which the image will run.

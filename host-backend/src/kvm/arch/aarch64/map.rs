@@ -24,8 +24,8 @@ pub const BIND_ADDRESS: u64 = 0x0a00_0004;
 
 pub(crate) const CONDUIT: ConduitKind = ConduitKind::MMIO;
 pub(crate) const CONDUITS: &[ConduitKind] = &[ConduitKind::MMIO, ConduitKind::HYPERCALL];
-/// RAM ends at 4 GiB.
-pub(crate) const RAM_MAX: (u64, &str) = (3 << 30, "a machine has at most 3 GiB of memory");
+/// A machine of KVM's usual kind has addresses of 40 bits.
+pub(crate) const RAM_MAX: (u64, &str) = (1023 << 30, "a machine has at most 1023 GiB of memory");
 pub(crate) const WINDOW: Range<u64> = WINDOW_ADDRESS..AARCH64_RAM;
 /// SPIs, by their INTIDs.
 pub(crate) const INTERRUPTS: RangeInclusive<u32> = FIRST_SPI..=INTIDS - 1;
