@@ -69,6 +69,8 @@ flags! {
         5 CONSOLE since 1, "CON-1", "console output and input";
         6 LIFECYCLE since 1, "LIFE-1", "exit, restart and crash record";
         7 ENTROPY since 2, "ENT-1", "random bytes";
+        8 PAGES since 2, "PAGE-1", "pages that the host writes for the guest to read";
+        9 TIME since 2, "TIME-1", "clocks and timers";
     }
 }
 

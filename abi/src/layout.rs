@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
 
-use crate::{call, control, discovery, operation, status, stream, vcpu};
+use crate::{call, control, discovery, operation, page, status, stream, time, vcpu};
 
 pub use crate::item::{Field, Group, Number, Struct};
 
@@ -13,6 +13,7 @@ pub const LAYOUT: &[Struct] = &[
     call::Completion::LAYOUT,
     stream::RingLine::LAYOUT,
     stream::RecordHeader::LAYOUT,
+    time::TimeCopy::LAYOUT,
 ];
 
 /// Every group of numbers.
@@ -32,4 +33,13 @@ pub const NUMBERS: &[Group] = &[
     Group { name: "RecordLength", numbers: stream::RecordLength::NUMBERS },
     Group { name: "GuestArea", numbers: vcpu::guest::NUMBERS },
     Group { name: "HostArea", numbers: vcpu::host::NUMBERS },
+    Group { name: "PageKind", numbers: page::PageKind::NUMBERS },
+    Group { name: "TimePage", numbers: time::page::NUMBERS },
+    Group { name: "Clock", numbers: time::Clock::NUMBERS },
+    Group { name: "Clocks", numbers: time::Clocks::NUMBERS },
+    Group { name: "CounterKind", numbers: time::CounterKind::NUMBERS },
+    Group { name: "TimeFlags", numbers: time::TimeFlags::NUMBERS },
+    Group { name: "ClockStatus", numbers: time::ClockStatus::NUMBERS },
+    Group { name: "Leap", numbers: time::Leap::NUMBERS },
+    Group { name: "Smear", numbers: time::Smear::NUMBERS },
 ];

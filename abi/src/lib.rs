@@ -17,6 +17,8 @@
 //! | [`stream`] | data rings: control lines, records |
 //! | [`vcpu`] | the two areas of a vCPU, start, stop, upcall |
 //! | [`console`] | console output and input |
+//! | [`page`] | pages that the host writes |
+//! | [`time`] | clocks, their page, timers |
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`packed`] | words that hold several fields |
 //! | [`status`] | status codes, queue states and corruption reasons |
@@ -38,8 +40,10 @@ pub mod layout;
 pub mod lifecycle;
 pub mod operation;
 pub mod packed;
+pub mod page;
 pub mod status;
 pub mod stream;
+pub mod time;
 pub mod vcpu;
 
 pub use address::{Address, Granule, Granules};
@@ -48,8 +52,10 @@ pub use control::{ControlOp, ControlRequest};
 pub use discovery::{ConduitFlags, ConduitKind, Features, Record};
 pub use event::Entry;
 pub use operation::{Op, Operation};
+pub use page::PageKind;
 pub use status::{QueueState, Reason, Status};
 pub use stream::{RecordHeader, RingLine, RingPosition, RingShape};
+pub use time::{Clock, CounterKind, TimeCopy};
 pub use vcpu::Sizes;
 
 /// The one ABI version (NEG-1): what this crate describes. Its minor version is that of the newest feature.

@@ -30,6 +30,8 @@ operations! {
             "EVT-22", "give a port an interrupt of its own";
         0x0300 REGION_QUERY(region: U16) [] [REPLAY_SAFE],
             "REG-4", "length of a region in bytes";
+        0x0400 PAGE(kind: U16, address: ADDRESS) [PAGES] [REPLAY_SAFE],
+            "PAGE-2", "where a page of the host's lies: value = its offset in the window, or 0 for a donated one";
         0x0500 VCPU_START(vcpu: VCPU, entry: START, argument: START) [SMP] [],
             "VCPU-5", "start a vCPU";
         0x0501 VCPU_STOP(vcpu: VCPU, target: VCPU) [SMP] [LATE],
@@ -40,6 +42,12 @@ operations! {
             "CON-2", "write bytes to the console";
         0x0601 CONSOLE_READ(address: ADDRESS, len: LENGTH) [CONSOLE] [LATE],
             "CON-4", "read bytes; completes when there are some";
+        0x0700 CLOCK_READ(clock: CLOCK) [TIME] [REPLAY_SAFE],
+            "TIME-10", "what a clock says: value = nanoseconds";
+        0x0701 TIMER_SET(port: PORT, clock: CLOCK, deadline: WORD, slack: WORD) [TIME, EVENTS] [],
+            "TIME-12", "raise a port when a clock reaches a deadline";
+        0x0702 TIMER_CANCEL(port: PORT) [TIME, EVENTS] [],
+            "TIME-15", "drop a port's timer: value = 1 if there was one that had not expired, else 0";
         0x0800 EXIT(code: U32) [LIFECYCLE] [EMERGENCY],
             "LIFE-2", "end the domain with a code";
         0x0801 RESTART() [LIFECYCLE] [EMERGENCY],
@@ -65,6 +73,7 @@ numbers! {
         9 START, "VCPU-5", "what the platform's start state can carry";
         10 ADDRESS, "GEN-3", "a wire address";
         11 LENGTH, "REG-3", "bytes of the range that begins at the address before it";
+        12 CLOCK, "TIME-2", "the number of a clock: below 3";
     }
 }
 

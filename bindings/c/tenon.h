@@ -53,6 +53,8 @@ extern "C" {
 #define TENON_FEATURES_CONSOLE UINT64_C(0x20) // console output and input [CON-1]
 #define TENON_FEATURES_LIFECYCLE UINT64_C(0x40) // exit, restart and crash record [LIFE-1]
 #define TENON_FEATURES_ENTROPY UINT64_C(0x80) // random bytes [ENT-1]
+#define TENON_FEATURES_PAGES UINT64_C(0x100) // pages that the host writes for the guest to read [PAGE-1]
+#define TENON_FEATURES_TIME UINT64_C(0x200) // clocks and timers [TIME-1]
 
 // ConduitKind
 #define TENON_CONDUIT_KIND_CALL 0x0u // a function call inside one process [DISC-6]
@@ -85,11 +87,15 @@ extern "C" {
 #define TENON_OP_EVENT_SIGNAL 0x203u // raise a port of one's own [EVT-6]
 #define TENON_OP_EVENT_BIND_DIRECT 0x204u // give a port an interrupt of its own [EVT-22]
 #define TENON_OP_REGION_QUERY 0x300u // length of a region in bytes [REG-4]
+#define TENON_OP_PAGE 0x400u // where a page of the host's lies: value = its offset in the window, or 0 for a donated one [PAGE-2]
 #define TENON_OP_VCPU_START 0x500u // start a vCPU [VCPU-5]
 #define TENON_OP_VCPU_STOP 0x501u // stop a vCPU and move its ports [VCPU-6]
 #define TENON_OP_VCPU_UPCALL 0x502u // set the interrupt of a vCPU's upcall [VCPU-8]
 #define TENON_OP_CONSOLE_WRITE 0x600u // write bytes to the console [CON-2]
 #define TENON_OP_CONSOLE_READ 0x601u // read bytes; completes when there are some [CON-4]
+#define TENON_OP_CLOCK_READ 0x700u // what a clock says: value = nanoseconds [TIME-10]
+#define TENON_OP_TIMER_SET 0x701u // raise a port when a clock reaches a deadline [TIME-12]
+#define TENON_OP_TIMER_CANCEL 0x702u // drop a port's timer: value = 1 if there was one that had not expired, else 0 [TIME-15]
 #define TENON_OP_EXIT 0x800u // end the domain with a code [LIFE-2]
 #define TENON_OP_RESTART 0x801u // restart the domain [LIFE-3]
 #define TENON_OP_CRASH 0x802u // leave a crash record [LIFE-4]
@@ -108,6 +114,7 @@ extern "C" {
 #define TENON_CHECK_START 0x9u // what the platform's start state can carry [VCPU-5]
 #define TENON_CHECK_ADDRESS 0xau // a wire address [GEN-3]
 #define TENON_CHECK_LENGTH 0xbu // bytes of the range that begins at the address before it [REG-3]
+#define TENON_CHECK_CLOCK 0xcu // the number of a clock: below 3 [TIME-2]
 
 // Traits
 #define TENON_TRAITS_REPLAY_SAFE 0x1u // may be submitted again after a reset: bit 1 of PROBE's value [CALL-18]
@@ -179,6 +186,56 @@ extern "C" {
 #define TENON_HOST_AREA_EMERGENCY 0x40u // `Completion`: the slot of the emergency lane [CALL-23]
 #define TENON_HOST_AREA_COMPLETIONS 0x80u // `Completion[depth]`, then the entries of event ring 0, then those of ring 1 [CALL-1]
 
+// PageKind
+#define TENON_PAGE_KIND_TIME 0x1u // the clocks: needs TIME [TIME-3]
+
+// TimePage
+#define TENON_TIME_PAGE_SEQUENCE 0x0u // U64: the sequence, alone in its cache line [PAGE-1]
+#define TENON_TIME_PAGE_COPY0 0x40u // `TimeCopy`: the copy that is valid while the sequence is even [PAGE-1]
+#define TENON_TIME_PAGE_COPY1 0xc0u // `TimeCopy`: the copy that is valid while the sequence is odd [PAGE-1]
+
+// Clock
+#define TENON_CLOCK_RUNNING 0x0u // nanoseconds that the domain has run [TIME-7]
+#define TENON_CLOCK_BOOT 0x1u // the same, and the time that passed while it did not run, as far as the embedder says so [TIME-7]
+#define TENON_CLOCK_UTC 0x2u // nanoseconds since 1970-01-01 00:00:00 UTC, without leap seconds [TIME-8]
+
+// Clocks
+#define TENON_CLOCKS_RUNNING 0x1u // RUNNING [TIME-3]
+#define TENON_CLOCKS_BOOT 0x2u // BOOT [TIME-3]
+#define TENON_CLOCKS_UTC 0x4u // UTC [TIME-3]
+
+// CounterKind
+#define TENON_COUNTER_KIND_NONE 0x0u // none: a clock is read by call [TIME-4]
+#define TENON_COUNTER_KIND_X86_TSC 0x1u // x86: the time-stamp counter [TIME-4]
+#define TENON_COUNTER_KIND_ARM_CNTVCT 0x2u // AArch64: CNTVCT_EL0 [TIME-4]
+#define TENON_COUNTER_KIND_RISCV_TIME 0x3u // RISC-V: the CSR `time` [TIME-4]
+#define TENON_COUNTER_KIND_ARM_CNTPCT 0x4u // AArch64: CNTPCT_EL0 [TIME-4]
+
+// TimeFlags
+#define TENON_TIME_FLAGS_TAI_OFFSET_VALID 0x1u // `tai_offset` is known [TIME-8]
+#define TENON_TIME_FLAGS_DISRUPTION_SOON 0x2u // a disruption is expected within a day [TIME-9]
+#define TENON_TIME_FLAGS_DISRUPTION_IMMINENT 0x4u // a disruption is expected within an hour [TIME-9]
+
+// ClockStatus
+#define TENON_CLOCK_STATUS_UNKNOWN 0x0u // nothing [TIME-8]
+#define TENON_CLOCK_STATUS_INITIALIZING 0x1u // it is being set: not to be relied on yet [TIME-8]
+#define TENON_CLOCK_STATUS_SYNCHRONIZED 0x2u // it follows a reference [TIME-8]
+#define TENON_CLOCK_STATUS_FREERUNNING 0x3u // it followed a reference, which is lost [TIME-8]
+#define TENON_CLOCK_STATUS_UNRELIABLE 0x4u // it is known to be wrong [TIME-8]
+
+// Leap
+#define TENON_LEAP_NONE 0x0u // none is near [TIME-8]
+#define TENON_LEAP_PRE_POS 0x1u // a second is added at the end of this month [TIME-8]
+#define TENON_LEAP_PRE_NEG 0x2u // a second is left out at the end of this month [TIME-8]
+#define TENON_LEAP_POS 0x3u // the second that is added passes now [TIME-8]
+#define TENON_LEAP_POST_POS 0x4u // a second was added at the end of last month [TIME-8]
+#define TENON_LEAP_POST_NEG 0x5u // a second was left out at the end of last month [TIME-8]
+
+// Smear
+#define TENON_SMEAR_STRICT 0x0u // not at all [TIME-8]
+#define TENON_SMEAR_NOON_LINEAR 0x1u // evenly, from the noon before to the noon behind [TIME-8]
+#define TENON_SMEAR_UTC_SLS 0x2u // evenly, over the last 1000 seconds before the end of the day [TIME-8]
+
 // Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features
 // that must all have been negotiated [NEG-7]. arguments: how many are used. traits: TENON_TRAITS_... A check
 // is TENON_CHECK_... without its prefix.
@@ -192,11 +249,15 @@ extern "C" {
     X(EVENT_SIGNAL, 0x203u, UINT64_C(0x2), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
     X(EVENT_BIND_DIRECT, 0x204u, UINT64_C(0x6), 3, 0x0u, PORT, VCPU, INTERRUPT, NONE, NONE, NONE) \
     X(REGION_QUERY, 0x300u, UINT64_C(0x0), 1, 0x1u, U16, NONE, NONE, NONE, NONE, NONE) \
+    X(PAGE, 0x400u, UINT64_C(0x100), 2, 0x1u, U16, ADDRESS, NONE, NONE, NONE, NONE) \
     X(VCPU_START, 0x500u, UINT64_C(0x10), 3, 0x0u, VCPU, START, START, NONE, NONE, NONE) \
     X(VCPU_STOP, 0x501u, UINT64_C(0x10), 2, 0x10u, VCPU, VCPU, NONE, NONE, NONE, NONE) \
     X(VCPU_UPCALL, 0x502u, UINT64_C(0x8), 2, 0x1u, VCPU, INTERRUPT_OR_ZERO, NONE, NONE, NONE, NONE) \
     X(CONSOLE_WRITE, 0x600u, UINT64_C(0x20), 2, 0xau, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
     X(CONSOLE_READ, 0x601u, UINT64_C(0x20), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(CLOCK_READ, 0x700u, UINT64_C(0x200), 1, 0x1u, CLOCK, NONE, NONE, NONE, NONE, NONE) \
+    X(TIMER_SET, 0x701u, UINT64_C(0x202), 4, 0x0u, PORT, CLOCK, WORD, WORD, NONE, NONE) \
+    X(TIMER_CANCEL, 0x702u, UINT64_C(0x202), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
     X(EXIT, 0x800u, UINT64_C(0x40), 1, 0x4u, U32, NONE, NONE, NONE, NONE, NONE) \
     X(RESTART, 0x801u, UINT64_C(0x40), 0, 0x4u, NONE, NONE, NONE, NONE, NONE, NONE) \
     X(CRASH, 0x802u, UINT64_C(0x40), 3, 0x6u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE) \
@@ -343,6 +404,47 @@ struct tenon_record_header {
 };
 TENON_STATIC_ASSERT(sizeof(struct tenon_record_header) == 0x8, "tenon_record_header: size");
 TENON_STATIC_ASSERT(offsetof(struct tenon_record_header, word) == 0x0, "tenon_record_header.word");
+
+// One of the two copies of the clocks in the time page. Written by the host only.
+struct tenon_time_copy {
+    uint64_t counter_base; // the counter at the moment that this copy describes [TIME-5]
+    uint64_t period; // nanoseconds of one tick of the counter, times 2 to the power of `shift` [TIME-5]
+    uint64_t ns[3]; // what each clock said at that moment, by `Clock`, in nanoseconds [TIME-5]
+    uint16_t counter_kind; // `CounterKind` [TIME-4]
+    uint16_t shift; // bits to the right that a product with `period` or `period_error` is shifted: at most 63 [TIME-5]
+    uint16_t valid; // `Clocks` that this copy tells [TIME-3]
+    uint16_t flags; // `TimeFlags` [TIME-3]
+    uint64_t period_error; // what the error grows by with each tick of the counter, in the unit of `period` [TIME-6]
+    uint64_t disruption_marker; // another value after each disruption of a clock [TIME-9]
+    uint64_t error_ns[3]; // error of each clock at that moment, by `Clock`, in nanoseconds; all bits: no bound is known [TIME-6]
+    uint64_t boot_jump; // how far BOOT is ahead of RUNNING, in nanoseconds [TIME-7]
+    uint32_t tai_offset; // TAI less UTC in seconds, a signed number (two's complement) [TIME-8]
+    uint16_t leap; // `Leap` [TIME-8]
+    uint16_t smear; // `Smear` [TIME-8]
+    uint16_t status; // `ClockStatus` of UTC [TIME-8]
+    uint16_t reserved0; // zero [GEN-5]
+    uint32_t reserved1; // zero [GEN-5]
+    uint64_t reserved2[2]; // zero [GEN-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_time_copy) == 0x80, "tenon_time_copy: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, counter_base) == 0x0, "tenon_time_copy.counter_base");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, period) == 0x8, "tenon_time_copy.period");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, ns) == 0x10, "tenon_time_copy.ns");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, counter_kind) == 0x28, "tenon_time_copy.counter_kind");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, shift) == 0x2a, "tenon_time_copy.shift");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, valid) == 0x2c, "tenon_time_copy.valid");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, flags) == 0x2e, "tenon_time_copy.flags");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, period_error) == 0x30, "tenon_time_copy.period_error");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, disruption_marker) == 0x38, "tenon_time_copy.disruption_marker");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, error_ns) == 0x40, "tenon_time_copy.error_ns");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, boot_jump) == 0x58, "tenon_time_copy.boot_jump");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, tai_offset) == 0x60, "tenon_time_copy.tai_offset");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, leap) == 0x64, "tenon_time_copy.leap");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, smear) == 0x66, "tenon_time_copy.smear");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, status) == 0x68, "tenon_time_copy.status");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, reserved0) == 0x6a, "tenon_time_copy.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, reserved1) == 0x6c, "tenon_time_copy.reserved1");
+TENON_STATIC_ASSERT(offsetof(struct tenon_time_copy, reserved2) == 0x70, "tenon_time_copy.reserved2");
 
 // Address: a wire address [GEN-3]
 #define TENON_ADDRESS_OFFSET_SHIFT 0

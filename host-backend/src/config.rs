@@ -157,7 +157,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Modest limits, everything offered, 64 KiB of window for each vCPU, interrupts 32 to 255.
+    /// Modest limits, 64 KiB of window for each vCPU, interrupts 32 to 255. Everything is offered that asks no
+    /// more of an attachment than the actions of sessions, events, vCPUs, console and lifecycle: what does,
+    /// is set up by a method of its own, as [`Self::with_time`].
     #[must_use]
     pub fn new(conduit: Conduit, max_vcpus: u32, seed: u64) -> Self {
         // One granule for the record, and room for default areas at the largest granule.
@@ -165,7 +167,7 @@ impl Config {
         Self {
             conduit,
             minor: VERSION.minor,
-            features: Features::all(),
+            features: Features::of_minor(1).union(Features::ENTROPY),
             granules: Granules::all(),
             window_len,
             max_vcpus,
@@ -178,6 +180,15 @@ impl Config {
             max_start: u64::MAX,
             seed,
         }
+    }
+
+    /// Offers clocks, timers and the page that tells the clocks (TIME-1): the attachment starts the clocks
+    /// ([`crate::Domain::start_clocks`]), says what time it is to whatever asks, and does
+    /// [`crate::TimeAction`]. Where the window is offered, it grows by a granule for the page (PAGE-5).
+    #[must_use]
+    pub fn with_time(mut self) -> Self {
+        self.features |= Features::TIME | Features::PAGES;
+        self
     }
 
     /// Checks the limits (DISC-9).

@@ -76,7 +76,7 @@ impl Shape {
         let mut config =
             Config::new(Conduit::shared(u32::from(HOST) << 16, self.window_len()), self.vcpus, seed);
         config.window_len = self.window_len();
-        let mut features = Features::all().difference(Features::SMP);
+        let mut features = config.features.difference(Features::SMP);
         if self.messages == 0 {
             features = features.difference(Features::UPCALL.union(Features::DIRECT));
         }

@@ -5,6 +5,7 @@ use super::{Check, Operation, Traits};
 use crate::call::{INLINE_MAX, Submission, SubmissionFlags};
 use crate::event::CLASSES;
 use crate::status::Status;
+use crate::time::CLOCKS;
 use crate::word::unpack;
 
 /// What a host offered, as far as arguments are held against it.
@@ -97,6 +98,7 @@ impl Check {
             Self::INTERRUPT => is_interrupt(word, limits),
             Self::INTERRUPT_OR_ZERO => word == 0 || is_interrupt(word, limits),
             Self::START => word <= limits.max_start,
+            Self::CLOCK => is_below(word, CLOCKS),
             _ => false,
         }
     }

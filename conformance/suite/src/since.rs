@@ -10,8 +10,18 @@ use crate::raw::load;
 const NEWEST: u64 = 2;
 
 /// Feature bits with the minor version that brought them.
-const FEATURES: [(u64, u64); 8] =
-    [(1 << 0, 1), (1 << 1, 1), (1 << 2, 1), (1 << 3, 1), (1 << 4, 1), (1 << 5, 1), (1 << 6, 1), (1 << 7, 2)];
+const FEATURES: &[(u64, u64)] = &[
+    (1 << 0, 1),
+    (1 << 1, 1),
+    (1 << 2, 1),
+    (1 << 3, 1),
+    (1 << 4, 1),
+    (1 << 5, 1),
+    (1 << 6, 1),
+    (1 << 7, 2),
+    (1 << 8, 2),
+    (1 << 9, 2),
+];
 
 /// Whether an operation may be submitted again after a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +66,8 @@ const SMP: u64 = 1 << 4;
 const CONSOLE: u64 = 1 << 5;
 const LIFECYCLE: u64 = 1 << 6;
 const ENTROPY: u64 = 1 << 7;
+const PAGES: u64 = 1 << 8;
+const TIME: u64 = 1 << 9;
 
 /// Every operation.
 pub(crate) const OPS: &[Known] = &[
@@ -68,11 +80,15 @@ pub(crate) const OPS: &[Known] = &[
     known(op::EVENT_SIGNAL, EVENTS, Safe::No, Lane::Never, Some((1, [5, 0, 0]))),
     known(op::EVENT_BIND_DIRECT, EVENTS | DIRECT, Safe::No, Lane::Never, Some((3, [6, 0, 0x30]))),
     known(op::REGION_QUERY, 0, Safe::Yes, Lane::Never, Some((1, [0, 0, 0]))),
+    known(op::PAGE, PAGES, Safe::Yes, Lane::Never, Some((2, [1, 0, 0]))),
     known(op::VCPU_START, SMP, Safe::No, Lane::Never, Some((3, [0, 0, 0]))),
     known(op::VCPU_STOP, SMP, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
     known(op::VCPU_UPCALL, UPCALL, Safe::Yes, Lane::Never, Some((2, [0, 0, 0]))),
     known(op::CONSOLE_WRITE, CONSOLE, Safe::No, Lane::Takes, None),
     known(op::CONSOLE_READ, CONSOLE, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::CLOCK_READ, TIME, Safe::Yes, Lane::Never, Some((1, [0, 0, 0]))),
+    known(op::TIMER_SET, TIME | EVENTS, Safe::No, Lane::Never, Some((4, [5, 0, 0]))),
+    known(op::TIMER_CANCEL, TIME | EVENTS, Safe::No, Lane::Never, Some((1, [5, 0, 0]))),
     known(op::EXIT, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::RESTART, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::CRASH, LIFECYCLE, Safe::No, Lane::Takes, None),

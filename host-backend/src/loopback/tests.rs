@@ -12,7 +12,7 @@ use std::vec::Vec;
 use tenon_abi::control::MAGIC;
 use tenon_abi::discovery::Session;
 use tenon_abi::vcpu::{Sizes, guest, host};
-use tenon_abi::{ControlOp, ControlRequest, Features, Op, Record, Status, Submission, Tail, turn};
+use tenon_abi::{ControlOp, ControlRequest, Op, Record, Status, Submission, Tail, turn};
 use tenon_rings::{Site, Words};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -62,7 +62,7 @@ fn attach(arena: &Arena, host: &Loopback<Arena>) -> (super::Piece, super::Piece,
         request.op.set(ControlOp::NEGOTIATE.0);
         request.minor.set(tenon_abi::VERSION.minor);
         request.granule.set(12);
-        request.features.set(Features::all().bits());
+        request.features.set(record(arena, core::mem::offset_of!(Record, features)));
     });
     let sizes = Sizes::default();
     control(arena, host, 2, |request| {

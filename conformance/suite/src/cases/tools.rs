@@ -23,11 +23,15 @@ pub(crate) mod op {
     pub(crate) const EVENT_SIGNAL: u16 = 0x0203;
     pub(crate) const EVENT_BIND_DIRECT: u16 = 0x0204;
     pub(crate) const REGION_QUERY: u16 = 0x0300;
+    pub(crate) const PAGE: u16 = 0x0400;
     pub(crate) const VCPU_START: u16 = 0x0500;
     pub(crate) const VCPU_STOP: u16 = 0x0501;
     pub(crate) const VCPU_UPCALL: u16 = 0x0502;
     pub(crate) const CONSOLE_WRITE: u16 = 0x0600;
     pub(crate) const CONSOLE_READ: u16 = 0x0601;
+    pub(crate) const CLOCK_READ: u16 = 0x0700;
+    pub(crate) const TIMER_SET: u16 = 0x0701;
+    pub(crate) const TIMER_CANCEL: u16 = 0x0702;
     pub(crate) const EXIT: u16 = 0x0800;
     pub(crate) const RESTART: u16 = 0x0801;
     pub(crate) const CRASH: u16 = 0x0802;

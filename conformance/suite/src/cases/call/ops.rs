@@ -83,7 +83,7 @@ fn statuses(ctx: &Ctx) -> Outcome {
     let mut bound = desk.attach(0, 16)?;
     let table = [
         (op::NOP, [0, 9, 0, 0, 0, 0, 0], status::OK),
-        (0x0400, [0; 7], status::NOT_SUPPORTED),
+        (0x04ff, [0; 7], status::NOT_SUPPORTED),
         (op::PROBE, [0, 0x1_0000, 0, 0, 0, 0, 0], status::BAD_ARGUMENT),
         (op::NOP, [0, 9, 9, 0, 0, 0, 0], status::BAD_RESERVED),
         (op::REGION_QUERY, [0, 0xffff, 0, 0, 0, 0, 0], status::BAD_REGION),
