@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
 
-use crate::{call, control, discovery, operation, page, status, stream, time, vcpu};
+use crate::{call, control, discovery, memory, operation, page, status, stream, time, vcpu};
 
 pub use crate::item::{Field, Group, Number, Struct};
 
@@ -11,6 +11,8 @@ pub const LAYOUT: &[Struct] = &[
     control::ControlRequest::LAYOUT,
     call::Submission::LAYOUT,
     call::Completion::LAYOUT,
+    memory::MemoryInfo::LAYOUT,
+    memory::MemoryPiece::LAYOUT,
     stream::RingLine::LAYOUT,
     stream::RecordHeader::LAYOUT,
     time::TimeCopy::LAYOUT,
@@ -30,6 +32,7 @@ pub const NUMBERS: &[Group] = &[
     Group { name: "Status", numbers: status::Status::NUMBERS },
     Group { name: "QueueState", numbers: status::QueueState::NUMBERS },
     Group { name: "Reason", numbers: status::Reason::NUMBERS },
+    Group { name: "Rights", numbers: memory::Rights::NUMBERS },
     Group { name: "RecordLength", numbers: stream::RecordLength::NUMBERS },
     Group { name: "GuestArea", numbers: vcpu::guest::NUMBERS },
     Group { name: "HostArea", numbers: vcpu::host::NUMBERS },

@@ -20,6 +20,7 @@
 //! | [`page`] | pages that the host writes |
 //! | [`time`] | clocks, their page, timers |
 //! | [`lifecycle`] | exit, restart, crash record |
+//! | [`memory`] | memory that is given back, taken again and shared |
 //! | [`packed`] | words that hold several fields |
 //! | [`status`] | status codes, queue states and corruption reasons |
 //! | [`layout`] | all of the above as data |
@@ -38,6 +39,7 @@ pub mod event;
 mod item;
 pub mod layout;
 pub mod lifecycle;
+pub mod memory;
 pub mod operation;
 pub mod packed;
 pub mod page;
@@ -51,6 +53,7 @@ pub use call::{Completion, Submission, SubmissionFlags, Tail, turn};
 pub use control::{ControlOp, ControlRequest};
 pub use discovery::{ConduitFlags, ConduitKind, Features, Record};
 pub use event::Entry;
+pub use memory::{MemoryInfo, MemoryPiece, Rights};
 pub use operation::{Op, Operation};
 pub use page::PageKind;
 pub use status::{QueueState, Reason, Status};

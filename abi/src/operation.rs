@@ -54,6 +54,20 @@ operations! {
             "LIFE-3", "restart the domain";
         0x0802 CRASH(address: ADDRESS, len: LENGTH, code: WORD) [LIFECYCLE] [PAYLOAD, EMERGENCY],
             "LIFE-4", "leave a crash record";
+        0x0900 MEMORY_INFO(address: ADDRESS, len: LENGTH) [MEMORY] [],
+            "MEM-3", "write what is known of the guest's memory to a range: value = how many bytes";
+        0x0901 MEMORY_WATCH(port: PORT) [MEMORY, EVENTS] [],
+            "MEM-5", "raise a port when the target or the memory is another one";
+        0x0902 GIVE(address: ADDRESS, len: LENGTH) [MEMORY] [LATE],
+            "MEM-6", "give memory back to the host: value = how many bytes, from the front";
+        0x0903 TAKE(address: ADDRESS, len: LENGTH) [MEMORY] [LATE],
+            "MEM-7", "take given memory again, as zeros: value = how many bytes, from the front";
+        0x0904 HINT(address: ADDRESS, len: LENGTH) [MEMORY] [LATE],
+            "MEM-8", "say that what memory holds is not needed: value = how many bytes, from the front";
+        0x0910 SHARE(address: ADDRESS, len: LENGTH, rights: WORD) [CLOSED] [LATE],
+            "MEM-12", "let the host reach memory for payload: value = how many bytes, from the front";
+        0x0911 UNSHARE(address: ADDRESS, len: LENGTH) [CLOSED] [LATE],
+            "MEM-13", "keep the host from memory again: value = how many bytes, from the front";
         0x0a00 ENTROPY(address: ADDRESS, len: LENGTH) [ENTROPY] [],
             "ENT-1", "write random bytes to a range: value = how many";
     }

@@ -22,7 +22,7 @@ numbers! {
         13 BAD_FEATURES, "NEG-2", "a feature was asked that is not offered";
         14 CANCELLED, "CALL-22", "cancelled before it took effect";
         15 INDETERMINATE, "CALL-18", "it may or may not have taken effect";
-        16 DENIED, "CALL-13", "a right is missing; kept: no operation of this version answers it";
+        16 DENIED, "MEM-11", "a range that is not shared with this right";
         17 BAD_ALIGNMENT, "GEN-4", "not aligned to the granule";
     }
 }

@@ -55,6 +55,8 @@ extern "C" {
 #define TENON_FEATURES_ENTROPY UINT64_C(0x80) // random bytes [ENT-1]
 #define TENON_FEATURES_PAGES UINT64_C(0x100) // pages that the host writes for the guest to read [PAGE-1]
 #define TENON_FEATURES_TIME UINT64_C(0x200) // clocks and timers [TIME-1]
+#define TENON_FEATURES_MEMORY UINT64_C(0x1000) // memory can be given back to the host, and taken again [MEM-1]
+#define TENON_FEATURES_CLOSED UINT64_C(0x2000) // the host sees only memory that was handed over or shared [MEM-10]
 
 // ConduitKind
 #define TENON_CONDUIT_KIND_CALL 0x0u // a function call inside one process [DISC-6]
@@ -99,6 +101,13 @@ extern "C" {
 #define TENON_OP_EXIT 0x800u // end the domain with a code [LIFE-2]
 #define TENON_OP_RESTART 0x801u // restart the domain [LIFE-3]
 #define TENON_OP_CRASH 0x802u // leave a crash record [LIFE-4]
+#define TENON_OP_MEMORY_INFO 0x900u // write what is known of the guest's memory to a range: value = how many bytes [MEM-3]
+#define TENON_OP_MEMORY_WATCH 0x901u // raise a port when the target or the memory is another one [MEM-5]
+#define TENON_OP_GIVE 0x902u // give memory back to the host: value = how many bytes, from the front [MEM-6]
+#define TENON_OP_TAKE 0x903u // take given memory again, as zeros: value = how many bytes, from the front [MEM-7]
+#define TENON_OP_HINT 0x904u // say that what memory holds is not needed: value = how many bytes, from the front [MEM-8]
+#define TENON_OP_SHARE 0x910u // let the host reach memory for payload: value = how many bytes, from the front [MEM-12]
+#define TENON_OP_UNSHARE 0x911u // keep the host from memory again: value = how many bytes, from the front [MEM-13]
 #define TENON_OP_ENTROPY 0xa00u // write random bytes to a range: value = how many [ENT-1]
 
 // Check
@@ -143,7 +152,7 @@ extern "C" {
 #define TENON_STATUS_BAD_FEATURES 0xdu // a feature was asked that is not offered [NEG-2]
 #define TENON_STATUS_CANCELLED 0xeu // cancelled before it took effect [CALL-22]
 #define TENON_STATUS_INDETERMINATE 0xfu // it may or may not have taken effect [CALL-18]
-#define TENON_STATUS_DENIED 0x10u // a right is missing; kept: no operation of this version answers it [CALL-13]
+#define TENON_STATUS_DENIED 0x10u // a range that is not shared with this right [MEM-11]
 #define TENON_STATUS_BAD_ALIGNMENT 0x11u // not aligned to the granule [GEN-4]
 
 // QueueState
@@ -163,6 +172,10 @@ extern "C" {
 #define TENON_REASON_BAD_RECORD 0x8u // a record's header has another turn or an impossible length [STR-9]
 #define TENON_REASON_BAD_SHAPE 0x9u // the other side has another size or kind of ring in mind [STR-3]
 #define TENON_REASON_NOT_ZERO 0xau // a reserved word of a control line is not zero [GEN-5]
+
+// Rights
+#define TENON_RIGHTS_READ 0x1u // it may read there [MEM-12]
+#define TENON_RIGHTS_WRITE 0x2u // it may write there [MEM-12]
 
 // RecordLength
 #define TENON_RECORD_LENGTH_SKIP 0xffffffffu // no record: the rest of the ring up to its end is not used [STR-8]
@@ -261,6 +274,13 @@ extern "C" {
     X(EXIT, 0x800u, UINT64_C(0x40), 1, 0x4u, U32, NONE, NONE, NONE, NONE, NONE) \
     X(RESTART, 0x801u, UINT64_C(0x40), 0, 0x4u, NONE, NONE, NONE, NONE, NONE, NONE) \
     X(CRASH, 0x802u, UINT64_C(0x40), 3, 0x6u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE) \
+    X(MEMORY_INFO, 0x900u, UINT64_C(0x1000), 2, 0x0u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(MEMORY_WATCH, 0x901u, UINT64_C(0x1002), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
+    X(GIVE, 0x902u, UINT64_C(0x1000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(TAKE, 0x903u, UINT64_C(0x1000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(HINT, 0x904u, UINT64_C(0x1000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(SHARE, 0x910u, UINT64_C(0x2000), 3, 0x10u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE) \
+    X(UNSHARE, 0x911u, UINT64_C(0x2000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
     X(ENTROPY, 0xa00u, UINT64_C(0x80), 2, 0x0u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE)
 
 // The discovery record, at the start of the window. Written by the host only; frozen in every version.
@@ -382,6 +402,36 @@ struct tenon_completion {
 TENON_STATIC_ASSERT(sizeof(struct tenon_completion) == 0x10, "tenon_completion: size");
 TENON_STATIC_ASSERT(offsetof(struct tenon_completion, value) == 0x0, "tenon_completion.value");
 TENON_STATIC_ASSERT(offsetof(struct tenon_completion, tail) == 0x8, "tenon_completion.tail");
+
+// What is known of the guest's memory: the front of what MEMORY_INFO writes.
+struct tenon_memory_info {
+    uint64_t target; // bytes of memory that the host wants the guest to have [MEM-4]
+    uint64_t memory; // bytes of region 0 that are memory, those included that are given [MEM-3]
+    uint64_t given; // bytes of them that are given [MEM-6]
+    uint64_t give_granule; // unit of GIVE, TAKE and HINT in bytes: a power of two, at least 4096 [MEM-2]
+    uint64_t max_range; // bytes that one call does at most: a multiple of `give_granule` [MEM-2]
+    uint32_t pieces; // pieces of memory [MEM-3]
+    uint32_t reserved0; // zero [GEN-5]
+    uint64_t reserved1[2]; // zero [GEN-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_memory_info) == 0x40, "tenon_memory_info: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, target) == 0x0, "tenon_memory_info.target");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, memory) == 0x8, "tenon_memory_info.memory");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, given) == 0x10, "tenon_memory_info.given");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, give_granule) == 0x18, "tenon_memory_info.give_granule");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, max_range) == 0x20, "tenon_memory_info.max_range");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, pieces) == 0x28, "tenon_memory_info.pieces");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, reserved0) == 0x2c, "tenon_memory_info.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_info, reserved1) == 0x30, "tenon_memory_info.reserved1");
+
+// A piece of memory; what lies between two is a hole.
+struct tenon_memory_piece {
+    uint64_t offset; // where it begins in region 0 [MEM-3]
+    uint64_t len; // its length in bytes [MEM-3]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_memory_piece) == 0x10, "tenon_memory_piece: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_piece, offset) == 0x0, "tenon_memory_piece.offset");
+TENON_STATIC_ASSERT(offsetof(struct tenon_memory_piece, len) == 0x8, "tenon_memory_piece.len");
 
 // One side's control line of a data ring, at the start of its page. Written by that side only.
 struct tenon_ring_line {

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | [`platform`] | what a kernel provides: the one unsafe trait |
 //! | [`conduit`] | doorbells: port I/O, MMIO, hypercalls, or whichever the record names |
-//! | [`memory`] | pages and buffers that the host may see |
+//! | [`memory`] | pages and buffers that the host may see; memory that is given back or shared |
 //! | [`discovery`] | is Tenon here? |
 //! | [`shared`] | a host behind the memory of a device, such as ivshmem |
 //! | [`pci`] | for kernels without PCI code: finds such a device, routes its messages |

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory that the kernel lets the host see.
+//! Memory that the kernel lets the host see, and what it gives back ([`give`]) and shares ([`share`]).
 #![allow(unsafe_code, reason = "pages come from the kernel as addresses")]
+
+pub mod give;
+pub mod moving;
+pub mod share;
+
+pub use give::{Given, Info, Memory, Wanted};
+pub use moving::{Fate, Moving};
+pub use share::{Lent, Shared, Sharing};
 
 use crate::error::Error;
 use tenon_abi::{Address, Granule};

@@ -4,6 +4,7 @@
 
 use crate::crash::CrashRecord;
 use alloc::collections::VecDeque;
+use tenon_abi::Rights;
 
 /// One thing to do. Each is done once, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Action {
     Console(ConsoleAction),
     /// Of the domain's life.
     Lifecycle(LifecycleAction),
+    /// Of memory that is given or shared.
+    Memory(MemoryAction),
 }
 
 /// What sessions ask for.
@@ -119,6 +122,62 @@ pub enum LifecycleAction {
     Restart,
 }
 
+/// What giving and sharing ask for. Each range is one of region 0. It may be done without the domain's lock,
+/// one after the other; when it is done, say so by [`crate::Domain::memory_done`] with its job. Job 0 needs
+/// no answer: a restored domain tells a new attachment so what is given and what is shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MemoryAction {
+    /// The guest does not use the range any more: return it (MEM-6).
+    Give {
+        /// The job.
+        job: u32,
+        /// Where the range begins.
+        offset: u64,
+        /// Its length.
+        len: u64,
+    },
+    /// The guest uses a given range again: it has to read as zeros, whatever was done to it meanwhile
+    /// (MEM-7).
+    Take {
+        /// The job.
+        job: u32,
+        /// Where the range begins.
+        offset: u64,
+        /// Its length.
+        len: u64,
+    },
+    /// The guest does not need what the range holds (MEM-8).
+    Hint {
+        /// The job.
+        job: u32,
+        /// Where the range begins.
+        offset: u64,
+        /// Its length.
+        len: u64,
+    },
+    /// The host may reach the range for payload (MEM-12).
+    Share {
+        /// The job.
+        job: u32,
+        /// Where the range begins.
+        offset: u64,
+        /// Its length.
+        len: u64,
+        /// What the host may do there.
+        rights: Rights,
+    },
+    /// The host may reach the range no more (MEM-13).
+    Unshare {
+        /// The job.
+        job: u32,
+        /// Where the range begins.
+        offset: u64,
+        /// Its length.
+        len: u64,
+    },
+}
+
 macro_rules! grouped {
     ($($group:ident($action:ty);)*) => { $(
         impl From<$action> for Action {
@@ -135,6 +194,7 @@ grouped! {
     Vcpu(VcpuAction);
     Console(ConsoleAction);
     Lifecycle(LifecycleAction);
+    Memory(MemoryAction);
 }
 
 /// What one call of [`crate::Domain::serve`] did.
@@ -179,7 +239,9 @@ impl Actions {
         self.queue.retain(|action| {
             !matches!(
                 action,
-                Action::Vcpu(VcpuAction::Upcall { .. }) | Action::Event(EventAction::Raise { .. })
+                Action::Vcpu(VcpuAction::Upcall { .. })
+                    | Action::Event(EventAction::Raise { .. })
+                    | Action::Memory(_)
             )
         });
     }

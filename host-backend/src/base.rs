@@ -5,6 +5,7 @@ use crate::action::Actions;
 use crate::areas::Vcpu;
 use crate::config::Config;
 use crate::late::{Key, Late};
+use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::port::Port;
 use crate::quiet::Quiet;
@@ -31,6 +32,8 @@ pub(crate) struct Base<M: Memory> {
     /// Late requests that are done and whose completions are not written.
     pub(crate) finished: Vec<Finished>,
     pub(crate) actions: Actions,
+    /// Memory that is given or shared.
+    pub(crate) ledger: Ledger,
     /// What the guest causes and is logged.
     pub(crate) quiet: Quiet,
     /// The guest asked for its end: nothing more is served.

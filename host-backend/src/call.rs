@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use tenon_abi::call::unpack;
 use tenon_abi::operation::Traits;
-use tenon_abi::{Op, Operation, Status, Submission};
+use tenon_abi::{Op, Operation, Rights, Status, Submission};
 use tenon_rings::{Site, Words};
 
 impl<M: Memory> Base<M> {
@@ -78,12 +78,19 @@ impl Call<'_> {
         if len > u64::from(base.config.max_payload) {
             return Err(Status::TOO_LONG);
         }
-        Range::check(&base.memory, address, len)
+        let range = Range::check(&base.memory, address, len)?;
+        base.admit(range, Rights::WRITE)?;
+        Ok(range)
     }
 
     /// The payload, copied (CALL-10, REG-2, REG-3). One that is longer than `limit` is refused; what lies
     /// beyond the first `room` bytes is not copied.
-    pub(crate) fn payload<M: Memory>(&self, memory: &M, limit: u32, room: usize) -> Result<Vec<u8>, Status> {
+    pub(crate) fn payload<M: Memory>(
+        &self,
+        base: &Base<M>,
+        limit: u32,
+        room: usize,
+    ) -> Result<Vec<u8>, Status> {
         if let Some(count) = self.arguments.inline {
             let bytes = self.submission.inline();
             return Ok(bytes.get(..count.min(room)).unwrap_or_default().to_vec());
@@ -92,11 +99,12 @@ impl Call<'_> {
         if len > u64::from(limit) {
             return Err(Status::TOO_LONG);
         }
-        let range = Range::check(memory, address, len)?;
+        let range = Range::check(&base.memory, address, len)?;
+        base.admit(range, Rights::READ)?;
         // Bounded by `limit`, which is the host's.
         let mut bytes = vec![0; usize::try_from(len).map_err(|_| Status::TOO_LONG)?.min(room)];
         // Nothing is wanted of an empty range, and memory that ends there may refuse it (REG-3).
-        if !bytes.is_empty() && !memory.read(range.region, range.offset, &mut bytes) {
+        if !bytes.is_empty() && !base.memory.read(range.region, range.offset, &mut bytes) {
             return Err(Status::BAD_RANGE);
         }
         Ok(bytes)

@@ -154,6 +154,64 @@ pub struct Config {
     pub max_start: u64,
     /// Where session seeds are drawn from; give every domain another one.
     pub seed: u64,
+    /// How memory is given back (MEM-1). `None`: MEMORY is not offered.
+    pub balloon: Option<Balloon>,
+    /// The host reaches only what the guest handed over or shared (MEM-10). `None`: it reaches all memory,
+    /// and CLOSED is not offered.
+    pub closed: Option<Sharing>,
+}
+
+/// How a guest gives memory back, for an attachment that does the actions of [`crate::MemoryAction`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balloon {
+    /// The unit of giving in bytes: a power of two from 4 KiB to 2 MiB (MEM-2).
+    pub granule: u64,
+    /// Bytes that one call does at most: a multiple of `granule`.
+    pub max_range: u64,
+    /// Separate ranges that may be given at once, at least 64 (MEM-6).
+    pub max_ranges: u32,
+}
+
+impl Balloon {
+    /// With this unit: at most 16 MiB a call, and 1024 ranges.
+    #[must_use]
+    pub const fn of(granule: u64) -> Self {
+        Self { granule, max_range: 16 << 20, max_ranges: 1024 }
+    }
+}
+
+/// What a guest of a closed domain may share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// Bytes that one call does at most: a multiple of the largest granule (MEM-12).
+    pub max_range: u64,
+    /// Separate ranges that may be shared at once, at least 16.
+    pub max_ranges: u32,
+}
+
+impl Balloon {
+    fn is_sound(self) -> bool {
+        self.granule.is_power_of_two()
+            && (4096..=2 << 20).contains(&self.granule)
+            && self.max_range != 0
+            && self.max_range.is_multiple_of(self.granule)
+            && (64..=65_536).contains(&self.max_ranges)
+    }
+}
+
+impl Sharing {
+    fn is_sound(self) -> bool {
+        self.max_range != 0
+            && self.max_range.is_multiple_of(Granule::K64.size())
+            && (16..=65_536).contains(&self.max_ranges)
+    }
+}
+
+impl Default for Sharing {
+    /// At most 16 MiB a call, and 256 ranges.
+    fn default() -> Self {
+        Self { max_range: 16 << 20, max_ranges: 256 }
+    }
 }
 
 impl Config {
@@ -179,6 +237,8 @@ impl Config {
             interrupts: 32..=255,
             max_start: u64::MAX,
             seed,
+            balloon: None,
+            closed: None,
         }
     }
 
@@ -213,6 +273,8 @@ impl Config {
             ((64..=65_536).contains(&self.max_ports), Setting::MaxPorts),
             ((4096..=1 << 20).contains(&self.max_payload), Setting::MaxPayload),
             (first >= 1 && last.checked_sub(first).is_some_and(|more| more >= 7), Setting::Interrupts),
+            (self.balloon.is_none_or(Balloon::is_sound), Setting::Balloon),
+            (self.closed.is_none_or(Sharing::is_sound), Setting::Closed),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, setting)) => Err(Error::BadConfig(*setting)),
@@ -227,6 +289,14 @@ impl Config {
         self.minor = minor;
         self.features = self.features.intersection(Features::of_minor(minor));
         self
+    }
+
+    /// Features that are not configured.
+    pub(crate) fn missing(&self) -> Features {
+        let mut missing = Features::empty();
+        missing.set(Features::MEMORY, self.balloon.is_none());
+        missing.set(Features::CLOSED, self.closed.is_none());
+        missing
     }
 
     /// Whether a guest may choose this interrupt (VCPU-8).

@@ -76,7 +76,7 @@ impl Console {
     fn write<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
         // Copying what there is no room for would be work for nothing, a megabyte at a time.
         let room = OUTPUT_MAX.saturating_sub(self.output.len());
-        let bytes = call.payload(&base.memory, base.config.max_payload, room)?;
+        let bytes = call.payload(base, base.config.max_payload, room)?;
         if let Some(journal) = &mut base.services.journal {
             let taken = journal.keep_output(&bytes).min(bytes.len());
             return Ok(Done::Value(u64::try_from(taken).unwrap_or(0)));
@@ -100,6 +100,12 @@ impl Console {
             return Ok(Done::Later(Waits::Input));
         }
         self.deliver(base, read).map(Done::Value)
+    }
+
+    /// The read that waits, and where its input goes.
+    pub(crate) fn waits_at<M: Memory>(&self, base: &Base<M>) -> Option<(Key, Range)> {
+        let read = self.read?;
+        Some((read.key(), Range::check(&base.memory, read.address, read.len).ok()?))
     }
 
     pub(crate) fn take_input<M: Memory>(&mut self, base: &mut Base<M>, bytes: &[u8]) -> usize {

@@ -25,7 +25,14 @@ impl<M: Memory> Domain<M> {
         let offset = u64::from(frame).wrapping_shl(u32::from(self.base.granule().shift()));
         let mut bytes = [0; size_of::<ControlRequest>()];
         let inside = Range::check(&self.base.memory, offset, 128).is_ok();
-        if !inside || self.base.ended || !self.base.memory.read(0, offset, &mut bytes) {
+        if !inside || self.base.ended {
+            return;
+        }
+        // It is shared until it was copied, and nothing is written there (SES-3, MEM-11).
+        self.base.memory.hand_over(offset, 128);
+        let copied = self.base.memory.read(0, offset, &mut bytes);
+        self.base.memory.let_go(offset, 128);
+        if !copied {
             return;
         }
         let Ok(request) = ControlRequest::read_from_bytes(&bytes) else { return };
@@ -111,30 +118,33 @@ impl<M: Memory> Domain<M> {
         if !tenon_rings::planted!("frame-overlap-unchecked") {
             self.check_apart(guest_range, &[frame])?;
         }
-        let guest = guest_range.words(&self.base.memory)?;
+        self.base.check_had(guest_range)?;
 
         let in_window = self.base.has(Features::WINDOW);
-        let (host_at, host, value) = if in_window {
+        let (host_at, value) = if in_window {
             if request.host_area.get() != 0 {
                 return Err(Status::BAD_RESERVED);
             }
             let at = self.base.window_room(sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
-            let words = self.base.window_words(at, sizes.host_len()).ok_or(Status::NO_CAPACITY)?;
-            (at, words, at)
+            (at, at)
         } else {
             let at = request.host_area.get();
             let range = Range::check_area(&self.base.memory, at, sizes.host_len(), align)?;
             if !tenon_rings::planted!("host-overlap-unchecked") {
                 self.check_apart(range, &[frame, guest_range])?;
             }
-            (at, range.words(&self.base.memory)?, 0)
+            self.base.check_had(range)?;
+            (at, 0)
         };
-        clear(&host);
         let place =
             Place { depth: sizes.depth, events: sizes.events, guest: guest_area, host: host_at, in_window };
-        let (areas, queues) =
+        self.base.hand_over(&place);
+        let laid = self.base.words_of(&place).and_then(|(guest, host)| {
+            clear(&host);
             Areas::lay_out(place, guest, host, self.base.session.seed, Positions::default())
-                .ok_or(Status::BAD_RANGE)?;
+                .ok_or(Status::BAD_RANGE)
+        });
+        let (areas, queues) = laid.inspect_err(|_| self.base.let_go(&place))?;
         show_running(&areas.host);
         self.attach(vcpu, areas, queues);
         Ok(value)
@@ -165,6 +175,7 @@ impl<M: Memory> Domain<M> {
             None
         };
         queues.iter_mut().for_each(|queues| *queues = None);
+        base.let_all_go();
         families.end_session();
         base.late.clear();
         base.ports.fill(Port::default());
@@ -173,6 +184,10 @@ impl<M: Memory> Domain<M> {
             vcpu.end_session();
         }
         base.actions.end_session();
+        base.ledger.clear();
+        if !tenon_rings::planted!("reset-keeps-giving") {
+            base.memory.end_session();
+        }
         let session = next_session(base.session.wire(), &mut base.session.random);
         base.session = Session::idle(session, base.session.random);
         let record = base.record();
@@ -208,6 +223,35 @@ impl<M: Memory> Base<M> {
             at = start.checked_add(taken)?;
         }
         (at.checked_add(len)? <= self.config.window_len).then_some(at)
+    }
+
+    /// The two areas of a vCPU.
+    fn words_of(&self, place: &Place) -> Result<(M::Words, M::Words), Status> {
+        let sizes = place.sizes();
+        let words = |at, len| Range::check(&self.memory, at, len)?.words(&self.memory);
+        let guest = words(place.guest, sizes.guest_len())?;
+        let host = if place.in_window {
+            self.window_words(place.host, sizes.host_len()).ok_or(Status::NO_CAPACITY)?
+        } else {
+            words(place.host, sizes.host_len())?
+        };
+        Ok((guest, host))
+    }
+
+    /// Says that areas are in use (MEM-11).
+    pub(crate) fn hand_over(&self, place: &Place) {
+        place.in_region().for_each(|range| self.memory.hand_over(range.offset, range.len));
+    }
+
+    /// Says that they are not any more.
+    pub(crate) fn let_go(&self, place: &Place) {
+        place.in_region().for_each(|range| self.memory.let_go(range.offset, range.len));
+    }
+
+    /// The same of every vCPU's areas.
+    fn let_all_go(&self) {
+        let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
+        places.for_each(|place| self.let_go(&place));
     }
 
     pub(crate) fn window_words(&self, at: u64, len: u64) -> Option<M::Words> {

@@ -5,6 +5,7 @@ mod call;
 mod console;
 mod event;
 mod lifecycle;
+mod memory;
 mod vcpu;
 
 use crate::action::{Action, Actions, VcpuAction};
@@ -15,6 +16,7 @@ use crate::discovery::{RecordWriter, first_session, next_session};
 use crate::error::Error;
 use crate::families::Families;
 use crate::late::Late;
+use crate::ledger::Ledger;
 use crate::memory::Memory;
 use crate::port::Port;
 use crate::queues::Queues;
@@ -92,7 +94,7 @@ impl<M: Memory> Domain<M> {
         services: Services,
         session: Session,
     ) -> Result<Self, Error> {
-        config.features.remove(Families::missing(&services));
+        config.features.remove(Families::missing(&services).union(config.missing()));
         config.check()?;
         let found = u64::try_from(memory.window().len()).unwrap_or(u64::MAX).saturating_mul(8);
         if found < config.window_len {
@@ -113,6 +115,7 @@ impl<M: Memory> Domain<M> {
                 late: Late::default(),
                 finished: Vec::new(),
                 actions: Actions::default(),
+                ledger: Ledger::default(),
                 quiet: Quiet::default(),
                 ended: false,
             },

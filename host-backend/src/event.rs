@@ -198,6 +198,11 @@ impl<M: Memory> Base<M> {
         Some(if class == 0 { ordinary } else { urgent })
     }
 
+    /// Whether the guest has bound a port.
+    pub(crate) fn is_port_bound(&self, port: u32) -> bool {
+        self.port(port).is_ok_and(|port| port.target.is_some())
+    }
+
     fn port(&self, port: u32) -> Result<&Port, Status> {
         usize::try_from(port).ok().and_then(|index| self.ports.get(index)).ok_or(Status::BAD_ARGUMENT)
     }

@@ -67,5 +67,6 @@ families! {
     0x03 region: Region;
     0x06 console: Console;
     0x08 lifecycle: Lifecycle;
+    0x09 memory: crate::give::Balloon;
     0x0a entropy: crate::entropy::Entropy;
 }

@@ -16,6 +16,8 @@ pub(crate) enum Waits {
     Input,
     /// That a vCPU executes nothing more (VCPU-6).
     Stop { vcpu: u32 },
+    /// What an attachment does about memory (MEM-6, MEM-12).
+    Memory { job: u32 },
 }
 
 impl Waits {
@@ -23,7 +25,7 @@ impl Waits {
     pub(crate) const fn is_cancellable(self) -> bool {
         match self {
             Self::Input => true,
-            Self::Stop { .. } => false,
+            Self::Stop { .. } | Self::Memory { .. } => false,
         }
     }
 }

@@ -21,9 +21,11 @@
 //! | [`region`] | what a guest may ask about regions |
 //! | [`console`] | output and input |
 //! | [`lifecycle`] | exit, restart, crash record |
+//! | [`give`], [`share`] | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
 //! | `base` | what all families share |
 //! | `areas`, `port`, `queues` | what it holds of one vCPU, one port, two queues |
+//! | `ledger` | what is given and what is shared |
 //! | `range` | where a range of the guest's is checked |
 //! | `family` | the trait of leaf families, and their list |
 //! | `late` | requests that complete late |
@@ -79,9 +81,11 @@ mod error;
 pub mod event;
 mod families;
 mod family;
+pub mod give;
 #[cfg(all(feature = "kvm", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod kvm;
 mod late;
+mod ledger;
 pub mod lifecycle;
 #[cfg(feature = "std")]
 pub mod loopback;
@@ -93,11 +97,14 @@ mod range;
 pub mod region;
 mod request;
 pub mod services;
+pub mod share;
 pub mod state;
 pub mod vcpu;
 
-pub use action::{Action, ConsoleAction, EventAction, LifecycleAction, Served, SessionAction, VcpuAction};
-pub use config::{Conduit, Config, Setting};
+pub use action::{
+    Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction, VcpuAction,
+};
+pub use config::{Balloon, Conduit, Config, Setting, Sharing};
 pub use domain::Domain;
 pub use error::Error;
 pub use lifecycle::CrashRecord;

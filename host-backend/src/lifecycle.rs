@@ -35,7 +35,7 @@ impl Family for Lifecycle {
 
 impl Lifecycle {
     fn crash<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
-        let text = call.payload(&base.memory, CRASH_TEXT_MAX, usize::MAX)?;
+        let text = call.payload(base, CRASH_TEXT_MAX, usize::MAX)?;
         let [_, _, code, ..] = call.arguments.words;
         let record = CrashRecord { vcpu: call.vcpu(), code, text };
         if let Some(journal) = &mut base.services.journal {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The memory behind the core.
 
+#[cfg(feature = "std")]
+pub mod closed;
 mod pieces;
 
+#[cfg(feature = "std")]
+pub use closed::{Closed, Guard};
 pub use pieces::Pieces;
 
 use tenon_rings::Words;
@@ -30,4 +34,25 @@ pub trait Memory {
 
     /// The whole window, which only the host writes.
     fn window(&self) -> Self::Words;
+
+    /// The pieces of region 0 that are memory, in ascending order and apart: where the one of this number
+    /// begins, and its length (MEM-3). With holes, or where memory is added, it has to be written.
+    fn piece(&self, index: usize) -> Option<(u64, u64)> {
+        if index == 0 { Some((0, self.region_len(0)?)) } else { None }
+    }
+
+    /// The guest handed a range of region 0 over: a control request, or an area (MEM-11). The core touches
+    /// it after this and until [`Self::let_go`]. Memory that is closed to its host opens it.
+    fn hand_over(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
+
+    /// A range that was handed over is the guest's again, whole as it was.
+    fn let_go(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
+
+    /// The session is over, and nobody is told so before this returns: what it gave is the guest's again, and
+    /// nothing of it is discarded any more; nothing that it shared is shared (MEM-9, MEM-14).
+    fn end_session(&self) {}
 }

@@ -42,14 +42,40 @@ impl Range {
         Ok(range)
     }
 
+    /// The offset behind its last byte.
+    pub(crate) const fn end(self) -> u64 {
+        self.offset.saturating_add(self.len)
+    }
+
     /// Whether two ranges that lie inside their regions have a byte in common.
     pub(crate) const fn overlaps(self, other: Self) -> bool {
-        self.region == other.region
-            && self.offset < other.offset.saturating_add(other.len)
-            && other.offset < self.offset.saturating_add(self.len)
+        self.region == other.region && self.offset < other.end() && other.offset < self.end()
+    }
+
+    /// Whether every byte of it is memory, and no hole (REG-1).
+    pub(crate) fn is_memory<M: Memory>(self, memory: &M) -> bool {
+        let mut next = self.offset;
+        for (offset, len) in pieces(memory) {
+            if offset > next {
+                break;
+            }
+            next = next.max(offset.saturating_add(len));
+            if next >= self.end() {
+                return self.region == 0;
+            }
+        }
+        false
     }
 
     pub(crate) fn words<M: Memory>(self, memory: &M) -> Result<M::Words, Status> {
         memory.words(self.region, self.offset, self.len).ok_or(Status::BAD_RANGE)
     }
+}
+
+/// Pieces that are looked at, however many an embedder names.
+const MAX_PIECES: usize = 1024;
+
+/// The pieces of memory (MEM-3).
+pub(crate) fn pieces<M: Memory>(memory: &M) -> impl Iterator<Item = (u64, u64)> + '_ {
+    (0..MAX_PIECES).map_while(|index| memory.piece(index))
 }

@@ -8,13 +8,14 @@ mod check;
 
 use crate::action::{EventAction, VcpuAction};
 use crate::areas::{Areas, Place, Positions};
-use crate::base::Session;
+use crate::base::{Base, Session};
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::error::Error;
 pub use crate::error::Misfit;
 use crate::families::Families;
 use crate::late::{Late, Saved};
+use crate::ledger::{Job, Ledger, Work, ask};
 use crate::memory::Memory;
 use crate::port::{Port, Target};
 use crate::queues::Queues;
@@ -37,11 +38,12 @@ pub struct State {
     ports: Vec<Port>,
     late: Vec<Saved>,
     families: Families,
+    ledger: Ledger,
     ended: bool,
 }
 
 /// Changes with each change of [`State`]'s meaning.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedVcpu {
@@ -119,6 +121,7 @@ impl<M: Memory> Domain<M> {
             ports: self.base.ports.clone(),
             late: self.base.late.save(planted!("save-loses-asker")),
             families,
+            ledger: self.base.ledger.clone(),
             ended: self.base.ended && !planted!("save-loses-end"),
         }
     }
@@ -150,6 +153,7 @@ impl<M: Memory> Domain<M> {
         }
         (domain.families, domain.base.ended) =
             (state.families, state.ended && !planted!("restore-loses-end"));
+        domain.base.ledger = state.ledger;
         for (vcpu, saved) in (0u32..).zip(state.vcpus) {
             domain.restore_vcpu(vcpu, &saved)?;
         }
@@ -160,6 +164,7 @@ impl<M: Memory> Domain<M> {
             }
         }
         domain.families.resume(&mut domain.base);
+        domain.base.resume_ledger();
         domain.check_parts()?;
         Ok(domain)
     }
@@ -192,6 +197,7 @@ impl<M: Memory> Domain<M> {
             return Err(Misfit::RingSize);
         }
         let memory = &self.base.memory;
+        self.base.hand_over(&place);
         let words = |address: u64, len: u64| {
             let range = Range::check(memory, address, len).map_err(|_| Misfit::OutsideMemory)?;
             range.words(memory).map_err(|_| Misfit::OutsideMemory)
@@ -209,6 +215,19 @@ impl<M: Memory> Domain<M> {
             rings: [restore_ring(ring0), restore_ring(ring1)],
         };
         Areas::lay_out(place, guest, host, self.base.session.seed, positions).ok_or(Misfit::SmallArea)
+    }
+}
+
+impl<M: Memory> Base<M> {
+    /// Tells a new attachment what is given and what is shared, and what the old one has not answered.
+    fn resume_ledger(&mut self) {
+        let given = self.ledger.given.iter().map(|(range, _)| (Work::Give, range));
+        let shared = self.ledger.shared.iter();
+        let shared = shared.map(|(range, rights)| (Work::Share { rights: rights.bits() }, range));
+        let known: Vec<_> = given.chain(shared).map(|(work, range)| ask(0, work, range)).collect();
+        known.into_iter().for_each(|action| self.actions.push(action));
+        let jobs: Vec<_> = self.ledger.jobs.iter().map(Job::action).collect();
+        jobs.into_iter().for_each(|action| self.actions.push(action));
     }
 }
 

@@ -21,6 +21,8 @@ const FEATURES: &[(u64, u64)] = &[
     (1 << 7, 2),
     (1 << 8, 2),
     (1 << 9, 2),
+    (1 << 12, 2),
+    (1 << 13, 2),
 ];
 
 /// Whether an operation may be submitted again after a reset.
@@ -68,6 +70,8 @@ const LIFECYCLE: u64 = 1 << 6;
 const ENTROPY: u64 = 1 << 7;
 const PAGES: u64 = 1 << 8;
 const TIME: u64 = 1 << 9;
+const MEMORY: u64 = 1 << 12;
+const CLOSED: u64 = 1 << 13;
 
 /// Every operation.
 pub(crate) const OPS: &[Known] = &[
@@ -92,6 +96,13 @@ pub(crate) const OPS: &[Known] = &[
     known(op::EXIT, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::RESTART, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::CRASH, LIFECYCLE, Safe::No, Lane::Takes, None),
+    known(op::MEMORY_INFO, MEMORY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::MEMORY_WATCH, MEMORY | EVENTS, Safe::No, Lane::Never, Some((1, [5, 0, 0]))),
+    known(op::GIVE, MEMORY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::TAKE, MEMORY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::HINT, MEMORY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::SHARE, CLOSED, Safe::No, Lane::Never, Some((3, [0, 0, 1]))),
+    known(op::UNSHARE, CLOSED, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
     known(op::ENTROPY, ENTROPY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
 ];
 

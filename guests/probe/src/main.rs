@@ -9,12 +9,14 @@ use core::arch::global_asm;
 use core::fmt::Write;
 use core::hint::black_box;
 use core::ptr::NonNull;
-use tenon_abi::{Granule, Op, Record, Submission};
+use tenon_abi::{Granule, Op, Record, Rights, Submission};
 use tenon_guest::call::{Batch, Request};
 use tenon_guest::conduit::{Doorbells, Hypercall, Mmio, PortIo};
 use tenon_guest::console::{Console, Read};
 use tenon_guest::discovery::{cpuid, cpuid_by};
 use tenon_guest::lifecycle::Lifecycle;
+use tenon_guest::memory::moving::Hold;
+use tenon_guest::memory::{Given, Memory, Moving, Sharing, give, share};
 use tenon_guest::pci::{Bus, ConfigSpace, Ecam, Function, IVSHMEM, Ports};
 use tenon_guest::region::Region;
 use tenon_guest::shared::{self, Shared};
@@ -224,8 +226,43 @@ fn families<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     life.crash_with(&Buffer::new(pages(4096)?), black_box(9), black_box(1))?;
     keep((life.exit(black_box(3)), life.restart()));
     keep((vcpu.entropy().fill(&Buffer::new(pages(4096)?))?, tenon_guest::entropy::Entropy::over(vcpu)));
+    giving(vcpu)?;
     // As a kernel makes them over calls of its own.
     let calls: &dyn Calls = vcpu;
     keep((Console::over(calls), Lifecycle::over(calls), Region::over(calls)));
+    Ok(())
+}
+
+fn giving<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
+    let memory = vcpu.memory();
+    let buffer = Buffer::new(pages(4096)?);
+    keep((Buffer::len(&buffer), Buffer::is_empty(&buffer)));
+    let info = memory.info(&buffer)?;
+    keep((info.wanted(), give::piece(&buffer, &info, black_box(2))));
+    memory.watch(black_box(3))?;
+    let moving = memory.give(pages(8192)?).map_err(|(error, _)| error)?;
+    let (given, rest) = Moving::wait(moving).map_err(|(error, _)| error)?;
+    keep((Given::address(&given), Given::len(&given), Given::is_empty(&given), rest));
+    keep(Moving::wait(memory.take(given).map_err(|(error, _)| error)?).is_ok());
+    keep(memory.hint(pages(8192)?).map_err(|(error, _)| error)?.wait().is_ok());
+    // SAFETY: never run.
+    keep(unsafe { Given::after_its_session(Given::of(Pages::of(pages(4096)?))) });
+    keep(Pages::into_pages(Given::into_pages(Given::of(pages(4096)?))));
+    keep(Memory::over(vcpu));
+    sharing(vcpu)
+}
+
+fn sharing<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
+    let sharing = vcpu.sharing();
+    let moving = sharing.share(pages(8192)?, Rights::all()).map_err(|(error, _)| error)?;
+    let (shared, _) = Moving::wait(moving).map_err(|(error, _)| error)?;
+    let (buffer, lent) = shared.lend();
+    let shared = share::Shared::back(buffer, lent).map_err(|_| Error::BadMemory)?;
+    keep(shared.buffer().address());
+    keep(Moving::wait(sharing.unshare(shared).map_err(|(error, _)| error)?).is_ok());
+    // SAFETY: never run.
+    keep(unsafe { share::Shared::after_its_session(share::Shared::of(pages(4096)?)) });
+    keep(share::Shared::into_pages(share::Shared::of(pages(4096)?)));
+    keep(Sharing::over(vcpu));
     Ok(())
 }

@@ -105,6 +105,8 @@ impl<M: Memory> Domain<M> {
             Op::PROBE => Ok(Done::Value(self.base.probe(&call))),
             Op::CANCEL => self.cancel(&call),
             Op::VCPU_STOP => self.vcpu_stop(&call),
+            Op::GIVE | Op::TAKE | Op::HINT => self.give(&call),
+            Op::SHARE | Op::UNSHARE => self.share(&call),
             _ => perform(&mut self.base, &mut self.families, &call),
         }
     }
@@ -208,7 +210,11 @@ fn perform<M: Memory>(base: &mut Base<M>, families: &mut Families, call: &Call<'
     match call.op {
         Op::EVENT_SIGNAL => base.event_signal(call),
         Op::EVENT_BIND => base.event_bind(call),
-        Op::EVENT_UNBIND => base.event_unbind(call),
+        Op::EVENT_UNBIND => {
+            let done = base.event_unbind(call)?;
+            families.memory.unbound(call);
+            Ok(done)
+        }
         Op::EVENT_MOVE => base.event_move(call),
         Op::EVENT_BIND_DIRECT => base.event_bind_direct(call),
         Op::VCPU_START => base.vcpu_start(call),

@@ -37,6 +37,9 @@ impl<M: Memory> Domain<M> {
         for (key, waits) in self.base.late.drop_queue(call_queue(vcpu)) {
             self.families.dropped(key, waits);
         }
+        if let Some(place) = self.base.areas_mut(vcpu).map(|areas| areas.place) {
+            self.base.let_go(&place);
+        }
         if let Some(queues) = usize::try_from(vcpu).ok().and_then(|vcpu| self.queues.get_mut(vcpu)) {
             *queues = None;
         }

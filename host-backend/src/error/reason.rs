@@ -27,6 +27,10 @@ pub enum Setting {
     MaxPayload,
     /// [`Config::interrupts`](crate::Config::interrupts).
     Interrupts,
+    /// [`Config::balloon`](crate::Config::balloon).
+    Balloon,
+    /// [`Config::closed`](crate::Config::closed).
+    Closed,
 }
 
 impl fmt::Display for Setting {
@@ -42,6 +46,8 @@ impl fmt::Display for Setting {
             Self::MaxPorts => "max_ports",
             Self::MaxPayload => "max_payload",
             Self::Interrupts => "interrupts",
+            Self::Balloon => "balloon",
+            Self::Closed => "closed",
         })
     }
 }
@@ -110,6 +116,9 @@ pub enum Misfit {
     /// An upcall with an interrupt that is not offered (VCPU-8).
     #[error("an upcall has a vector that cannot be")]
     Vector,
+    /// Memory that is given or shared where it cannot be (MEM-6, MEM-12).
+    #[error("memory is given or shared that cannot be")]
+    Ledger,
     /// A request for the stop of a vCPU that does not stop (VCPU-6).
     #[error("a vCPU was asked to stop and does not")]
     NotStopping,

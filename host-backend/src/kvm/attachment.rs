@@ -8,14 +8,18 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
-use super::job::{Job, Said};
+use super::balloon::Discards;
+use super::job::{Ask, Job, Said};
 use super::noise::{self, Message, Noise};
 use super::{
     Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory,
 };
-use crate::action::{Action, ConsoleAction, EventAction, LifecycleAction, SessionAction, VcpuAction};
+use crate::action::{
+    Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, SessionAction, VcpuAction,
+};
 use crate::config::Conduit;
 use crate::domain::Domain;
+use crate::give::Stats;
 use crate::lifecycle::CrashRecord;
 use tenon_abi::ConduitKind;
 
@@ -78,6 +82,20 @@ impl Handle {
         self.0.with(|state| state.domain.crash_record().cloned())
     }
 
+    /// Sets the bytes of memory that the guest is to have; `None`: all that there are. The guest is told, and
+    /// gives or takes what it can (MEM-4).
+    pub fn set_memory_target(&self, bytes: Option<u64>) {
+        if !self.0.is_inside() {
+            self.0.with(|state| state.domain.set_memory_target(bytes));
+        }
+    }
+
+    /// How much memory there is, is given, and is wanted; `None` where it waits for itself.
+    #[must_use]
+    pub fn memory_stats(&self) -> Option<Stats> {
+        (!self.0.is_inside()).then(|| self.0.with(|state| state.domain.memory_stats()))
+    }
+
     /// Gives the guest console input; the number of bytes taken.
     pub fn input(&self, bytes: &[u8]) -> usize {
         if self.0.is_inside() {
@@ -128,6 +146,8 @@ pub(super) struct Attachment {
     interrupts: Arc<Interrupts>,
     jobs: Sender<Job>,
     console: Sender<Said>,
+    asks: Sender<Ask>,
+    discards: Arc<Discards>,
 }
 
 impl Attachment {
@@ -137,16 +157,22 @@ impl Attachment {
         interrupts: Arc<Interrupts>,
         jobs: Sender<Job>,
         console: Sender<Said>,
+        asks: Sender<Ask>,
     ) -> Result<Self, Error> {
         let upcalls = (0..domain.config().max_vcpus).map(|_| interrupts.line()).collect::<Result<_, _>>()?;
         let conduit = domain.config().conduit;
+        let discards = Arc::clone(domain.memory().discards());
         let state =
             State { domain, upcalls, direct: BTreeMap::new(), spare: Vec::new(), noise: Noise::default() };
-        Ok(Self { state: Mutex::new(state), conduit, control, interrupts, jobs, console })
+        Ok(Self { state: Mutex::new(state), conduit, control, interrupts, jobs, console, asks, discards })
     }
 
     pub(super) const fn control(&self) -> &Control {
         &self.control
+    }
+
+    pub(super) fn discards(&self) -> &Discards {
+        &self.discards
     }
 
     /// Whether the calling thread is in [`Self::with`] of this attachment.
@@ -266,6 +292,7 @@ impl Attachment {
                 // The console's thread lives as long as the machine runs.
                 let _ = self.console.send(Said::Output);
             }
+            Action::Memory(action) => self.act_on_memory(state, action),
             Action::Lifecycle(LifecycleAction::Crash(record)) => {
                 state.noise.note(Message::Crash { vcpu: record.vcpu, code: record.code });
             }
@@ -283,6 +310,29 @@ impl Attachment {
             }
         }
         Ok(())
+    }
+}
+
+impl Attachment {
+    /// What is given goes to a thread of its own; what is shared is a mark in a list.
+    fn act_on_memory(&self, state: &mut State, action: MemoryAction) {
+        let guard = state.domain.memory().guard().cloned();
+        let job = match (action, guard) {
+            (MemoryAction::Share { job, offset, len, rights }, Some(guard)) => {
+                guard.share(offset, len, rights);
+                job
+            }
+            (MemoryAction::Unshare { job, offset, len }, Some(guard)) => {
+                guard.unshare(offset, len);
+                job
+            }
+            (action, _) => {
+                // The thread lives as long as the machine runs.
+                let _ = self.asks.send(Ask::Do(action, self.discards.epoch()));
+                return;
+            }
+        };
+        state.domain.memory_done(job, true);
     }
 }
 

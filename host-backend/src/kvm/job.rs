@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the machine's threads tell those that work for them.
 
+use super::balloon::Epoch;
+use crate::action::MemoryAction;
+
 /// What is left to the worker.
 pub(super) enum Job {
     /// Serve a queue whose budget ran out.
     Serve(u32),
+    /// The machine has ended.
+    Quit,
+}
+
+/// What the thread is told that gives memory back.
+pub(super) enum Ask {
+    /// Do this, as long as the session lasts that asked for it.
+    Do(MemoryAction, Epoch),
     /// The machine has ended.
     Quit,
 }

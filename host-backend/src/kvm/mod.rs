@@ -28,6 +28,7 @@
 
 mod arch;
 mod attachment;
+mod balloon;
 mod config;
 mod control;
 mod error;
@@ -54,6 +55,7 @@ pub use arch::{BIND_ADDRESS, Fresh, KICK_ADDRESS, WINDOW_ADDRESS};
 #[cfg(target_arch = "x86_64")]
 pub use arch::{CPUID_BASE, cpuid};
 pub use attachment::{BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
+pub use balloon::discard;
 pub use config::{Config, WindowConfig};
 pub use control::{Control, Entry};
 pub use error::{CpuError, Error};

@@ -10,12 +10,17 @@ use tenon_rings::Mapping;
 use vm_memory::{GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, MmapRegion};
 
 use super::Error;
-use crate::memory::{Memory, Pieces};
+use super::balloon::Discards;
+use crate::memory::{Guard, Memory, Pieces};
+use tenon_abi::Rights;
 
 /// Guest memory, and a window. Region 0 begins at guest address 0, also where memory does not (REG-1).
 #[derive(Clone)]
 pub struct VmMemory {
     pieces: Pieces,
+    discards: Arc<Discards>,
+    /// What is open, of memory that is closed.
+    guard: Option<Guard>,
     _owners: (Arc<GuestMemoryMmap>, Arc<MmapRegion>),
 }
 
@@ -42,7 +47,27 @@ impl VmMemory {
         };
         let window_words = mapping(window.as_ptr(), window.size()).ok_or(SHAPE)?;
         let pieces = Pieces::new(ram, window_words).ok_or(SHAPE)?;
-        Ok(Self { pieces, _owners: (Arc::clone(memory), Arc::clone(window)) })
+        let discards = Arc::new(Discards::new(memory));
+        Ok(Self { pieces, discards, guard: None, _owners: (Arc::clone(memory), Arc::clone(window)) })
+    }
+
+    /// The same, closed to its host but for what `guard` opens (MEM-10).
+    #[must_use]
+    pub fn closed(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
+    }
+
+    pub(super) fn discards(&self) -> &Arc<Discards> {
+        &self.discards
+    }
+
+    pub(super) fn guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
+    }
+
+    fn admits(&self, what: &'static str, offset: u64, len: usize, rights: Rights) -> bool {
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        self.guard.as_ref().is_none_or(|guard| guard.admits(what, offset, len, rights))
     }
 }
 
@@ -65,18 +90,44 @@ impl Memory for VmMemory {
     }
 
     fn words(&self, region: u16, offset: u64, len: u64) -> Option<Mapping> {
+        if let Some(guard) = &self.guard {
+            guard.area(offset, len)?;
+        }
         self.pieces.words(region, offset, len)
     }
 
     fn read(&self, region: u16, offset: u64, out: &mut [u8]) -> bool {
-        self.pieces.read(region, offset, out)
+        self.admits("a read", offset, out.len(), Rights::READ) && self.pieces.read(region, offset, out)
     }
 
     fn write(&self, region: u16, offset: u64, data: &[u8]) -> bool {
-        self.pieces.write(region, offset, data)
+        self.admits("a write", offset, data.len(), Rights::WRITE) && self.pieces.write(region, offset, data)
     }
 
     fn window(&self) -> Mapping {
         self.pieces.window()
+    }
+
+    fn piece(&self, index: usize) -> Option<(u64, u64)> {
+        self.pieces.piece(index)
+    }
+
+    fn hand_over(&self, offset: u64, len: u64) {
+        if let Some(guard) = &self.guard {
+            guard.hand_over(offset, len);
+        }
+    }
+
+    fn let_go(&self, offset: u64, len: u64) {
+        if let Some(guard) = &self.guard {
+            guard.let_go(offset, len);
+        }
+    }
+
+    fn end_session(&self) {
+        self.discards.cut();
+        if let Some(guard) = &self.guard {
+            guard.end_session();
+        }
     }
 }

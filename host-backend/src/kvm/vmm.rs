@@ -13,13 +13,14 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
 use super::attachment::{Attachment, BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
-use super::job::{Job, Said};
-use super::worker::{serve_hot, talk, work};
+use super::job::{Ask, Job, Said};
+use super::worker::{give_back, serve_hot, talk, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
-use crate::config::{Conduit, Config};
+use crate::config::{Balloon, Conduit, Config, Sharing};
 use crate::domain::Domain;
+use crate::memory::Guard;
 use crate::services::Services;
-use tenon_abi::{ConduitFlags, ConduitKind, VERSION};
+use tenon_abi::{ConduitFlags, ConduitKind, Granule, VERSION};
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -49,6 +50,10 @@ pub struct VmmConfig {
     pub minor: u16,
     /// What the guest's families are given: a family without its service is not offered.
     pub services: Services,
+    /// The guest's memory is closed to its host, but for what the guest hands over or shares (MEM-10): the
+    /// host opens it in this guard, and refuses itself everything else. It is a model: KVM's own memory is
+    /// open to its process.
+    pub closed: Option<Guard>,
 }
 
 impl Default for VmmConfig {
@@ -69,6 +74,7 @@ impl Default for VmmConfig {
             hot_queues: Vec::new(),
             minor: VERSION.minor,
             services: Services::ready(),
+            closed: None,
         }
     }
 }
@@ -82,6 +88,7 @@ pub struct Vmm {
     attachment: Arc<Attachment>,
     jobs: Channel<Job>,
     said: Channel<Said>,
+    asked: Channel<Ask>,
     hot: Vec<(u32, EventFd)>,
     console: Console,
     serial: Box<dyn Write + Send>,
@@ -106,7 +113,7 @@ impl Vmm {
         };
         let machine = Machine::new(&plain.discovered()?)?;
         let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
-        let memory = VmMemory::new(machine.memory(), region)?;
+        let mut memory = VmMemory::new(machine.memory(), region)?;
         if !arch::CONDUITS.contains(&config.conduit) {
             return Err(Error::BadConfig("this platform's machine has no such conduit"));
         }
@@ -129,12 +136,17 @@ impl Vmm {
         offer.window_len = u64::try_from(WINDOW_SIZE).unwrap_or(0);
         (offer.max_events, offer.max_ports) = (65_536, 4096);
         (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
+        offer.balloon = Some(Balloon::of(Granule::K64.size()));
+        if let Some(guard) = config.closed {
+            memory = memory.closed(guard);
+            offer.closed = Some(Sharing::default());
+        }
         let domain =
             Domain::with(offer.of_minor(config.minor), memory, config.services).map_err(Error::Domain)?;
-        let (jobs, said) = (channel(), channel());
+        let (jobs, said, asked) = (channel(), channel(), channel());
         let interrupts = Arc::clone(machine.interrupts());
-        let attachment =
-            Attachment::new(domain, machine.control(), interrupts, jobs.0.clone(), said.0.clone())?;
+        let (job, say, ask) = (jobs.0.clone(), said.0.clone(), asked.0.clone());
+        let attachment = Attachment::new(domain, machine.control(), interrupts, job, say, ask)?;
         let mut hot = Vec::new();
         for &queue in &config.hot_queues {
             // Blocking: a thread waits for it.
@@ -145,7 +157,7 @@ impl Vmm {
         }
         let attachment = Arc::new(attachment);
         let VmmConfig { console, serial, limit, .. } = config;
-        Ok(Self { machine, attachment, jobs, said, hot, console, serial, limit })
+        Ok(Self { machine, attachment, jobs, said, asked, hot, console, serial, limit })
     }
 
     /// For devices and other threads, now and while the guest runs.
@@ -169,13 +181,13 @@ impl Vmm {
         let (attachment, helpers) = (self.attachment, self.machine.helpers().clone());
         let bells = self.hot.iter().map(|(_, bell)| bell.try_clone());
         let bells: Vec<_> = bells.collect::<Result<_, _>>().map_err(Error::io("sharing an eventfd"))?;
-        let ((quit, jobs), (last, said)) = (self.jobs, self.said);
+        let ((quit, jobs), (last, said), (stop, asked)) = (self.jobs, self.said, self.asked);
         let ended = move || {
             for bell in bells {
                 // The machine is ending: whoever wakes sees it and leaves.
                 let _ = bell.write(1);
             }
-            let _ = (quit.send(Job::Quit), last.send(Said::Last));
+            let _ = (quit.send(Job::Quit), last.send(Said::Last), stop.send(Ask::Quit));
         };
         let start = || {
             for (queue, bell) in self.hot {
@@ -184,6 +196,8 @@ impl Vmm {
             }
             let (its, console) = (Arc::clone(&attachment), self.console);
             helpers.start("worker", move || work(&its, &jobs))?;
+            let its = Arc::clone(&attachment);
+            helpers.start("memory", move || give_back(&its, &asked))?;
             let its = Arc::clone(&attachment);
             helpers.start("console", move || talk(&its, &said, console))
         };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The threads that do what a vCPU's thread must not wait for: serving what a budget left over, serving hot
-//! queues, talking to the console.
+//! queues, giving memory back, talking to the console.
 
 use std::io::ErrorKind;
 use std::string::ToString;
@@ -10,12 +10,34 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::CpuError;
 use super::attachment::{Attachment, Console};
-use super::job::{Job, Said};
+use super::job::{Ask, Job, Said};
+use crate::action::MemoryAction;
 
 /// Works until the machine has ended.
 pub(super) fn work(attachment: &Attachment, jobs: &Receiver<Job>) -> Result<(), CpuError> {
     while let Ok(Job::Serve(queue)) = jobs.recv() {
         attachment.serve(queue);
+    }
+    Ok(())
+}
+
+/// Does what is asked until the machine has ended. No lock of the machine's is held while it does.
+pub(super) fn give_back(attachment: &Attachment, asked: &Receiver<Ask>) -> Result<(), CpuError> {
+    while let Ok(Ask::Do(action, epoch)) = asked.recv() {
+        let (job, done) = match action {
+            MemoryAction::Give { job, .. } if tenon_rings::planted!("gives-nothing-back") => (job, true),
+            MemoryAction::Take { job, .. } if tenon_rings::planted!("takes-what-was-there") => (job, true),
+            MemoryAction::Give { job, offset, len }
+            | MemoryAction::Take { job, offset, len }
+            | MemoryAction::Hint { job, offset, len } => {
+                (job, attachment.discards().discard(epoch, offset, len))
+            }
+            // Who restricts the host does so under the lock: see `Attachment`.
+            MemoryAction::Share { job, .. } | MemoryAction::Unshare { job, .. } => (job, false),
+        };
+        if job != 0 {
+            attachment.with(|state| state.domain.memory_done(job, done));
+        }
     }
     Ok(())
 }

@@ -105,4 +105,8 @@ impl Memory for Pieces {
     fn window(&self) -> Mapping {
         self.window
     }
+
+    fn piece(&self, index: usize) -> Option<(u64, u64)> {
+        self.ram.get(index).map(|(address, piece)| (*address, len(piece)))
+    }
 }

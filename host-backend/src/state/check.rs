@@ -6,6 +6,7 @@ use super::Misfit;
 use crate::areas::Areas;
 use crate::domain::Domain;
 use crate::late::Waits;
+use crate::ledger::{Ledger, MAX_JOBS, Work};
 use crate::memory::Memory;
 use crate::port::Target;
 use crate::queues::{Lane, Queues};
@@ -14,7 +15,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::call_queue;
-use tenon_abi::{Features, Granule};
+use tenon_abi::{Features, Granule, Rights};
 use tenon_rings::call::CompleterState;
 use tenon_rings::event::RaiserState;
 
@@ -33,6 +34,7 @@ impl<M: Memory> Domain<M> {
         self.check_session()?;
         self.check_areas()?;
         self.check_ports()?;
+        self.check_ledger()?;
         self.check_requests()
     }
 
@@ -58,6 +60,39 @@ impl<M: Memory> Domain<M> {
         let in_memory = places().flat_map(|place| place.in_region()).collect();
         let in_window = places().filter_map(|place| place.in_window()).chain([record]).collect();
         require(are_apart(in_memory) && are_apart(in_window), Misfit::Overlap)
+    }
+
+    /// What is given or shared is memory, within the limits, in a session that may do so; no area is given.
+    fn check_ledger(&self) -> Result<(), Misfit> {
+        let base = &self.base;
+        let Ledger { given, shared, jobs, .. } = &base.ledger;
+        let room = |most: Option<u32>| {
+            most.and_then(|most| usize::try_from(most).ok()).map_or(0, |most| most.saturating_add(MAX_JOBS))
+        };
+        let balloon = base.config.balloon.filter(|_| base.has(Features::MEMORY));
+        let closed = base.config.closed.filter(|_| base.has(Features::CLOSED));
+        let limits = [
+            (given, room(balloon.map(|balloon| balloon.max_ranges))),
+            (shared, room(closed.map(|closed| closed.max_ranges))),
+        ];
+        for (ranges, limit) in limits {
+            let is_memory = ranges.iter().all(|(range, _)| range.is_memory(&base.memory));
+            require(ranges.is_sound() && ranges.count() <= limit && is_memory, Misfit::Ledger)?;
+        }
+        let apart = given.iter().all(|(range, _)| !base.is_area(range) && !shared.touches(range));
+        let numbers: BTreeSet<_> = jobs.iter().map(|job| job.number).collect();
+        let sound = jobs.iter().all(|job| {
+            let range = job.range();
+            let is_as = match job.work {
+                Work::Give | Work::Take => given.covers(range, Rights::empty()),
+                Work::Hint => balloon.is_some() && !given.touches(range),
+                Work::Share { .. } => closed.is_some() && !shared.touches(range),
+                Work::Unshare => closed.is_some() && !shared.touches(range),
+            };
+            range.len != 0 && range.is_memory(&base.memory) && is_as
+        });
+        let few = jobs.len() <= MAX_JOBS && numbers.len() == jobs.len() && !numbers.contains(&0);
+        require(apart && sound && few, Misfit::Ledger)
     }
 
     /// Each port is bound to something, and each ring has room for its ports (EVT-4).
@@ -107,6 +142,10 @@ impl<M: Memory> Domain<M> {
                 let slot = usize::try_from(vcpu).ok().and_then(|vcpu| self.base.vcpus.get(vcpu));
                 require(slot.is_some_and(|slot| slot.stopping), Misfit::NotStopping)?;
                 require(stops.insert(vcpu), Misfit::Stray)?;
+            } else if let Waits::Memory { job } = waits {
+                let jobs = &self.base.ledger.jobs;
+                let its = jobs.iter().any(|its| its.number == job && its.key() == (queue, id));
+                require(its, Misfit::Stray)?;
             } else {
                 require(self.families.waits((queue, id), waits), Misfit::Stray)?;
                 known = known.saturating_add(1);

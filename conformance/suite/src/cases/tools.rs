@@ -35,6 +35,13 @@ pub(crate) mod op {
     pub(crate) const EXIT: u16 = 0x0800;
     pub(crate) const RESTART: u16 = 0x0801;
     pub(crate) const CRASH: u16 = 0x0802;
+    pub(crate) const MEMORY_INFO: u16 = 0x0900;
+    pub(crate) const MEMORY_WATCH: u16 = 0x0901;
+    pub(crate) const GIVE: u16 = 0x0902;
+    pub(crate) const TAKE: u16 = 0x0903;
+    pub(crate) const HINT: u16 = 0x0904;
+    pub(crate) const SHARE: u16 = 0x0910;
+    pub(crate) const UNSHARE: u16 = 0x0911;
     pub(crate) const ENTROPY: u16 = 0x0a00;
 }
 
@@ -52,6 +59,7 @@ pub(super) mod status {
     pub(in crate::cases) const NOT_FOUND: u16 = 9;
     pub(in crate::cases) const BAD_STATE: u16 = 10;
     pub(in crate::cases) const CANCELLED: u16 = 14;
+    pub(in crate::cases) const DENIED: u16 = 16;
     pub(in crate::cases) const BAD_ALIGNMENT: u16 = 17;
 }
 

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memory that refuses every byte that was neither handed over nor shared (MEM-11): the model of a machine
+//! that keeps its memory from its host, and what the conformance suite runs closed domains on.
+
+use super::Memory;
+use std::boxed::Box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::vec::Vec;
+use tenon_abi::Rights;
+use tenon_rings::{Site, Words};
+
+/// A refused access: what was tried, where it begins, and its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What was tried.
+    pub what: &'static str,
+    /// Where it begins in region 0.
+    pub offset: u64,
+    /// Its length.
+    pub len: u64,
+}
+
+type OnRefused = Box<dyn Fn(Refused) + Send + Sync>;
+
+/// What is open, for the memory that asks and for the attachment that does
+/// [`crate::MemoryAction::Share`] and [`crate::MemoryAction::Unshare`].
+#[derive(Clone)]
+pub struct Guard(Arc<Inner>);
+
+struct Inner {
+    open: Mutex<Vec<Open>>,
+    refused: AtomicU64,
+    on_refused: OnRefused,
+}
+
+/// An open range.
+struct Open {
+    start: u64,
+    end: u64,
+    rights: Rights,
+    /// `None`: shared for payload. Else handed over, and for how long.
+    alive: Option<Arc<AtomicBool>>,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("refused", &self.refused()).finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    /// Nothing is open. `on_refused` is told of each access that is refused: it is called within an entry
+    /// into the domain.
+    #[must_use]
+    pub fn new(on_refused: impl Fn(Refused) + Send + Sync + 'static) -> Self {
+        let (open, refused) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Inner { open, refused, on_refused: Box::new(on_refused) }))
+    }
+
+    /// How many accesses were refused.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Open>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a range for payload.
+    pub fn share(&self, offset: u64, len: u64, rights: Rights) {
+        self.open().push(Open { start: offset, end: offset.saturating_add(len), rights, alive: None });
+    }
+
+    /// Closes a range that was opened for payload, in one share or in several.
+    pub fn unshare(&self, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        let mut open = self.open();
+        let mut kept = Vec::with_capacity(open.len().saturating_add(1));
+        for Open { start, end: last, rights, alive } in open.drain(..) {
+            if alive.is_some() {
+                kept.push(Open { start, end: last, rights, alive });
+                continue;
+            }
+            for (start, end) in [(start, last.min(offset)), (start.max(end), last)] {
+                if start < end {
+                    kept.push(Open { start, end, rights, alive: None });
+                }
+            }
+        }
+        *open = kept;
+    }
+
+    /// Opens a range that is handed over.
+    pub(crate) fn hand_over(&self, offset: u64, len: u64) {
+        let (end, alive) = (offset.saturating_add(len), Some(Arc::new(AtomicBool::new(true))));
+        self.open().push(Open { start: offset, end, rights: Rights::all(), alive });
+    }
+
+    /// Closes it again, and what was reached there.
+    pub(crate) fn let_go(&self, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        let mut open = self.open();
+        let at =
+            open.iter().position(|range| range.alive.is_some() && (range.start, range.end) == (offset, end));
+        if let Some(alive) = at.and_then(|at| open.swap_remove(at).alive) {
+            alive.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Closes all that was opened for payload.
+    pub(crate) fn end_session(&self) {
+        self.open().retain(|range| range.alive.is_some());
+    }
+
+    /// Whether all of a range is open with these rights; it is recorded if not.
+    pub(crate) fn admits(&self, what: &'static str, offset: u64, len: u64, rights: Rights) -> bool {
+        let mut next = offset;
+        let end = offset.saturating_add(len);
+        {
+            let open = self.open();
+            // Each round goes on by one range at least.
+            while next < end {
+                let here = open.iter().filter(|range| range.start <= next && range.rights.contains(rights));
+                match here.map(|range| range.end).max().filter(|last| *last > next) {
+                    Some(last) => next = last,
+                    None => break,
+                }
+            }
+        }
+        next >= end || self.refuse(Refused { what, offset, len })
+    }
+
+    /// The life of the range that was handed over and holds this one; it is recorded if there is none.
+    pub(crate) fn area(&self, offset: u64, len: u64) -> Option<Arc<AtomicBool>> {
+        let end = offset.saturating_add(len);
+        let found = self.open().iter().rev().find_map(|range| {
+            range.alive.as_ref().filter(|_| range.start <= offset && end <= range.end).cloned()
+        });
+        if found.is_none() {
+            self.refuse(Refused { what: "an area", offset, len });
+        }
+        found
+    }
+
+    fn refuse(&self, refused: Refused) -> bool {
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
+        (self.0.on_refused)(refused);
+        false
+    }
+}
+
+/// Memory behind a guard.
+#[derive(Clone, Debug)]
+pub struct Closed<M> {
+    inner: M,
+    guard: Guard,
+}
+
+impl<M: Memory> Closed<M> {
+    /// Closes `inner`.
+    pub const fn new(inner: M, guard: Guard) -> Self {
+        Self { inner, guard }
+    }
+}
+
+impl<M: Memory> Memory for Closed<M> {
+    type Words = Revocable<M::Words>;
+
+    fn region_len(&self, region: u16) -> Option<u64> {
+        self.inner.region_len(region)
+    }
+
+    fn words(&self, region: u16, offset: u64, len: u64) -> Option<Self::Words> {
+        let alive = self.guard.area(offset, len)?;
+        let inner = self.inner.words(region, offset, len)?;
+        Some(Revocable { inner, life: Some((alive, self.guard.clone(), offset)) })
+    }
+
+    fn read(&self, region: u16, offset: u64, out: &mut [u8]) -> bool {
+        let len = u64::try_from(out.len()).unwrap_or(u64::MAX);
+        self.guard.admits("a read", offset, len, Rights::READ) && self.inner.read(region, offset, out)
+    }
+
+    fn write(&self, region: u16, offset: u64, data: &[u8]) -> bool {
+        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        self.guard.admits("a write", offset, len, Rights::WRITE) && self.inner.write(region, offset, data)
+    }
+
+    fn window(&self) -> Self::Words {
+        Revocable { inner: self.inner.window(), life: None }
+    }
+
+    fn piece(&self, index: usize) -> Option<(u64, u64)> {
+        self.inner.piece(index)
+    }
+
+    fn hand_over(&self, offset: u64, len: u64) {
+        self.guard.hand_over(offset, len);
+    }
+
+    fn let_go(&self, offset: u64, len: u64) {
+        self.guard.let_go(offset, len);
+    }
+
+    fn end_session(&self) {
+        self.guard.end_session();
+        self.inner.end_session();
+    }
+}
+
+/// Words of an area, which refuse once the area is the guest's again.
+#[derive(Clone, Debug)]
+pub struct Revocable<W> {
+    inner: W,
+    /// Of the window: `None`, it is the host's own.
+    life: Option<(Arc<AtomicBool>, Guard, u64)>,
+}
+
+impl<W: Words> Revocable<W> {
+    fn is_open(&self, what: &'static str) -> bool {
+        match &self.life {
+            Some((alive, guard, offset)) => {
+                alive.load(Ordering::Relaxed) || guard.refuse(Refused { what, offset: *offset, len: 8 })
+            }
+            None => true,
+        }
+    }
+}
+
+impl<W: Words> Words for Revocable<W> {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn load(&self, index: usize, site: Site) -> u64 {
+        if self.is_open("a load from an area") { self.inner.load(index, site) } else { 0 }
+    }
+
+    fn store(&self, index: usize, value: u64, site: Site) {
+        if self.is_open("a store to an area") {
+            self.inner.store(index, value, site);
+        }
+    }
+
+    fn fence(&self, site: Site) {
+        self.inner.fence(site);
+    }
+
+    fn slice(&self, first: usize, len: usize) -> Option<Self> {
+        Some(Self { inner: self.inner.slice(first, len)?, life: self.life.clone() })
+    }
+}
