@@ -69,13 +69,10 @@ flags! {
         5 CONSOLE since 1, "CON-1", "console output and input";
         6 LIFECYCLE since 1, "LIFE-1", "exit, restart and crash record";
         7 ENTROPY since 2, "ENT-1", "random bytes";
-<<<<<<< HEAD
         8 PAGES since 2, "PAGE-1", "pages that the host writes for the guest to read";
         9 TIME since 2, "TIME-1", "clocks and timers";
-=======
         12 MEMORY since 2, "MEM-1", "memory can be given back to the host, and taken again";
         13 CLOSED since 2, "MEM-10", "the host sees only memory that was handed over or shared";
->>>>>>> c761d43 (Memory that is given back and shared: features MEMORY and CLOSED on the wire, the chapter's clauses, the core, the shim, KVM's balloon thread)
     }
 }
 
