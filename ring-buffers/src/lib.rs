@@ -10,6 +10,7 @@
 //! | [`call`] | the queue: submitter and completer |
 //! | [`event`] | the event ring: raiser and taker |
 //! | [`wait`] | looking for a while, and then sleeping |
+//! | [`page`] | host pages: writer and reader; the largest value of a clock |
 //! | [`stream`] | the data ring: producer and consumer, of records or of messages |
 //!
 //! The rules that all of it keeps:
@@ -36,6 +37,7 @@ mod error;
 pub mod event;
 pub mod mapping;
 pub mod order;
+pub mod page;
 #[doc(hidden)]
 pub mod planted;
 mod role;

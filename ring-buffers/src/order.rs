@@ -63,8 +63,8 @@ macro_rules! sites {
     };
 }
 
-// Fences are fully ordered; accesses never are, because models treat only the former exactly. Where an access
-// could do with less, it does: each line but the Relaxed ones has a model that fails without it.
+// A fence may be fully ordered; an access never is, because models treat only the former exactly. What could
+// do with less, does: each line but the Relaxed ones has a model that fails without it.
 sites! {
     /// A submission's words but the last (CALL-2).
     SubmissionBody: Access, Relaxed;
@@ -136,4 +136,22 @@ sites! {
     GateLeave: Update, Release;
     /// Others were counted meanwhile (EVT-18).
     GateAgain: Update, Acquire;
+    /// A copy of a host page (PAGE-3).
+    PageBody: Access, Relaxed;
+    /// Between publishing one copy of a host page and filling the other (PAGE-3).
+    PageFillFence: Fence, Release;
+    /// A host page's sequence (PAGE-3).
+    PagePublish: Store, Release;
+    /// A host page's sequence, before its copy (PAGE-4).
+    PageTake: Load, Acquire;
+    /// Between reading a host page's copy and looking at the sequence again (PAGE-4).
+    PageLookFence: Fence, Acquire;
+    /// A host page's sequence, behind its copy (PAGE-4).
+    PageAgain: Load, Relaxed;
+    /// A host page's sequence, as its writer's successor finds it (PAGE-7).
+    PageSucceed: Load, Relaxed;
+    /// The largest value of a clock, which the CPUs of one guest share.
+    LatestKeep: Update, Relaxed;
+    /// The same where one CPU has it alone.
+    LatestAlone: Access, Relaxed;
 }

@@ -25,8 +25,12 @@ pub trait Words: Clone {
     /// A fence.
     #[inline(always)]
     fn fence(&self, site: Site) {
-        if matches!(site.ordering(), Ordering::SeqCst) {
-            fence(Ordering::SeqCst);
+        // Spelt out, so that no ordering reaches the library's own check, which panics.
+        match site.ordering() {
+            Ordering::SeqCst => fence(Ordering::SeqCst),
+            Ordering::Acquire => fence(Ordering::Acquire),
+            Ordering::Release => fence(Ordering::Release),
+            _ => {}
         }
     }
     /// The word will be stored to soon: memory may fetch its cache line from the processor that has it. A

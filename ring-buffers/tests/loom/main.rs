@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ORD-2: the orderings of `Site::ordering` are enough for CALL-2, CALL-3, CALL-8, CALL-16, CALL-25, CALL-26,
-//! EVT-8, EVT-9, EVT-11, EVT-12, EVT-15, EVT-18, STR-3, STR-4, STR-6, STR-8, STR-10, STR-11 and STR-14, and
-//! each is needed. GEN-2 is held by the memory under all models.
+//! EVT-8, EVT-9, EVT-11, EVT-12, EVT-15, EVT-18, PAGE-3, PAGE-4, STR-3, STR-4, STR-6, STR-8,
+//! STR-10, STR-11 and STR-14, and each is needed. GEN-2 is held by the memory under all models.
 //!
 //! A model runs the rings' own code under loom, which tries every interleaving and every value that a load
 //! may see. `holds` runs it as it is. The other tests of a model weaken one site, an access to Relaxed or a
@@ -19,6 +19,7 @@ mod control;
 mod event;
 mod gate;
 mod memory;
+mod page;
 mod queue;
 mod run;
 mod stream;
@@ -175,5 +176,23 @@ models! {
     attach_to_a_ring(weak) { channel::attach(weak, 1) } sees {
         produced_publish: ProducedPublish,
         produced_take: ProducedTake,
+    }
+    read_a_page(weak) { page::read(weak, size(2, 3), 2) } sees {
+        page_fill_fence: PageFillFence,
+        page_publish: PagePublish,
+        page_take: PageTake,
+        page_look_fence: PageLookFence,
+    }
+    writer_dies_in_a_copy(weak) { page::succeed(weak, 1, 2) } sees {
+        page_fill_fence: PageFillFence,
+        page_publish: PagePublish,
+        page_take: PageTake,
+        page_look_fence: PageLookFence,
+    }
+    writer_dies_before_it_publishes(weak) { page::succeed(weak, 2, 2) } sees {
+        page_fill_fence: PageFillFence,
+        page_publish: PagePublish,
+        page_take: PageTake,
+        page_look_fence: PageLookFence,
     }
 }

@@ -4,6 +4,8 @@
 use crate::run;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, Ordering, fence};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use tenon_rings::order::Operation;
 use tenon_rings::{Site, Words};
@@ -31,9 +33,10 @@ impl Word {
     }
 }
 
-/// Whether only who owns a slot accesses it there.
+/// Whether only who owns a slot accesses it there. A host page's readers look at copies that are being filled,
+/// and drop what they have seen.
 const fn is_body(site: Site) -> bool {
-    matches!(site.operation(), Operation::Access) && !matches!(site, Site::Status)
+    matches!(site.operation(), Operation::Access) && !matches!(site, Site::Status | Site::PageBody)
 }
 
 /// An area that one side writes. Only the words that a model names exist: loom's price of a fence grows with
@@ -69,7 +72,7 @@ impl Area {
 
     /// A side's view.
     pub(crate) fn of(&self, holder: Side) -> LoomWords {
-        LoomWords { area: self.clone(), holder, first: 0, len: self.words.len() }
+        LoomWords { area: self.clone(), holder, first: 0, len: self.words.len(), stores: None }
     }
 }
 
@@ -81,9 +84,16 @@ pub(crate) struct LoomWords {
     holder: Side,
     first: usize,
     len: usize,
+    /// Stores until the holder is dead, where a model kills it.
+    stores: Option<Rc<Cell<usize>>>,
 }
 
 impl LoomWords {
+    /// The same, of a holder that dies after so many stores: none behind them has an effect.
+    pub(crate) fn dies_after(self, stores: usize) -> Self {
+        Self { stores: Some(Rc::new(Cell::new(stores))), ..self }
+    }
+
     fn word(&self, index: usize) -> &Word {
         assert!(index < self.len, "word {index} of {}", self.len);
         self.area.words[self.first + index].as_ref().expect("a word that the model has not named")
@@ -101,7 +111,9 @@ impl Words for LoomWords {
     }
 
     fn load(&self, index: usize, site: Site) -> u64 {
-        assert_ne!(self.holder, self.area.writer, "GEN-2: {site:?} reads back a word of its own");
+        // Who succeeds a writer that is gone reads what that one left, and nothing of its own.
+        let own = self.holder == self.area.writer && site != Site::PageSucceed;
+        assert!(!own, "GEN-2: {site:?} reads back a word of its own");
         assert!(matches!(site.operation(), Operation::Load | Operation::Access), "{site:?} loads");
         let word = self.word(index);
         if is_body(site) {
@@ -113,6 +125,10 @@ impl Words for LoomWords {
     fn store(&self, index: usize, value: u64, site: Site) {
         assert_eq!(self.holder, self.area.writer, "GEN-2: {site:?} writes a word of the other side");
         assert!(matches!(site.operation(), Operation::Store | Operation::Access), "{site:?} stores");
+        if let Some(stores) = &self.stores {
+            let Some(left) = stores.get().checked_sub(1) else { return };
+            stores.set(left);
+        }
         let word = self.word(index);
         if is_body(site) {
             word.owner.with_mut(|_| ());

@@ -23,11 +23,14 @@ fn row(site: Site) -> [String; 3] {
 fn each_site_stands_there_once_with_its_ordering() {
     for &site in Site::ALL {
         let operation = match (site.operation(), site.ordering()) {
-            (Operation::Fence, Ordering::SeqCst) => "fence",
+            (Operation::Fence, Ordering::SeqCst | Ordering::Acquire | Ordering::Release) => "fence",
             (Operation::Store, Ordering::Release | Ordering::Relaxed) => "store",
             (Operation::Load, Ordering::Acquire | Ordering::Relaxed) => "load",
             (Operation::Access, Ordering::Relaxed) => "load, store",
-            (Operation::Update, Ordering::AcqRel | Ordering::Release | Ordering::Acquire) => "update",
+            (
+                Operation::Update,
+                Ordering::AcqRel | Ordering::Release | Ordering::Acquire | Ordering::Relaxed,
+            ) => "update",
             // An access is never SeqCst: loom would weaken it without a word. Other pairs are less than they
             // say, or mean nothing.
             pair => panic!("{site:?}: {pair:?}"),

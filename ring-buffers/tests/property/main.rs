@@ -19,6 +19,7 @@ mod hostile_event;
 mod hostile_queue;
 mod lane;
 mod mapping;
+mod page;
 mod queue;
 mod stream;
 mod stream_bounds;

@@ -86,4 +86,40 @@ pub(super) const FAULTS: &[Fault] = &[
         "a port's last entry is remembered modulo 2^32: one that was idle for long passes for pending",
         property("distance::a_port_that_was_idle_for_long_is_raised"),
     ),
+    fault(
+        "page-looked-at-once",
+        "PAGE-4",
+        "a reader of a host page does not look at the sequence again: a torn copy is taken",
+        loom("read_a_page::holds"),
+    ),
+    fault(
+        "page-other-copy",
+        "PAGE-4",
+        "a reader of a host page takes the copy that is not the valid one",
+        property("page::a_writer_that_dies_at_any_moment_leaves_a_valid_copy_and_so_does_its_successor"),
+    ),
+    fault(
+        "page-published-first",
+        "PAGE-3",
+        "a host page's sequence is published before its copy is filled",
+        loom("read_a_page::holds"),
+    ),
+    fault(
+        "page-valid-copy-first",
+        "PAGE-3",
+        "the successor of a host page's writer fills the copy that is valid",
+        loom("writer_dies_in_a_copy::holds"),
+    ),
+    fault(
+        "clock-believed-backwards",
+        "TIME-7",
+        "a clock follows a step back of the host's",
+        property("page::the_largest_value_stays_and_a_step_back_is_told_once"),
+    ),
+    fault(
+        "step-back-told-each-time",
+        "TIME-7",
+        "a step back is told at each reading of the clock",
+        property("page::the_largest_value_stays_and_a_step_back_is_told_once"),
+    ),
 ];
