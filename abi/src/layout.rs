@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
 
-use crate::{call, control, discovery, memory, operation, page, status, stream, time, vcpu};
+use crate::{call, control, discovery, memory, meter, operation, page, status, stream, time, vcpu};
 
 pub use crate::item::{Field, Group, Number, Struct};
 
@@ -13,6 +13,7 @@ pub const LAYOUT: &[Struct] = &[
     call::Completion::LAYOUT,
     memory::MemoryInfo::LAYOUT,
     memory::MemoryPiece::LAYOUT,
+    meter::MeterRow::LAYOUT,
     stream::RingLine::LAYOUT,
     stream::RecordHeader::LAYOUT,
     time::TimeCopy::LAYOUT,
@@ -33,6 +34,7 @@ pub const NUMBERS: &[Group] = &[
     Group { name: "QueueState", numbers: status::QueueState::NUMBERS },
     Group { name: "Reason", numbers: status::Reason::NUMBERS },
     Group { name: "Rights", numbers: memory::Rights::NUMBERS },
+    Group { name: "Meter", numbers: meter::Meter::NUMBERS },
     Group { name: "RecordLength", numbers: stream::RecordLength::NUMBERS },
     Group { name: "GuestArea", numbers: vcpu::guest::NUMBERS },
     Group { name: "HostArea", numbers: vcpu::host::NUMBERS },

@@ -21,6 +21,7 @@
 //! | [`time`] | clocks, their page, timers |
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`memory`] | memory that is given back, taken again and shared |
+//! | [`meter`] | what a host counts for its guest |
 //! | [`packed`] | words that hold several fields |
 //! | [`status`] | status codes, queue states and corruption reasons |
 //! | [`layout`] | all of the above as data |
@@ -40,6 +41,7 @@ mod item;
 pub mod layout;
 pub mod lifecycle;
 pub mod memory;
+pub mod meter;
 pub mod operation;
 pub mod packed;
 pub mod page;
@@ -54,6 +56,7 @@ pub use control::{ControlOp, ControlRequest};
 pub use discovery::{ConduitFlags, ConduitKind, Features, Record};
 pub use event::Entry;
 pub use memory::{MemoryInfo, MemoryPiece, Rights};
+pub use meter::{Meter, MeterRow};
 pub use operation::{Op, Operation};
 pub use page::PageKind;
 pub use status::{QueueState, Reason, Status};

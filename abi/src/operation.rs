@@ -70,6 +70,8 @@ operations! {
             "MEM-13", "keep the host from memory again: value = how many bytes, from the front";
         0x0a00 ENTROPY(address: ADDRESS, len: LENGTH) [ENTROPY] [],
             "ENT-1", "write random bytes to a range: value = how many";
+        0x0b00 METER_READ(first: U32, address: ADDRESS, len: LENGTH) [METER] [],
+            "MET-1", "write an epoch and counts to a range: value = how many bytes";
     }
 }
 

@@ -55,6 +55,7 @@ extern "C" {
 #define TENON_FEATURES_ENTROPY UINT64_C(0x80) // random bytes [ENT-1]
 #define TENON_FEATURES_PAGES UINT64_C(0x100) // pages that the host writes for the guest to read [PAGE-1]
 #define TENON_FEATURES_TIME UINT64_C(0x200) // clocks and timers [TIME-1]
+#define TENON_FEATURES_METER UINT64_C(0x800) // counts of what the host does [MET-1]
 #define TENON_FEATURES_MEMORY UINT64_C(0x1000) // memory can be given back to the host, and taken again [MEM-1]
 #define TENON_FEATURES_CLOSED UINT64_C(0x2000) // the host sees only memory that was handed over or shared [MEM-10]
 
@@ -109,6 +110,7 @@ extern "C" {
 #define TENON_OP_SHARE 0x910u // let the host reach memory for payload: value = how many bytes, from the front [MEM-12]
 #define TENON_OP_UNSHARE 0x911u // keep the host from memory again: value = how many bytes, from the front [MEM-13]
 #define TENON_OP_ENTROPY 0xa00u // write random bytes to a range: value = how many [ENT-1]
+#define TENON_OP_METER_READ 0xb00u // write an epoch and counts to a range: value = how many bytes [MET-1]
 
 // Check
 #define TENON_CHECK_NONE 0x0u // not used: zero, else BAD_RESERVED [CALL-11]
@@ -176,6 +178,21 @@ extern "C" {
 // Rights
 #define TENON_RIGHTS_READ 0x1u // it may read there [MEM-12]
 #define TENON_RIGHTS_WRITE 0x2u // it may write there [MEM-12]
+
+// Meter
+#define TENON_METER_CALLS 0x1u // submissions that the host fetched, in both queues of each vCPU [CALL-2]
+#define TENON_METER_BATCHES 0x2u // looks of the host at a queue that found submissions [CALL-14]
+#define TENON_METER_CONTROLS 0x3u // control requests that the host answered [SES-4]
+#define TENON_METER_EVENTS 0x4u // ports that were raised while they were bound, by the guest or for it [EVT-9]
+#define TENON_METER_UPCALLS 0x5u // upcalls that the host sent [VCPU-8]
+#define TENON_METER_DIRECT_INTERRUPTS 0x6u // interrupts of direct ports that the host sent [EVT-22]
+#define TENON_METER_CONSOLE_OUT 0x7u // bytes of console output that the host accepted [CON-2]
+#define TENON_METER_CONSOLE_IN 0x8u // bytes of console input that the guest was given [CON-4]
+#define TENON_METER_ENTROPY 0x9u // random bytes that the guest was given [ENT-1]
+#define TENON_METER_TIMERS 0xau // timers that expired [MET-5]
+#define TENON_METER_GIVEN 0xbu // bytes of memory that the guest gave to the host [MET-5]
+#define TENON_METER_TAKEN 0xcu // bytes of memory that the guest took again [MET-5]
+#define TENON_METER_SHARED 0xdu // bytes of memory that the guest shared with a host that sees nothing else [MET-5]
 
 // RecordLength
 #define TENON_RECORD_LENGTH_SKIP 0xffffffffu // no record: the rest of the ring up to its end is not used [STR-8]
@@ -281,7 +298,8 @@ extern "C" {
     X(HINT, 0x904u, UINT64_C(0x1000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
     X(SHARE, 0x910u, UINT64_C(0x2000), 3, 0x10u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE) \
     X(UNSHARE, 0x911u, UINT64_C(0x2000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
-    X(ENTROPY, 0xa00u, UINT64_C(0x80), 2, 0x0u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE)
+    X(ENTROPY, 0xa00u, UINT64_C(0x80), 2, 0x0u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
+    X(METER_READ, 0xb00u, UINT64_C(0x800), 3, 0x0u, U32, ADDRESS, LENGTH, NONE, NONE, NONE)
 
 // The discovery record, at the start of the window. Written by the host only; frozen in every version.
 struct tenon_record {
@@ -432,6 +450,15 @@ struct tenon_memory_piece {
 TENON_STATIC_ASSERT(sizeof(struct tenon_memory_piece) == 0x10, "tenon_memory_piece: size");
 TENON_STATIC_ASSERT(offsetof(struct tenon_memory_piece, offset) == 0x0, "tenon_memory_piece.offset");
 TENON_STATIC_ASSERT(offsetof(struct tenon_memory_piece, len) == 0x8, "tenon_memory_piece.len");
+
+// One count in the answer to METER_READ, behind the epoch. Written by the host only.
+struct tenon_meter_row {
+    uint64_t number; // what is counted: `Meter` [MET-2]
+    uint64_t value; // how much of it there was in this epoch [MET-4]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_meter_row) == 0x10, "tenon_meter_row: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_meter_row, number) == 0x0, "tenon_meter_row.number");
+TENON_STATIC_ASSERT(offsetof(struct tenon_meter_row, value) == 0x8, "tenon_meter_row.value");
 
 // One side's control line of a data ring, at the start of its page. Written by that side only.
 struct tenon_ring_line {

@@ -290,11 +290,10 @@ impl Model {
         let submission = Submission::from_words(all);
         let op = Op(taking.tail.code);
         // A range that is not a payload's is one that the host writes to.
-        let is_written = op.row().is_some_and(|row| {
-            row.checks.starts_with(&[Check::ADDRESS, Check::LENGTH]) && !row.traits.contains(Traits::PAYLOAD)
-        });
-        let range =
-            (is_written && taking.lane == 0).then(|| (submission.args[0].get(), submission.args[1].get()));
+        let place = op.row().filter(|row| !row.traits.contains(Traits::PAYLOAD) && taking.lane == 0);
+        let place = place
+            .and_then(|row| row.checks.windows(2).position(|pair| pair == [Check::ADDRESS, Check::LENGTH]));
+        let range = place.map(|at| (submission.args[at].get(), submission.args[at + 1].get()));
         if u32::from(taking.tail.id) >= depth || here.in_flight.contains_key(&taking.tail.id) {
             self.bad_id = Some((taking.vcpu, taking.lane));
             return;

@@ -22,6 +22,7 @@
 //! | [`console`] | output as `core::fmt::Write`, input by call |
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`entropy`] | random bytes of the host's |
+//! | [`meter`] | what the host counts |
 //!
 //! [GEN-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#generalities
 #![no_std]
@@ -45,6 +46,7 @@ pub mod event;
 mod events;
 pub mod lifecycle;
 pub mod memory;
+pub mod meter;
 pub mod pci;
 pub mod platform;
 pub mod region;

@@ -4,6 +4,7 @@
 use crate::action::Actions;
 use crate::areas::Vcpu;
 use crate::config::Config;
+use crate::counted::Counted;
 use crate::late::{Key, Late};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
@@ -34,6 +35,8 @@ pub(crate) struct Base<M: Memory> {
     pub(crate) actions: Actions,
     /// Memory that is given or shared.
     pub(crate) ledger: Ledger,
+    /// What was done for the guest.
+    pub(crate) counted: Counted,
     /// What the guest causes and is logged.
     pub(crate) quiet: Quiet,
     /// The guest asked for its end: nothing more is served.

@@ -225,7 +225,7 @@ impl Config {
         Self {
             conduit,
             minor: VERSION.minor,
-            features: Features::of_minor(1).union(Features::ENTROPY),
+            features: Features::of_minor(1).union(Features::ENTROPY).union(Features::METER),
             granules: Granules::all(),
             window_len,
             max_vcpus,

@@ -3,6 +3,7 @@
 
 use crate::action::ConsoleAction;
 use crate::base::Base;
+use crate::counted::add;
 use crate::family::Family;
 use crate::late::{Key, Waits};
 use crate::memory::Memory;
@@ -78,14 +79,19 @@ impl Console {
         let room = OUTPUT_MAX.saturating_sub(self.output.len());
         let bytes = call.payload(base, base.config.max_payload, room)?;
         if let Some(journal) = &mut base.services.journal {
-            let taken = journal.keep_output(&bytes).min(bytes.len());
-            return Ok(Done::Value(u64::try_from(taken).unwrap_or(0)));
+            let taken = u64::try_from(journal.keep_output(&bytes).min(bytes.len())).unwrap_or(0);
+            add(&mut base.counted.counts().console_out, taken);
+            return Ok(Done::Value(taken));
         }
         if self.output.is_empty() && !bytes.is_empty() {
             base.actions.push(ConsoleAction::Output);
         }
         self.output.extend_from_slice(&bytes);
-        Ok(Done::Value(u64::try_from(bytes.len()).unwrap_or(0)))
+        let taken = u64::try_from(bytes.len()).unwrap_or(0);
+        let more =
+            if tenon_rings::planted!("meter-miscounts-output") { taken.wrapping_add(1) } else { taken };
+        add(&mut base.counted.counts().console_out, more);
+        Ok(Done::Value(taken))
     }
 
     fn read<M: Memory>(&mut self, base: &mut Base<M>, call: &Call<'_>) -> Result<Done, Status> {
@@ -126,7 +132,7 @@ impl Console {
 
     /// Writes input where a read wants it; the number of bytes. The range was checked when the read was
     /// fetched; a memory that shrank since refuses the write, and the input stays.
-    fn deliver<M: Memory>(&mut self, base: &Base<M>, read: Read) -> Result<u64, Status> {
+    fn deliver<M: Memory>(&mut self, base: &mut Base<M>, read: Read) -> Result<u64, Status> {
         let len = usize::try_from(read.len).unwrap_or(usize::MAX).min(self.input.len());
         let data = self.input.get(..len).unwrap_or_default();
         let range = Range::check(&base.memory, read.address, read.len).map_err(|_| Status::BAD_RANGE)?;
@@ -134,6 +140,9 @@ impl Console {
             return Err(Status::BAD_RANGE);
         }
         self.input.drain(..len);
-        Ok(u64::try_from(len).unwrap_or(0))
+        let len = u64::try_from(len).unwrap_or(0);
+        let more = if tenon_rings::planted!("meter-counts-input-as-asked") { read.len } else { len };
+        add(&mut base.counted.counts().console_in, more);
+        Ok(len)
     }
 }

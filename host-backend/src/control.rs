@@ -4,6 +4,7 @@
 use crate::action::SessionAction;
 use crate::areas::{Areas, Place, Positions};
 use crate::base::{Base, Session};
+use crate::counted::add;
 use crate::discovery::next_session;
 use crate::domain::Domain;
 use crate::memory::Memory;
@@ -42,6 +43,7 @@ impl<M: Memory> Domain<M> {
         if tenon_rings::planted!("control-answered-first") {
             self.base.record().answer(request.ticket.get(), Status::OK, 0);
         }
+        add(&mut self.base.counted.counts().controls, 1);
         let result = self.request(&request, offset);
         let (status, value) = match result {
             Ok(value) => (Status::OK, value),
@@ -178,6 +180,9 @@ impl<M: Memory> Domain<M> {
         base.let_all_go();
         families.end_session();
         base.late.clear();
+        if tenon_rings::planted!("reset-clears-counts") {
+            *base.counted.counts() = Default::default();
+        }
         base.ports.fill(Port::default());
         base.direct = 0;
         for vcpu in &mut base.vcpus {

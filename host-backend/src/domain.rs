@@ -12,6 +12,7 @@ use crate::action::{Action, Actions, VcpuAction};
 use crate::areas::Vcpu;
 use crate::base::{Base, Session};
 use crate::config::{Config, Setting};
+use crate::counted::Counted;
 use crate::discovery::{RecordWriter, first_session, next_session};
 use crate::error::Error;
 use crate::families::Families;
@@ -100,6 +101,7 @@ impl<M: Memory> Domain<M> {
         if found < config.window_len {
             return Err(Error::SmallWindow { found, promised: config.window_len });
         }
+        let epoch = if tenon_rings::planted!("meter-epoch-kept") { 1 } else { session.wire().to_word() };
         let ports = usize::try_from(config.max_ports).map_err(|_| Error::BadConfig(Setting::MaxPorts))?;
         Ok(Self {
             queues: (0..config.max_vcpus).map(|_| None).collect(),
@@ -109,6 +111,7 @@ impl<M: Memory> Domain<M> {
                 config,
                 memory,
                 services,
+                counted: Counted::new(epoch),
                 session,
                 ports: vec![Port::default(); ports],
                 direct: 0,
@@ -145,6 +148,12 @@ impl<M: Memory> Domain<M> {
     #[must_use]
     pub const fn memory(&self) -> &M {
         &self.base.memory
+    }
+
+    /// What was done for the guest, which it reads by METER_READ where METER is offered (MET-1).
+    #[must_use]
+    pub const fn counted(&self) -> &Counted {
+        &self.base.counted
     }
 
     /// Number of the current session (SES-1).

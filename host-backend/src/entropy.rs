@@ -2,6 +2,7 @@
 //! Random bytes from the embedder's source (ENT-1 to ENT-3).
 
 use crate::base::Base;
+use crate::counted::add;
 use crate::family::Family;
 use crate::memory::Memory;
 use crate::request::{Call, Done};
@@ -48,6 +49,8 @@ impl Family for Entropy {
         if tenon_rings::planted!("entropy-says-none") {
             return Ok(Done::Value(0));
         }
-        Ok(Done::Value(u64::try_from(len).unwrap_or(0)))
+        let len = u64::try_from(len).unwrap_or(0);
+        add(&mut base.counted.counts().entropy, len);
+        Ok(Done::Value(len))
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::action::EventAction;
 use crate::base::Base;
+use crate::counted::add;
 use crate::memory::Memory;
 use crate::port::{Port, Target};
 use crate::request::{Call, Done};
@@ -156,8 +157,14 @@ impl<M: Memory> Base<M> {
     #[inline]
     pub(crate) fn raise_port(&mut self, number: u32) -> Result<(), Status> {
         let Port { target, mut last } = *self.port(number)?;
-        match target.ok_or(Status::NOT_FOUND)? {
+        let target = target.ok_or(Status::NOT_FOUND)?;
+        add(
+            &mut self.counted.counts().events,
+            if tenon_rings::planted!("meter-counts-events-twice") { 2 } else { 1 },
+        );
+        match target {
             Target::Direct { vcpu, vector } => {
+                add(&mut self.counted.counts().direct_interrupts, 1);
                 self.actions.push(EventAction::Raise { port: number, vcpu, vector });
             }
             Target::Ring { vcpu, class } => {

@@ -7,6 +7,7 @@ use crate::family::Family;
 use crate::late::{Key, Waits};
 use crate::lifecycle::Lifecycle;
 use crate::memory::Memory;
+use crate::meter::Metering;
 use crate::region::Region;
 use crate::request::{Call, Done};
 use crate::services::Services;
@@ -69,4 +70,5 @@ families! {
     0x08 lifecycle: Lifecycle;
     0x09 memory: crate::give::Balloon;
     0x0a entropy: crate::entropy::Entropy;
+    0x0b meter: Metering;
 }

@@ -23,6 +23,7 @@
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`give`], [`share`] | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
+//! | [`meter`] | what is counted for a guest |
 //! | `base` | what all families share |
 //! | `areas`, `port`, `queues` | what it holds of one vCPU, one port, two queues |
 //! | `ledger` | what is given and what is shared |
@@ -71,6 +72,7 @@ pub mod call;
 pub mod config;
 pub mod console;
 pub mod control;
+mod counted;
 #[cfg(feature = "std")]
 pub mod cpus;
 mod crash;
@@ -90,6 +92,7 @@ pub mod lifecycle;
 #[cfg(feature = "std")]
 pub mod loopback;
 pub mod memory;
+pub mod meter;
 mod port;
 mod queues;
 mod quiet;
@@ -109,6 +112,7 @@ pub use domain::Domain;
 pub use error::Error;
 pub use lifecycle::CrashRecord;
 pub use memory::{Memory, Pieces};
+pub use meter::Counted;
 pub use services::{Journal, Services};
 pub use state::{Misfit, State};
 /// Their types are in signatures here.

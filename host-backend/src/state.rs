@@ -10,6 +10,7 @@ use crate::action::{EventAction, VcpuAction};
 use crate::areas::{Areas, Place, Positions};
 use crate::base::{Base, Session};
 use crate::config::Config;
+use crate::counted::Counted;
 use crate::domain::Domain;
 use crate::error::Error;
 pub use crate::error::Misfit;
@@ -39,6 +40,7 @@ pub struct State {
     late: Vec<Saved>,
     families: Families,
     ledger: Ledger,
+    counted: Counted,
     ended: bool,
 }
 
@@ -86,6 +88,7 @@ impl State {
     #[must_use]
     pub fn without_upcalls(mut self) -> Self {
         self.vcpus.iter_mut().for_each(|vcpu| vcpu.owed = false);
+        self.counted = self.counted.without_upcalls();
         self
     }
 }
@@ -122,6 +125,7 @@ impl<M: Memory> Domain<M> {
             late: self.base.late.save(planted!("save-loses-asker")),
             families,
             ledger: self.base.ledger.clone(),
+            counted: self.base.counted,
             ended: self.base.ended && !planted!("save-loses-end"),
         }
     }
@@ -147,6 +151,7 @@ impl<M: Memory> Domain<M> {
             return Err(Misfit::Counts.into());
         }
         domain.base.ports = state.ports;
+        domain.base.counted = state.counted;
         domain.base.late = Late::restore(&state.late).ok_or(Misfit::Stray)?;
         if planted!("restore-loses-asker") {
             domain.base.late.clear();

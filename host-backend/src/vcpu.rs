@@ -4,6 +4,7 @@
 use crate::action::VcpuAction;
 use crate::areas::{Areas, Vcpu};
 use crate::base::Base;
+use crate::counted::add;
 use crate::memory::Memory;
 use crate::request::{Call, Done};
 use tenon_abi::Status;
@@ -47,6 +48,7 @@ impl<M: Memory> Base<M> {
             Some(vector) if !slot.queued => {
                 slot.queued = true;
                 self.actions.push(VcpuAction::Upcall { vcpu, vector });
+                add(&mut self.counted.counts().upcalls, 1);
             }
             Some(_) => {}
             None => slot.owed = true,

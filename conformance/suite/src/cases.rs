@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod entropy;
 pub mod event;
 pub mod lifecycle;
+pub mod meter;
 pub mod region;
 pub mod session;
 pub mod shared;
@@ -65,6 +66,9 @@ pub const CHAPTERS: &[&[Case]] = &[
     lifecycle::kept::CASES,
     lifecycle::ends::CASES,
     entropy::CASES,
+    meter::read::CASES,
+    meter::counts::CASES,
+    meter::shim::CASES,
     stream::producer::CASES,
     stream::consumer::CASES,
     stream::wake::CASES,

@@ -21,6 +21,7 @@ const FEATURES: &[(u64, u64)] = &[
     (1 << 7, 2),
     (1 << 8, 2),
     (1 << 9, 2),
+    (1 << 11, 2),
     (1 << 12, 2),
     (1 << 13, 2),
 ];
@@ -70,6 +71,7 @@ const LIFECYCLE: u64 = 1 << 6;
 const ENTROPY: u64 = 1 << 7;
 const PAGES: u64 = 1 << 8;
 const TIME: u64 = 1 << 9;
+const METER: u64 = 1 << 11;
 const MEMORY: u64 = 1 << 12;
 const CLOSED: u64 = 1 << 13;
 
@@ -104,6 +106,7 @@ pub(crate) const OPS: &[Known] = &[
     known(op::SHARE, CLOSED, Safe::No, Lane::Never, Some((3, [0, 0, 1]))),
     known(op::UNSHARE, CLOSED, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
     known(op::ENTROPY, ENTROPY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::METER_READ, METER, Safe::No, Lane::Never, Some((3, [0, 0, 0]))),
 ];
 
 impl Known {

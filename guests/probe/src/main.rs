@@ -227,6 +227,13 @@ fn families<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     keep((life.exit(black_box(3)), life.restart()));
     keep((vcpu.entropy().fill(&Buffer::new(pages(4096)?))?, tenon_guest::entropy::Entropy::over(vcpu)));
     giving(vcpu)?;
+    let meter = vcpu.meter();
+    let (buffer, number) = (Buffer::new(pages(4096)?), tenon_abi::Meter::CALLS);
+    let mut reading = tenon_guest::meter::Meter::read(&meter, black_box(0), &buffer)?;
+    keep((reading.epoch(), tenon_guest::meter::Reading::next(&mut reading), reading.next_first()));
+    let (one, two) = (meter.get(black_box(number), &buffer)?, meter.get(black_box(number), &buffer)?);
+    keep(one.zip(two).map(|(one, two)| two.since(one)));
+    keep(tenon_guest::meter::Meter::over(vcpu));
     // As a kernel makes them over calls of its own.
     let calls: &dyn Calls = vcpu;
     keep((Console::over(calls), Lifecycle::over(calls), Region::over(calls)));

@@ -3,6 +3,7 @@
 
 use crate::action::Served;
 use crate::base::Base;
+use crate::counted::add;
 use crate::domain::Domain;
 use crate::families::Families;
 use crate::memory::Memory;
@@ -28,9 +29,12 @@ impl<M: Memory> Domain<M> {
             let left = budget.wrapping_sub(served.fetched);
             let Some(run) = self.run(queue, left, room) else { break };
             served.fetched = served.fetched.saturating_add(run.answered);
+            add(&mut self.base.counted.counts().calls, run.answered.into());
             match run.next {
                 Some(Ok(fetched)) => {
                     served.fetched = served.fetched.saturating_add(1);
+                    // Before it is done: METER_READ counts itself (MET-5).
+                    add(&mut self.base.counted.counts().calls, 1);
                     self.execute(queue, &fetched);
                     // It looked at every port, which is enough for one entry.
                     if fetched.op == Op::VCPU_STOP {
@@ -48,6 +52,7 @@ impl<M: Memory> Domain<M> {
             }
         }
         if served.fetched > 0 {
+            add(&mut self.base.counted.counts().batches, 1);
             self.completions_written(vcpu, lane);
         }
         served

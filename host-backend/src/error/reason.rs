@@ -119,6 +119,9 @@ pub enum Misfit {
     /// Memory that is given or shared where it cannot be (MEM-6, MEM-12).
     #[error("memory is given or shared that cannot be")]
     Ledger,
+    /// Counts without an epoch, or that contradict each other (MET-4).
+    #[error("its meter has counts that cannot be")]
+    Meter,
     /// A request for the stop of a vCPU that does not stop (VCPU-6).
     #[error("a vCPU was asked to stop and does not")]
     NotStopping,

@@ -32,6 +32,7 @@ impl<M: Memory> Domain<M> {
     /// The first rule that does not hold.
     pub(super) fn check_parts(&self) -> Result<(), Misfit> {
         self.check_session()?;
+        require(self.base.counted.is_sound(), Misfit::Meter)?;
         self.check_areas()?;
         self.check_ports()?;
         self.check_ledger()?;

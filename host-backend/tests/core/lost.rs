@@ -139,6 +139,10 @@ fn trace(guest: &mut Guest) -> String {
         request.guest_area.set(0x1_0000);
     });
     say("bound", &bound);
+    let (upcalls, counts): (Vec<_>, Vec<_>) =
+        guest.domain.counted().rows().partition(|(row, _)| *row == tenon_abi::Meter::UPCALLS);
+    say("counted", &(guest.domain.counted().epoch(), counts));
+    say("upcalls counted", &upcalls);
     say("reset", &guest.try_control(ControlOp::RESET, |_| {}));
     say("session", &guest.window(0x80));
     say("told", &guest.actions());
@@ -192,8 +196,11 @@ fn paths(value: &Value, path: String, found: &mut Vec<String>) {
 
 /// Fields, and whether their loss was noticed, in any state.
 fn losses(guest: &Guest, noticed: &mut BTreeMap<String, bool>) {
-    let state = guest.domain.save();
-    let whole = serde_json::to_value(&state).expect("a state can be written");
+    let mut whole = serde_json::to_value(guest.domain.save()).expect("a state can be written");
+    for (number, count) in (1000..).zip(whole["counted"]["counts"].as_object_mut().expect("it counts")) {
+        *count.1 = number.into();
+    }
+    let state: State = serde_json::from_value(whole.clone()).expect("a state can be read");
     let sound = trace(&mut guest.fork(state).expect("it fits"));
     let mut all = Vec::new();
     paths(&whole, String::new(), &mut all);
@@ -255,6 +262,7 @@ fn a_restored_domain_saves_the_same() {
                 for vcpu in value["vcpus"].as_array_mut().expect("a list") {
                     vcpu["owed"] = true.into();
                 }
+                value["counted"]["counts"]["upcalls"] = 0.into();
                 value
             };
             let state = guest.domain.save();
@@ -268,7 +276,8 @@ fn a_restored_domain_saves_the_same() {
 /// (EVT-13).
 fn without_upcalls(trace: &str) -> (String, BTreeSet<String>) {
     let (mut text, mut upcalls) = (String::new(), BTreeSet::new());
-    for line in trace.lines().filter(|line| !line.starts_with("told at once")) {
+    let spurious = |line: &&str| line.starts_with("told at once") || line.starts_with("upcalls counted");
+    for line in trace.lines().filter(|line| !spurious(line)) {
         let mut line = line.to_owned();
         while let Some(at) = line.find("Vcpu(Upcall { ") {
             let len = line[at..].find("})").expect("an action ends");

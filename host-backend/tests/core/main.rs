@@ -11,6 +11,7 @@ mod late;
 mod limits;
 mod lost;
 mod memory;
+mod meter;
 mod order;
 mod pieces;
 mod saved;

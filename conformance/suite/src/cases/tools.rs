@@ -43,6 +43,7 @@ pub(crate) mod op {
     pub(crate) const SHARE: u16 = 0x0910;
     pub(crate) const UNSHARE: u16 = 0x0911;
     pub(crate) const ENTROPY: u16 = 0x0a00;
+    pub(crate) const METER_READ: u16 = 0x0b00;
 }
 
 /// Status codes, as the spec prints them.
