@@ -22,6 +22,8 @@ pub enum Action {
     Lifecycle(LifecycleAction),
     /// Of memory that is given or shared.
     Memory(MemoryAction),
+    /// Of clocks and timers.
+    Time(TimeAction),
 }
 
 /// What sessions ask for.
@@ -178,6 +180,15 @@ pub enum MemoryAction {
     },
 }
 
+/// What timers ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimeAction {
+    /// The next deadline is sooner than the one that the attachment knows: see
+    /// [`crate::Domain::next_deadline`].
+    Deadline,
+}
+
 macro_rules! grouped {
     ($($group:ident($action:ty);)*) => { $(
         impl From<$action> for Action {
@@ -195,6 +206,7 @@ grouped! {
     Console(ConsoleAction);
     Lifecycle(LifecycleAction);
     Memory(MemoryAction);
+    Time(TimeAction);
 }
 
 /// What one call of [`crate::Domain::serve`] did.

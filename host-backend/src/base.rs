@@ -8,9 +8,11 @@ use crate::counted::Counted;
 use crate::late::{Key, Late};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
+use crate::page::Pages;
 use crate::port::Port;
 use crate::quiet::Quiet;
 use crate::services::Services;
+use crate::time::Time;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::discovery::Session as WireSession;
@@ -37,6 +39,8 @@ pub(crate) struct Base<M: Memory> {
     pub(crate) ledger: Ledger,
     /// What was done for the guest.
     pub(crate) counted: Counted,
+    pub(crate) time: Time,
+    pub(crate) pages: Pages<M::Words>,
     /// What the guest causes and is logged.
     pub(crate) quiet: Quiet,
     /// The guest asked for its end: nothing more is served.

@@ -248,6 +248,9 @@ impl Config {
     #[must_use]
     pub fn with_time(mut self) -> Self {
         self.features |= Features::TIME | Features::PAGES;
+        if self.features.contains(Features::WINDOW) {
+            self.window_len = self.window_len.saturating_add(Granule::K64.size());
+        }
         self
     }
 
@@ -272,6 +275,7 @@ impl Config {
             ),
             ((64..=65_536).contains(&self.max_ports), Setting::MaxPorts),
             ((4096..=1 << 20).contains(&self.max_payload), Setting::MaxPayload),
+            (self.pages_from().is_some(), Setting::WindowLen),
             (first >= 1 && last.checked_sub(first).is_some_and(|more| more >= 7), Setting::Interrupts),
             (self.balloon.is_none_or(Balloon::is_sound), Setting::Balloon),
             (self.closed.is_none_or(Sharing::is_sound), Setting::Closed),

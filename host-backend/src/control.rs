@@ -118,7 +118,7 @@ impl<M: Memory> Domain<M> {
         let guest_range = Range::check_area(&self.base.memory, guest_area, sizes.guest_len(), align)?;
         let frame = Range { region: 0, offset, len: align };
         if !tenon_rings::planted!("frame-overlap-unchecked") {
-            self.check_apart(guest_range, &[frame])?;
+            self.base.check_apart(guest_range, &[frame])?;
         }
         self.base.check_had(guest_range)?;
 
@@ -133,7 +133,7 @@ impl<M: Memory> Domain<M> {
             let at = request.host_area.get();
             let range = Range::check_area(&self.base.memory, at, sizes.host_len(), align)?;
             if !tenon_rings::planted!("host-overlap-unchecked") {
-                self.check_apart(range, &[frame, guest_range])?;
+                self.base.check_apart(range, &[frame, guest_range])?;
             }
             self.base.check_had(range)?;
             (at, 0)
@@ -162,13 +162,6 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    /// An area overlaps none of `others` and no area of a bound vCPU (VCPU-10).
-    fn check_apart(&self, area: Range, others: &[Range]) -> Result<(), Status> {
-        let places = self.base.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
-        let mut taken = places.flat_map(|place| place.in_region()).chain(others.iter().copied());
-        if taken.any(|other| area.overlaps(other)) { Err(Status::BAD_RANGE) } else { Ok(()) }
-    }
-
     fn reset(&mut self) -> u64 {
         let Self { queues, base, families } = self;
         let old = if tenon_rings::planted!("reset-marks-areas-late") {
@@ -185,6 +178,12 @@ impl<M: Memory> Domain<M> {
         }
         base.ports.fill(Port::default());
         base.direct = 0;
+        if !tenon_rings::planted!("reset-keeps-timers") {
+            base.time.timers.clear();
+        }
+        if !tenon_rings::planted!("reset-keeps-page") {
+            base.pages.end_session();
+        }
         for vcpu in &mut base.vcpus {
             vcpu.end_session();
         }
@@ -227,7 +226,7 @@ impl<M: Memory> Base<M> {
             }
             at = start.checked_add(taken)?;
         }
-        (at.checked_add(len)? <= self.config.window_len).then_some(at)
+        (at.checked_add(len)? <= self.config.pages_from()?).then_some(at)
     }
 
     /// The two areas of a vCPU.
@@ -257,6 +256,7 @@ impl<M: Memory> Base<M> {
     fn let_all_go(&self) {
         let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
         places.for_each(|place| self.let_go(&place));
+        self.pages.donated().for_each(|page| self.memory.let_go(page.offset, page.len));
     }
 
     pub(crate) fn window_words(&self, at: u64, len: u64) -> Option<M::Words> {

@@ -6,9 +6,10 @@ mod console;
 mod event;
 mod lifecycle;
 mod memory;
+mod time;
 mod vcpu;
 
-use crate::action::{Action, Actions, VcpuAction};
+use crate::action::{Action, Actions, TimeAction, VcpuAction};
 use crate::areas::Vcpu;
 use crate::base::{Base, Session};
 use crate::config::{Config, Setting};
@@ -19,10 +20,12 @@ use crate::families::Families;
 use crate::late::Late;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
+use crate::page::{Before, Pages};
 use crate::port::Port;
 use crate::queues::Queues;
 use crate::quiet::Quiet;
 use crate::services::Services;
+use crate::time::Time;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -58,7 +61,8 @@ impl<M: Memory> Domain<M> {
     pub fn with(config: Config, memory: M, services: Services) -> Result<Self, Error> {
         let mut random = config.seed;
         let session = first_session(&mut random);
-        let domain = Self::assemble(config, memory, services, Session::idle(session, random))?;
+        let mut domain = Self::assemble(config, memory, services, Session::idle(session, random))?;
+        domain.base.place_pages(Before::Nothing).ok_or(Error::BadConfig(Setting::WindowLen))?;
         let record = domain.base.record();
         record.clear();
         record.write_fixed(&domain.base.config, domain.base.memory.region_len(0).unwrap_or(0));
@@ -77,7 +81,8 @@ impl<M: Memory> Domain<M> {
         let mut random = config.seed;
         let found = memory.window().load(core::mem::offset_of!(Record, session) / 8, Site::Status);
         let session = next_session(WireSession::from_word(found), &mut random);
-        let domain = Self::assemble(config, memory, services, Session::idle(session, random))?;
+        let mut domain = Self::assemble(config, memory, services, Session::idle(session, random))?;
+        domain.base.place_pages(Before::Lost).ok_or(Error::BadConfig(Setting::WindowLen))?;
         let record = domain.base.record();
         if tenon_rings::planted!("again-session-first") {
             record.set_session(session);
@@ -119,6 +124,8 @@ impl<M: Memory> Domain<M> {
                 finished: Vec::new(),
                 actions: Actions::default(),
                 ledger: Ledger::default(),
+                time: Time::default(),
+                pages: Pages::new(),
                 quiet: Quiet::default(),
                 ended: false,
             },
@@ -130,10 +137,14 @@ impl<M: Memory> Domain<M> {
     #[inline]
     pub fn next_action(&mut self) -> Option<Action> {
         let action = self.base.actions.pop()?;
-        if let Action::Vcpu(VcpuAction::Upcall { vcpu, .. }) = action
-            && let Some(slot) = self.base.vcpu_mut(vcpu)
-        {
-            slot.queued = false;
+        match action {
+            Action::Vcpu(VcpuAction::Upcall { vcpu, .. }) => {
+                if let Some(slot) = self.base.vcpu_mut(vcpu) {
+                    slot.queued = false;
+                }
+            }
+            Action::Time(TimeAction::Deadline) => self.base.time.asked = false,
+            _ => {}
         }
         Some(action)
     }

@@ -10,7 +10,7 @@ use crate::request::{Call, Done};
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::host;
 use tenon_abi::{Features, Status};
-use tenon_rings::{Raised, Raiser, Site, Words};
+use tenon_rings::{Raised, Raiser, Site, Words, planted};
 
 impl<M: Memory> Base<M> {
     pub(crate) fn event_bind(&mut self, call: &Call<'_>) -> Result<Done, Status> {
@@ -43,6 +43,9 @@ impl<M: Memory> Base<M> {
     pub(crate) fn event_unbind(&mut self, call: &Call<'_>) -> Result<Done, Status> {
         let [port, ..] = call.numbers();
         self.detach(port)?;
+        if !planted!("unbind-keeps-timer") {
+            self.time.timers.remove(port);
+        }
         Ok(Done::Value(0))
     }
 
@@ -55,6 +58,9 @@ impl<M: Memory> Base<M> {
         }
         self.reserve(vcpu, class)?;
         let untaken = self.detach(port)?;
+        if planted!("move-drops-timer") {
+            self.time.timers.remove(port);
+        }
         *self.port_mut(port)? = Port { target: Some(target), last: None };
         if untaken {
             // The port has moved, whatever its new ring turns out to be: that stands in the ring's state word
@@ -96,6 +102,9 @@ impl<M: Memory> Base<M> {
                 _ => continue,
             };
             let untaken = self.detach_quietly(port)?;
+            if planted!("stop-drops-timer") {
+                self.time.timers.remove(port);
+            }
             *self.port_mut(port)? = Port { target: Some(moved), last: None };
             if untaken {
                 // A target ring that is corrupt loses its events, as it does for every port (EVT-20).
@@ -208,6 +217,11 @@ impl<M: Memory> Base<M> {
     /// Whether the guest has bound a port.
     pub(crate) fn is_port_bound(&self, port: u32) -> bool {
         self.port(port).is_ok_and(|port| port.target.is_some())
+    }
+
+    /// A port that has to be bound.
+    pub(crate) fn bound(&self, port: u32) -> Result<(), Status> {
+        self.port(port)?.target.map(drop).ok_or(Status::NOT_FOUND)
     }
 
     fn port(&self, port: u32) -> Result<&Port, Status> {

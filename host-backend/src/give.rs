@@ -163,7 +163,8 @@ impl<M: Memory> Base<M> {
     /// Whether an area lies in the range.
     pub(crate) fn is_area(&self, range: Range) -> bool {
         let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
-        places.flat_map(|place| place.in_region()).any(|area| area.overlaps(range))
+        let mut areas = places.flat_map(|place| place.in_region()).chain(self.pages.donated());
+        areas.any(|area| area.overlaps(range))
     }
 
     /// An area may lie there: the guest has not given it, and nothing is under way (MEM-9).

@@ -19,7 +19,9 @@
 //! | [`event`] | ports |
 //! | [`vcpu`] | start, stop, upcall |
 //! | [`region`] | what a guest may ask about regions |
+//! | `page` | pages that the host writes |
 //! | [`console`] | output and input |
+//! | [`time`] | clocks and timers |
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`give`], [`share`] | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
@@ -93,6 +95,7 @@ pub mod lifecycle;
 pub mod loopback;
 pub mod memory;
 pub mod meter;
+mod page;
 mod port;
 mod queues;
 mod quiet;
@@ -102,10 +105,12 @@ mod request;
 pub mod services;
 pub mod share;
 pub mod state;
+pub mod time;
 pub mod vcpu;
 
 pub use action::{
-    Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction, VcpuAction,
+    Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction, TimeAction,
+    VcpuAction,
 };
 pub use config::{Balloon, Conduit, Config, Setting, Sharing};
 pub use domain::Domain;

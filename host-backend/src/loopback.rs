@@ -5,10 +5,14 @@
 //! | --- | --- |
 //! | [`arena`] | memory of the process as a guest's memory and window |
 //! | [`host`] | a domain behind a lock: served within the call, or by a thread |
+//! | [`clock`] | the process's clocks |
+//! | `alarm` | when its timer thread looks next |
 //! | `bell` | what guests rang and the thread has not looked at |
 
+mod alarm;
 pub mod arena;
 mod bell;
+pub mod clock;
 pub mod host;
 #[cfg(test)]
 #[allow(

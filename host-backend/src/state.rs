@@ -18,13 +18,15 @@ use crate::families::Families;
 use crate::late::{Late, Saved};
 use crate::ledger::{Job, Ledger, Work, ask};
 use crate::memory::Memory;
+use crate::page::SavedPages;
 use crate::port::{Port, Target};
 use crate::queues::Queues;
 use crate::range::Range;
 use crate::services::Services;
+use crate::time::{SavedTime, Time};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
-use tenon_abi::Reason;
+use tenon_abi::{Features, Reason};
 use tenon_rings::call::CompleterState;
 use tenon_rings::event::RaiserState;
 use tenon_rings::{Arm, Corrupt, planted};
@@ -41,6 +43,8 @@ pub struct State {
     families: Families,
     ledger: Ledger,
     counted: Counted,
+    time: SavedTime,
+    pages: SavedPages,
     ended: bool,
 }
 
@@ -83,12 +87,14 @@ struct SavedRing {
 }
 
 impl State {
-    /// Without what spurious upcalls change (EVT-13). In this form the states of two domains are equal if the
-    /// same happened to both, and one of them was restored on the way.
+    /// Without what spurious upcalls change (EVT-13), and without the disruptions of the clocks (TIME-9). In
+    /// this form the states of two domains are equal if the same happened to both, and one of them was
+    /// restored on the way.
     #[must_use]
     pub fn without_upcalls(mut self) -> Self {
         self.vcpus.iter_mut().for_each(|vcpu| vcpu.owed = false);
         self.counted = self.counted.without_upcalls();
+        self.time.forget_disruptions();
         self
     }
 }
@@ -97,7 +103,9 @@ impl State {
 type Restored<W> = (Areas<W>, Queues<W>);
 
 impl<M: Memory> Domain<M> {
-    /// The private state. Do all actions first: they are not part of it.
+    /// The private state. Do all actions first: they are not part of it. Where TIME is offered,
+    /// [`Self::stop_clocks`] comes before: a state that was saved while its guest could read a clock is not
+    /// restored.
     #[must_use]
     pub fn save(&self) -> State {
         let vcpus = self.base.vcpus.iter().zip(&self.queues).map(|(vcpu, queues)| SavedVcpu {
@@ -126,6 +134,8 @@ impl<M: Memory> Domain<M> {
             families,
             ledger: self.base.ledger.clone(),
             counted: self.base.counted,
+            time: self.base.time.save(),
+            pages: self.base.pages.save(),
             ended: self.base.ended && !planted!("save-loses-end"),
         }
     }
@@ -150,8 +160,13 @@ impl<M: Memory> Domain<M> {
         if state.ports.len() != domain.base.ports.len() || state.vcpus.len() != domain.base.vcpus.len() {
             return Err(Misfit::Counts.into());
         }
+        if domain.base.config.features.contains(Features::TIME) && !state.time.stood() {
+            return Err(Misfit::ClocksRan.into());
+        }
         domain.base.ports = state.ports;
         domain.base.counted = state.counted;
+        domain.base.time = Time::restore(&state.time).ok_or(Misfit::Timer)?;
+        domain.base.restore_pages(&state.pages).map_err(|_| Misfit::Page)?;
         domain.base.late = Late::restore(&state.late).ok_or(Misfit::Stray)?;
         if planted!("restore-loses-asker") {
             domain.base.late.clear();

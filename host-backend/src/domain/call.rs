@@ -9,6 +9,7 @@ use crate::families::Families;
 use crate::memory::Memory;
 use crate::queues::{Lane, Queues};
 use crate::request::{Call, Done};
+use crate::time::Now;
 use tenon_abi::operation::{Arguments, Traits, rows};
 use tenon_abi::{Features, Op, Operation, Status, Submission};
 use tenon_rings::call::{Fetched, Run};
@@ -17,7 +18,21 @@ use tenon_rings::{Completer, Error};
 impl<M: Memory> Domain<M> {
     /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not
     /// an error (DISC-7).
+    ///
+    /// Operations that need the time take the last one that the domain was told: an attachment that offers
+    /// TIME calls [`Self::serve_at`].
     pub fn serve(&mut self, queue: u32, budget: u32) -> Served {
+        self.serve_by(queue, budget, || None)
+    }
+
+    /// As [`Self::serve`], with what says what time it is. It is asked by operations that need the time, and
+    /// by no others.
+    pub fn serve_at(&mut self, queue: u32, budget: u32, mut now: impl FnMut() -> Now) -> Served {
+        self.serve_by(queue, budget, || Some(now()))
+    }
+
+    #[inline]
+    fn serve_by(&mut self, queue: u32, budget: u32, mut now: impl FnMut() -> Option<Now>) -> Served {
         let (vcpu, lane) = Lane::of(queue);
         let mut served = Served { fetched: 0, again: false };
         while !self.base.ended {
@@ -35,7 +50,7 @@ impl<M: Memory> Domain<M> {
                     served.fetched = served.fetched.saturating_add(1);
                     // Before it is done: METER_READ counts itself (MET-5).
                     add(&mut self.base.counted.counts().calls, 1);
-                    self.execute(queue, &fetched);
+                    self.execute(queue, &fetched, &mut now);
                     // It looked at every port, which is enough for one entry.
                     if fetched.op == Op::VCPU_STOP {
                         served.again = true;
@@ -79,14 +94,14 @@ impl<M: Memory> Domain<M> {
 
     /// Apart from the loop, whose registers it would take.
     #[inline(never)]
-    fn execute(&mut self, queue: u32, fetched: &Fetched) {
+    fn execute(&mut self, queue: u32, fetched: &Fetched, now: &mut dyn FnMut() -> Option<Now>) {
         let (vcpu, lane) = Lane::of(queue);
         if let Some(queues) = self.queues_mut(vcpu)
             && lane == Lane::Call
         {
             queues.usual = fetched.op;
         }
-        let (status, value) = match self.dispatch(queue, lane, fetched) {
+        let (status, value) = match self.dispatch(queue, lane, fetched, now) {
             Ok(Done::Value(value)) => (Status::OK, value),
             Ok(Done::Later(waits)) => {
                 self.base.late.insert((queue, fetched.id), waits);
@@ -100,7 +115,13 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    fn dispatch(&mut self, queue: u32, lane: Lane, fetched: &Fetched) -> Result<Done, Status> {
+    fn dispatch(
+        &mut self,
+        queue: u32,
+        lane: Lane,
+        fetched: &Fetched,
+        now: &mut dyn FnMut() -> Option<Now>,
+    ) -> Result<Done, Status> {
         let submission = &fetched.submission;
         let row = self.base.row(fetched.op, lane, submission)?;
         let arguments = row.arguments(submission, &self.base.limits)?;
@@ -112,6 +133,8 @@ impl<M: Memory> Domain<M> {
             Op::VCPU_STOP => self.vcpu_stop(&call),
             Op::GIVE | Op::TAKE | Op::HINT => self.give(&call),
             Op::SHARE | Op::UNSHARE => self.share(&call),
+            Op::CLOCK_READ | Op::TIMER_SET | Op::TIMER_CANCEL => self.base.time(&call, now()),
+            Op::PAGE => self.base.page(&call),
             _ => perform(&mut self.base, &mut self.families, &call),
         }
     }

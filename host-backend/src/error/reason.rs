@@ -122,6 +122,15 @@ pub enum Misfit {
     /// Counts without an epoch, or that contradict each other (MET-4).
     #[error("its meter has counts that cannot be")]
     Meter,
+    /// A timer of a port that is not bound, two of one port, or one of a clock that there is not (TIME-12).
+    #[error("a timer belongs to nothing")]
+    Timer,
+    /// A donated page outside of the memory, on an area, or in a session without pages (PAGE-6).
+    #[error("a page lies where none can")]
+    Page,
+    /// The guest could read the clocks when the state was saved (TIME-7).
+    #[error("it was saved while its clocks ran")]
+    ClocksRan,
     /// A request for the stop of a vCPU that does not stop (VCPU-6).
     #[error("a vCPU was asked to stop and does not")]
     NotStopping,

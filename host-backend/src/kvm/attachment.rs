@@ -298,6 +298,8 @@ impl Attachment {
             }
             Action::Lifecycle(LifecycleAction::Exit { code }) => self.control.end(Outcome::Exit(code)),
             Action::Lifecycle(LifecycleAction::Restart) => self.control.end(Outcome::Restart),
+            // This attachment does not set up TIME, so nothing asks for it.
+            Action::Time(_) => return Err(Error::Missing("timers")),
             Action::Session(SessionAction::Reset { .. }) if tenon_rings::planted!("reset-keeps-routes") => {}
             Action::Session(SessionAction::Reset { .. }) => {
                 let ports: Vec<u32> = state.direct.keys().copied().collect();

@@ -2,17 +2,25 @@
 //! A domain behind a lock: served within the call, or by a thread.
 
 use super::Error;
+use super::alarm::Alarm;
 use super::bell::Bell;
-use crate::action::Action;
+use super::clock::{self, Measure};
+use crate::action::{Action, TimeAction};
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::memory::Memory;
 use crate::services::Services;
+use crate::time::Passed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use tenon_abi::Features;
 
 /// Submissions that are served before the lock is given to others (CALL-19).
 const BUDGET: u32 = 256;
+/// Timers that expire before the lock is given to others (TIME-18).
+const TIMERS: u32 = 64;
+/// How long after the start the counter is measured anew, at first and at most, in nanoseconds.
+const MEASURE: (u64, u64) = (100_000_000, 4_000_000_000);
 
 /// When a doorbell is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +37,18 @@ pub type Act<M> = Box<dyn FnMut(&mut Domain<M>, Action) + Send>;
 
 /// The host side of one guest in this process.
 ///
-/// Its thread, where it has one, ends before [`Drop`] does.
+/// Its threads end before [`Drop`] does: the one that serves, where it is asynchronous, and the one that
+/// expires timers, where TIME is offered.
 pub struct Loopback<M: Memory> {
     shared: Arc<Shared<M>>,
     server: Option<JoinHandle<()>>,
+    timer: Option<JoinHandle<()>>,
 }
 
 struct Shared<M: Memory> {
     host: Mutex<Host<M>>,
     bell: Bell,
+    alarm: Alarm,
 }
 
 struct Host<M: Memory> {
@@ -66,7 +77,13 @@ where
     ///
     /// [`Error::Thread`].
     pub fn over(domain: Domain<M>, timing: Timing, act: Act<M>) -> Result<Self, Error> {
-        let shared = Arc::new(Shared { host: Mutex::new(Host { domain, act }), bell: Bell::default() });
+        let has_time = domain.config().features.contains(Features::TIME);
+        let host = Mutex::new(Host { domain, act });
+        let shared = Arc::new(Shared { host, bell: Bell::default(), alarm: Alarm::default() });
+        let timer = match has_time {
+            true => Some(Self::keep_time(&shared)?),
+            false => None,
+        };
         let server = match timing {
             Timing::Synchronous => None,
             Timing::Asynchronous => {
@@ -75,7 +92,21 @@ where
                 Some(thread.spawn(move || shared.serve_rings()).map_err(Error::Thread)?)
             }
         };
-        Ok(Self { shared, server })
+        Ok(Self { shared, server, timer })
+    }
+
+    /// Starts the clocks and the thread that expires timers.
+    fn keep_time(shared: &Arc<Shared<M>>) -> Result<JoinHandle<()>, Error> {
+        let measure = Measure::begin();
+        shared.with(|domain| {
+            if !domain.clocks_run() {
+                domain.start_clocks(clock::now(), Passed::default());
+            }
+        });
+        shared.measured(&measure);
+        let shared = Arc::clone(shared);
+        let thread = thread::Builder::new().name("tenon-timer".into());
+        thread.spawn(move || shared.expire(&measure)).map_err(Error::Thread)
     }
 
     /// Rings the doorbell of a queue (DISC-7).
@@ -84,7 +115,7 @@ where
         if self.server.is_some() {
             self.shared.bell.kick();
         } else {
-            while self.shared.with(|domain| domain.serve(queue, BUDGET)).again {}
+            while self.shared.with(|domain| domain.serve_at(queue, BUDGET, clock::now)).again {}
         }
     }
 
@@ -116,9 +147,37 @@ impl<M: Memory> Shared<M> {
         let Host { domain, act } = &mut *host;
         let result = enter(domain);
         while let Some(action) = domain.next_action() {
-            act(domain, action);
+            match action {
+                Action::Time(TimeAction::Deadline) => self.alarm.set(domain.next_deadline()),
+                action => act(domain, action),
+            }
         }
         result
+    }
+
+    /// The page is told what is known of the counter and of UTC.
+    fn measured(&self, measure: &Measure) {
+        self.with(|domain| {
+            if let Some((now, relation)) = measure.relation() {
+                domain.set_counter(now, Some(relation));
+            }
+            domain.set_utc(clock::now(), clock::utc());
+        });
+    }
+
+    /// Expires timers until the host is dropped, and measures the counter from time to time.
+    fn expire(&self, measure: &Measure) {
+        let (mut pause, most) = MEASURE;
+        let mut next = clock::now().monotonic.saturating_add(pause);
+        while self.alarm.wait(next, || clock::now().monotonic) {
+            while self.with(|domain| domain.expire(clock::now(), TIMERS)).again {}
+            let now = clock::now().monotonic;
+            if now >= next {
+                self.measured(measure);
+                pause = pause.saturating_mul(2).min(most);
+                next = now.saturating_add(pause);
+            }
+        }
     }
 
     fn serve_rings(&self) {
@@ -133,7 +192,9 @@ impl<M: Memory> Shared<M> {
             while again && !self.bell.is_closed() {
                 again = false;
                 for queue in 0..queues {
-                    again |= self.with(|domain| domain.serve(queue, BUDGET).again || !domain.rest(queue));
+                    again |= self.with(|domain| {
+                        domain.serve_at(queue, BUDGET, clock::now).again || !domain.rest(queue)
+                    });
                 }
             }
         }
@@ -143,9 +204,13 @@ impl<M: Memory> Shared<M> {
 impl<M: Memory> Drop for Loopback<M> {
     fn drop(&mut self) {
         self.shared.bell.close();
+        self.shared.alarm.close();
         if let Some(server) = self.server.take() {
             // A panic of the embedder's actions was reported by its thread.
             let _ = server.join();
+        }
+        if let Some(timer) = self.timer.take() {
+            let _ = timer.join();
         }
     }
 }

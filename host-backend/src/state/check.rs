@@ -36,6 +36,7 @@ impl<M: Memory> Domain<M> {
         self.check_areas()?;
         self.check_ports()?;
         self.check_ledger()?;
+        self.check_time()?;
         self.check_requests()
     }
 
@@ -58,8 +59,11 @@ impl<M: Memory> Domain<M> {
     fn check_areas(&self) -> Result<(), Misfit> {
         let places = || self.base.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
         let record = Range { region: 0, offset: 0, len: RECORD_LEN };
-        let in_memory = places().flat_map(|place| place.in_region()).collect();
-        let in_window = places().filter_map(|place| place.in_window()).chain([record]).collect();
+        let in_memory =
+            places().flat_map(|place| place.in_region()).chain(self.base.pages.donated()).collect();
+        let end = self.base.config.pages_from().unwrap_or(0);
+        let pages = Range { region: 0, offset: end, len: self.base.config.window_len.saturating_sub(end) };
+        let in_window = places().filter_map(|place| place.in_window()).chain([record, pages]).collect();
         require(are_apart(in_memory) && are_apart(in_window), Misfit::Overlap)
     }
 
@@ -94,6 +98,19 @@ impl<M: Memory> Domain<M> {
         });
         let few = jobs.len() <= MAX_JOBS && numbers.len() == jobs.len() && !numbers.contains(&0);
         require(apart && sound && few, Misfit::Ledger)
+    }
+
+    /// Pages were donated in a session that has them, whole (PAGE-6), and timers are those of bound ports
+    /// (TIME-12).
+    fn check_time(&self) -> Result<(), Misfit> {
+        let (base, granule) = (&self.base, self.base.granule().size());
+        let may_donate = base.has(Features::PAGES) && !base.has(Features::WINDOW);
+        require(base.pages.donated().all(|page| may_donate && page.len == granule), Misfit::Page)?;
+        for timer in base.time.timers.iter() {
+            let may_set = base.has(Features::TIME | Features::EVENTS);
+            require(may_set && base.bound(timer.port).is_ok(), Misfit::Timer)?;
+        }
+        Ok(())
     }
 
     /// Each port is bound to something, and each ring has room for its ports (EVT-4).

@@ -3,20 +3,25 @@
 //! else from then on. A field that is new is found here by itself: a state has to have a value in it, and
 //! something has to come of it.
 
-use crate::tools::{Guest, PAYLOAD, config};
+use crate::tools::{Guest, PAYLOAD, at, config};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use tenon_abi::vcpu::{guest as area, host};
-use tenon_abi::{ConduitKind, ControlOp, Features, Op, Submission};
-use tenon_host::{Config, State};
+use tenon_abi::{Clock, ConduitKind, ControlOp, Features, Op, Submission};
+use tenon_host::time::{Passed, Utc};
+use tenon_host::{Config, Memory, State};
+use tenon_rings::{Site, Words};
+
+/// Where a page is donated.
+const PAGE: u64 = 0x8_0000;
 
 /// What may be lost without a trace, and why.
 const UNUSED: &[(&str, &str)] = &[("/vcpus/*/owed", "a restore owes each bound vCPU an upcall (EVT-13)")];
 
 /// A configuration that has a value in each field, and few ports.
 fn full() -> Config {
-    let mut config = config(4);
+    let mut config = config(4).with_time();
     config.max_ports = 64;
     config.conduit.kind = ConduitKind::HYPERCALL;
     (config.conduit.kick_base, config.conduit.kick_stride, config.conduit.bind_base) = (0x100, 4, 0x200);
@@ -26,6 +31,7 @@ fn full() -> Config {
 /// A guest that is in the middle of everything that can be under way at once; what is not, the variants have.
 fn busy(unwanted: Features, variant: fn(&mut Guest)) -> Guest {
     let mut guest = Guest::open_without(full(), unwanted);
+    guest.domain.start_clocks(at(100), Passed { ran: 5000, stood: 70 });
     (0..3).for_each(|vcpu| guest.bind(vcpu));
     (1..4).for_each(|vcpu| {
         guest.ok(0, Op::VCPU_START, [vcpu, 0x1000, 0]);
@@ -59,10 +65,17 @@ fn busy(unwanted: Features, variant: fn(&mut Guest)) -> Guest {
     let _ = guest.kick(2);
     // What would be found in their place now is good, and too late.
     (0..2).for_each(|lane| guest.take_back(2, lane));
+    // Timers, of which one waits for UTC to be known again; and a page.
+    guest.domain.set_utc(at(150), Some(Utc::new(1_000_000, 0)));
+    guest.ok(0, Op::TIMER_SET, [31, 1, 1_000_000, 500_000]);
+    guest.ok(0, Op::TIMER_SET, [6, 2, 3_000_000, 7]);
+    guest.domain.set_utc(at(160), None);
+    guest.ok(0, Op::PAGE, [1, if unwanted.contains(Features::WINDOW) { PAGE } else { 0 }]);
     // A stop that vCPU 1 asked for.
     guest.submit(1, 2, Op::VCPU_STOP, [3, 0, 0]);
     let _ = guest.kick(1);
     variant(&mut guest);
+    guest.domain.stop_clocks(at(1000));
     guest.actions();
     guest
 }
@@ -95,6 +108,7 @@ fn trace(guest: &mut Guest) -> String {
     say("config", guest.domain.config());
     say("told at once", &guest.actions());
     say("session", &guest.domain.session());
+    tell_time(guest, &mut say);
     say("crash", &guest.domain.crash_record());
     say("output", &guest.domain.take_output());
     for vcpu in 0..3 {
@@ -147,6 +161,30 @@ fn trace(guest: &mut Guest) -> String {
     say("session", &guest.window(0x80));
     say("told", &guest.actions());
     text
+}
+
+/// Starts the clocks, which stood for a while, and says all that there is about them and their timers.
+fn tell_time(guest: &mut Guest, say: &mut impl FnMut(&str, &dyn std::fmt::Debug)) {
+    guest.domain.start_clocks(at(50_000), Passed { ran: 0, stood: 400 });
+    guest.domain.set_utc(at(50_000), Some(Utc::new(2_000_000, 0)));
+    // A new attachment is asked to look, and the old one may know the deadline.
+    guest.domain.next_deadline();
+    guest.actions();
+    say(
+        "clocks",
+        &[Clock::RUNNING, Clock::BOOT, Clock::UTC].map(|clock| guest.domain.clock(clock, at(50_000))),
+    );
+    let in_window = (guest.domain.config().window_len - 0x1000, guest.arena.window());
+    for (page, words) in [in_window, (PAGE, guest.arena.memory().clone())] {
+        let load = |word: u64| words.load((page / 8 + word) as usize, Site::Status);
+        let valid = if load(0) % 2 == 0 { 8 } else { 24 };
+        say("page", &(load(0), (valid..valid + 16).map(load).collect::<Vec<_>>()));
+    }
+    for now in [60_000, 900_000, 1_200_000, 2_000_000] {
+        say("next", &guest.domain.next_deadline());
+        say("expired", &guest.domain.expire(at(now), 8));
+        say("told", &guest.actions());
+    }
 }
 
 /// A call whose answer may not come.

@@ -8,6 +8,7 @@ use tenon_abi::status::StateWord;
 use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_abi::{ControlOp, ControlRequest, Entry, Features, Granules, Op, Status, Submission, Tail, turn};
 use tenon_host::loopback::{Arena, Piece};
+use tenon_host::time::Now;
 use tenon_host::{Action, Conduit, Config, Domain, Memory, Served, Services, VcpuAction};
 use tenon_rings::{Site, Words};
 use zerocopy::{FromZeros, IntoBytes};
@@ -316,9 +317,9 @@ impl Guest {
         *next = next.wrapping_sub(1);
     }
 
-    pub(crate) fn submit(&mut self, vcpu: u32, id: u16, op: Op, args: [u64; 3]) {
-        let [a, b, c] = args;
-        self.publish(vcpu, 0, id, Submission::new(op, [a, b, c, 0, 0, 0]));
+    pub(crate) fn submit<const N: usize>(&mut self, vcpu: u32, id: u16, op: Op, args: [u64; N]) {
+        let words = std::array::from_fn(|index| args.get(index).copied().unwrap_or(0));
+        self.publish(vcpu, 0, id, Submission::new(op, words));
     }
 
     pub(crate) fn kick(&mut self, vcpu: u32) -> Served {
@@ -345,7 +346,7 @@ impl Guest {
     }
 
     /// One call, with nothing else in flight under id 60.
-    pub(crate) fn call(&mut self, vcpu: u32, op: Op, args: [u64; 3]) -> (Status, u64) {
+    pub(crate) fn call<const N: usize>(&mut self, vcpu: u32, op: Op, args: [u64; N]) -> (Status, u64) {
         self.submit(vcpu, 60, op, args);
         while self.kick(vcpu).again {
             self.actions();
@@ -355,7 +356,7 @@ impl Guest {
         (found.1, found.2)
     }
 
-    pub(crate) fn ok(&mut self, vcpu: u32, op: Op, args: [u64; 3]) -> u64 {
+    pub(crate) fn ok<const N: usize>(&mut self, vcpu: u32, op: Op, args: [u64; N]) -> u64 {
         let (status, value) = self.call(vcpu, op, args);
         assert_eq!(status, Status::OK, "{op:?} {args:?}");
         value
@@ -412,6 +413,11 @@ pub(crate) fn patchy(arena: &Arena) -> Patchy {
         hole: Cell::new((0, 0)),
         longest: Cell::new(0),
     }
+}
+
+/// A moment by the host's clock alone.
+pub(crate) fn at(monotonic: u64) -> Now {
+    Now { monotonic, counter: None }
 }
 
 /// Not an upcall.
