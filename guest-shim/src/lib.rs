@@ -19,10 +19,12 @@
 //! | [`calls`] | what the families below are made of |
 //! | [`event`] | ports, taking, masking |
 //! | [`region`] | lengths of regions |
+//! | [`page`] | pages that the host writes |
 //! | [`console`] | output as `core::fmt::Write`, input by call |
 //! | [`lifecycle`] | exit, restart, crash record |
 //! | [`entropy`] | random bytes of the host's |
 //! | [`meter`] | what the host counts |
+//! | [`time`] | clocks and timers |
 //!
 //! [GEN-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#generalities
 #![no_std]
@@ -47,11 +49,13 @@ mod events;
 pub mod lifecycle;
 pub mod memory;
 pub mod meter;
+pub mod page;
 pub mod pci;
 pub mod platform;
 pub mod region;
 pub mod session;
 pub mod shared;
+pub mod time;
 pub mod vcpu;
 
 pub use call::{Batch, Request};
@@ -61,6 +65,7 @@ pub use discovery::Found;
 pub use error::Error;
 pub use event::Gate;
 pub use memory::{Buffer, Pages};
+pub use page::HostPage;
 pub use platform::Platform;
 pub use session::{Session, Wish};
 pub use vcpu::Vcpu;

@@ -29,7 +29,7 @@ impl<W: Words, const N: usize> Page<W, N> {
         let [even, odd] = copies;
         let (first, second) = (even.min(odd), even.max(odd));
         let ends_before = |start: usize, end: usize| start.checked_add(N).is_some_and(|last| last <= end);
-        if N == 0 || first <= SEQUENCE || !ends_before(first, second) || !ends_before(second, words.len()) {
+        if N == 0 || first == SEQUENCE || !ends_before(first, second) || !ends_before(second, words.len()) {
             return Err(Error::BadSize);
         }
         Ok(Self { words, copies })

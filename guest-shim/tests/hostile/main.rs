@@ -15,6 +15,7 @@ mod pages;
 mod session;
 mod small;
 mod successor;
+mod time;
 mod words;
 
 /// The tests see the faults that are planted for them.

@@ -122,7 +122,10 @@ fn a_page_that_does_not_fit_is_refused() {
 
 /// Both ways to keep a value.
 fn ways() -> [fn(&Latest, u64, u64) -> Kept; 2] {
-    [Latest::keep, Latest::keep_alone]
+    [
+        |latest, value, slack| latest.keep(latest.before(), value, slack),
+        |latest, value, slack| latest.keep_alone(latest.before(), value, slack),
+    ]
 }
 
 #[test]
@@ -144,6 +147,16 @@ fn the_largest_value_stays_and_a_step_back_is_told_once() {
 }
 
 #[test]
+fn what_another_cpu_keeps_while_a_clock_is_read_is_no_step_back() {
+    let latest = Latest::new();
+    let before = latest.before();
+    // The clock said 90 here, and 100 there, where it was kept first.
+    assert_eq!(latest.keep(latest.before(), 100, 0), Kept { value: 100, step_back: None });
+    assert_eq!(latest.keep(before, 90, 0), Kept { value: 90, step_back: None });
+    assert_eq!(latest.before(), 100, "and the largest stays");
+}
+
+#[test]
 fn no_thread_sees_a_value_below_one_that_another_has_told() {
     const ROUNDS: u64 = 20_000;
     let (latest, told, failed) = (Latest::default(), AtomicU64::new(0), AtomicBool::new(false));
@@ -152,10 +165,11 @@ fn no_thread_sees_a_value_below_one_that_another_has_told() {
             let (latest, told, failed) = (&latest, &told, &failed);
             scope.spawn(move || {
                 for round in 0..ROUNDS {
-                    let before = told.load(Ordering::Acquire);
+                    let heard = told.load(Ordering::Acquire);
+                    let before = latest.before();
                     // Each has a clock of its own, that lags by another amount.
-                    let value = latest.keep(round * 3 / (thread + 1), 0).value;
-                    if value < before {
+                    let value = latest.keep(before, round * 3 / (thread + 1), 0).value;
+                    if value < heard {
                         failed.store(true, Ordering::Relaxed);
                     }
                     told.fetch_max(value, Ordering::AcqRel);
