@@ -72,6 +72,14 @@ impl Submission {
         words.map(U64::get)
     }
 
+    /// One of the eight words of a slot; zero beyond them.
+    #[must_use]
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> u64 {
+        let words: &[U64; SUBMISSION_WORDS] = zerocopy::transmute_ref!(self);
+        words.get(index).map_or(0, |word| word.get())
+    }
+
     /// The operation.
     #[must_use]
     pub fn op(&self) -> Op {

@@ -42,22 +42,30 @@ impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// # Errors
     ///
     /// As [`Self::call`].
-    #[inline]
+    // One body for all calls of a kernel: with its closure in it, and without a copy at each call.
+    #[inline(never)]
     pub fn call_with(&self, submission: Submission) -> Result<u64, Error> {
-        // Submit, kick and first look under one guard: the usual call ends here.
-        let mut waiting = None;
+        // Submit, kick and first look under one guard: the usual call ends here, and whatever is not usual is
+        // kept out of its way.
+        let mut other = None;
         let result = self.with_calls(|calls| {
-            match calls.call(submission, || self.platform.conduit().kick(call_queue(self.number)))? {
+            let begun = calls.begin(&submission)?;
+            if calls.wants_kick() {
+                self.platform.conduit().kick(call_queue(self.number));
+            }
+            match calls.end(begun) {
                 Ok(outcome) => into_value(outcome),
-                Err(ticket) => {
-                    waiting = Some(ticket);
+                Err(unusual) => {
+                    other = Some(calls.settle(unusual));
                     Err(Error::Pending)
                 }
             }
         });
-        match waiting {
+        match other {
             None => result,
-            Some(ticket) => self.wait(ticket),
+            Some(Ok(Ok(outcome))) => into_value(outcome),
+            Some(Ok(Err(ticket))) => self.wait(ticket),
+            Some(Err(error)) => Err(error.into()),
         }
     }
 

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use tenon_abi::call::unpack;
 use tenon_abi::operation::Traits;
 use tenon_abi::{Op, Operation, Rights, Status, Submission};
-use tenon_rings::{Site, Words};
+use tenon_rings::{Error, Site, Words};
 
 impl<M: Memory> Base<M> {
     /// The row of an operation that a queue takes (CALL-12, CALL-23).
@@ -33,6 +33,14 @@ impl<M: Memory> Base<M> {
             None => 0,
             Some(false) => 1,
             Some(true) => 3,
+        }
+    }
+
+    /// Why a queue had no submission: a corrupt one says so (CALL-15).
+    pub(crate) fn nothing_fetched(&mut self, queue: u32, error: Error) {
+        if let Error::Corrupt(corrupt) = error {
+            let (vcpu, lane) = Lane::of(queue);
+            self.show_state(vcpu, lane, corrupt.to_word());
         }
     }
 

@@ -28,7 +28,8 @@ macro_rules! families {
                 Features::empty()$(.union(<$family as Family>::missing(services)))*
             }
 
-            #[inline]
+            // Where the operation is known, so is its family.
+            #[inline(always)]
             pub(crate) fn call<M: Memory>(
                 &mut self,
                 base: &mut Base<M>,

@@ -8,7 +8,8 @@ mod lane;
 mod queue;
 mod submitter;
 
-pub use completer::{Completer, CompleterState, Fetched, Run};
+pub use completer::{Completer, CompleterState, Fetched, Next, Run};
+pub use exchange::{Begun, Unusual};
 pub use lane::Lane;
 pub use queue::{Parts, Queue};
 pub use submitter::{Outcome, Submitter, Ticket};

@@ -70,8 +70,7 @@ impl Mapping {
     /// `body` words from `first` on and the one behind them, after one check for all.
     #[inline(always)]
     fn slot(&self, first: usize, body: usize) -> Option<(&[AtomicU64], &AtomicU64)> {
-        // In this form, because in a loop the difference is computed once.
-        if first >= self.words.saturating_sub(body) {
+        if first.checked_add(body)? >= self.words {
             return None;
         }
         // SAFETY: `first + body` is the last of these words and inside the mapping, which `new`'s caller
@@ -157,11 +156,17 @@ impl Words for Mapping {
     }
 
     #[inline(always)]
-    fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
+    fn publish<const N: usize>(
+        &self,
+        first: usize,
+        body: impl Fn(usize) -> u64,
+        tail: u64,
+        sites: [Site; 2],
+    ) {
         let [body_site, tail_site] = sites;
         if let Some((words, last)) = self.slot(first, N) {
-            for (word, &value) in words.iter().zip(&body) {
-                words::store(word, value, body_site);
+            for (number, word) in words.iter().enumerate() {
+                words::store(word, body(number), body_site);
             }
             words::store(last, tail, tail_site);
         }

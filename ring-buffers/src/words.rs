@@ -40,15 +40,22 @@ pub trait Words: Clone {
     /// `len` words from `first` on, or `None` where they are not all there.
     fn slice(&self, first: usize, len: usize) -> Option<Self>;
 
-    /// Stores a slot: `body` from `first` on, in order, then `tail` behind it.
+    /// Stores a slot: `N` words from `first` on, in order, each of them as `body` says it by its number, then
+    /// `tail` behind them.
     ///
     /// This and [`Self::take`] are the loads and stores that they name. Memory overrides them to check a
     /// slot's bounds once.
     #[inline(always)]
-    fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
+    fn publish<const N: usize>(
+        &self,
+        first: usize,
+        body: impl Fn(usize) -> u64,
+        tail: u64,
+        sites: [Site; 2],
+    ) {
         let [body_site, tail_site] = sites;
-        for (index, word) in (first..).zip(body) {
-            self.store(index, word, body_site);
+        for (index, number) in (first..).zip(0..N) {
+            self.store(index, body(number), body_site);
         }
         self.store(first.wrapping_add(N), tail, tail_site);
     }

@@ -50,11 +50,11 @@ impl Operation {
         if submission.flags.get() == inline && self.traits.contains(Traits::PAYLOAD) {
             return inline_payload(submission);
         }
-        let mut words = [0; 6];
+        // The first word holds flags and count, the last one the tail.
+        let [head, words @ .., _] = submission.to_words();
         // One look at all that has to be zero.
-        let mut unused = u64::from(submission.flags.get()) | u64::from(submission.count.get());
-        for ((word, argument), check) in words.iter_mut().zip(&submission.args).zip(&self.checks) {
-            *word = argument.get();
+        let mut unused = head;
+        for (word, check) in words.iter().zip(&self.checks) {
             if *check == Check::NONE {
                 unused |= *word;
             }
@@ -63,7 +63,7 @@ impl Operation {
             return Err(Status::BAD_RESERVED);
         }
         let mut checked = words.iter().zip(&self.checks);
-        if checked.all(|(word, check)| check.admits(*word, limits)) {
+        if checked.all(|(word, check)| *check == Check::NONE || check.admits(*word, limits)) {
             Ok(Arguments { words, inline: None })
         } else {
             Err(Status::BAD_ARGUMENT)

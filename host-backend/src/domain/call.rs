@@ -10,9 +10,9 @@ use crate::memory::Memory;
 use crate::queues::{Lane, Queues};
 use crate::request::{Call, Done};
 use crate::time::Now;
-use tenon_abi::operation::{Arguments, Traits, rows};
-use tenon_abi::{Features, Op, Operation, Status, Submission};
-use tenon_rings::call::{Fetched, Run};
+use tenon_abi::operation::{Traits, rows};
+use tenon_abi::{Features, Op, Operation, Status};
+use tenon_rings::call::{Fetched, Next, Run};
 use tenon_rings::{Completer, Error};
 
 impl<M: Memory> Domain<M> {
@@ -42,28 +42,25 @@ impl<M: Memory> Domain<M> {
                 break;
             }
             let left = budget.wrapping_sub(served.fetched);
-            let Some(run) = self.run(queue, left, room) else { break };
+            let Some(run) = self.run(queue, left.min(room)) else { break };
             served.fetched = served.fetched.saturating_add(run.answered);
             add(&mut self.base.counted.counts().calls, run.answered.into());
             match run.next {
-                Some(Ok(fetched)) => {
+                Ok(Some(next)) => {
+                    let Some(op) = self.one(queue, next, &mut now) else { break };
                     served.fetched = served.fetched.saturating_add(1);
-                    // Before it is done: METER_READ counts itself (MET-5).
-                    add(&mut self.base.counted.counts().calls, 1);
-                    self.execute(queue, &fetched, &mut now);
                     // It looked at every port, which is enough for one entry.
-                    if fetched.op == Op::VCPU_STOP {
+                    if op == Op::VCPU_STOP {
                         served.again = true;
                         break;
                     }
                 }
-                Some(Err(Error::Corrupt(corrupt))) => {
-                    self.base.show_state(vcpu, lane, corrupt.to_word());
+                // The budget is used up, or the room for actions.
+                Ok(None) => {}
+                Err(error) => {
+                    self.base.nothing_fetched(queue, error);
                     break;
                 }
-                Some(Err(_)) => break,
-                // The budget is used up.
-                None => {}
             }
         }
         if served.fetched > 0 {
@@ -73,46 +70,46 @@ impl<M: Memory> Domain<M> {
         served
     }
 
-    /// Answers a run of submissions of the usual operation, and fetches the first of another one. `None`: the
-    /// queue is not bound.
+    /// Answers a run of submissions of the usual operation. `None`: the queue is not bound.
     #[inline]
-    fn run(&mut self, queue: u32, left: u32, room: u32) -> Option<Run> {
+    fn run(&mut self, queue: u32, budget: u32) -> Option<Run> {
         let (vcpu, lane) = Lane::of(queue);
         let Self { queues, base, families } = self;
         let bound = queues.get_mut(usize::try_from(vcpu).ok()?)?.as_mut()?;
         let (usual, completer) = (bound.usual, bound.lane(lane));
-        if usual == Op::NOP {
-            // It needs nothing of the domain, and so nothing but its row.
-            let limits = &base.limits;
-            let nop = |submission: &Submission| {
-                rows::NOP.arguments(submission, limits).map(|Arguments { words: [value, ..], .. }| value)
-            };
-            return Some(completer.answer(left, Op::NOP, nop));
-        }
-        Some(run_of(base, families, (queue, lane), completer, usual, left.min(room)))
+        Some(run_of(base, families, queue, completer, usual, budget))
     }
 
-    /// Apart from the loop, whose registers it would take.
+    /// Fetches what came behind a run and does it, apart from the loop, whose registers it would take.
     #[inline(never)]
-    fn execute(&mut self, queue: u32, fetched: &Fetched, now: &mut dyn FnMut() -> Option<Now>) {
+    fn one(&mut self, queue: u32, next: Next, now: &mut dyn FnMut() -> Option<Now>) -> Option<Op> {
         let (vcpu, lane) = Lane::of(queue);
-        if let Some(queues) = self.queues_mut(vcpu)
-            && lane == Lane::Call
-        {
+        let queues = self.queues_mut(vcpu)?;
+        let fetched = match queues.lane(lane).fetch_next(next) {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                self.base.nothing_fetched(queue, error);
+                return None;
+            }
+        };
+        if lane == Lane::Call {
             queues.usual = fetched.op;
         }
-        let (status, value) = match self.dispatch(queue, lane, fetched, now) {
+        // Before it is done: METER_READ counts itself (MET-5).
+        add(&mut self.base.counted.counts().calls, 1);
+        let (status, value) = match self.dispatch(queue, lane, &fetched, now) {
             Ok(Done::Value(value)) => (Status::OK, value),
             Ok(Done::Later(waits)) => {
                 self.base.late.insert((queue, fetched.id), waits);
-                return;
+                return Some(fetched.op);
             }
-            Ok(Done::Never) => return,
+            Ok(Done::Never) => return Some(fetched.op),
             Err(status) => (status, 0),
         };
         if let Some(queues) = self.queues_mut(vcpu) {
             queues.lane(lane).complete(fetched.id, status, value);
         }
+        Some(fetched.op)
     }
 
     fn dispatch(
@@ -127,7 +124,6 @@ impl<M: Memory> Domain<M> {
         let arguments = row.arguments(submission, &self.base.limits)?;
         let call = Call { op: fetched.op, queue, id: fetched.id, arguments, submission };
         match call.op {
-            Op::NOP => Ok(Done::Value(call.first())),
             Op::PROBE => Ok(Done::Value(self.base.probe(&call))),
             Op::CANCEL => self.cancel(&call),
             Op::VCPU_STOP => self.vcpu_stop(&call),
@@ -198,44 +194,54 @@ impl<M: Memory> Domain<M> {
     }
 }
 
-/// Submissions of one operation, one behind the other, with one look at what is negotiated for all of them.
-/// An operation that may end otherwise than at once is fetched and done by itself.
-fn run_of<M: Memory>(
-    base: &mut Base<M>,
-    families: &mut Families,
-    (queue, lane): (u32, Lane),
-    completer: &mut Completer<M::Words>,
-    op: Op,
-    budget: u32,
-) -> Run {
-    let row = base.offered(op).filter(|row| lane == Lane::Call && ends_at_once(row));
-    let Some(row) = row else { return Run { answered: 0, next: Some(completer.fetch()) } };
-    completer.answer(budget, op, |submission| {
-        let arguments = row.arguments(submission, &base.limits)?;
-        let call = Call { op, queue, id: submission.id(), arguments, submission };
-        match perform(base, families, &call)? {
-            Done::Value(value) => Ok(value),
-            Done::Later(_) | Done::Never => Err(Status::INDETERMINATE),
+/// The loop of [`run_of`] for each of these operations: with its row and its code known it takes a few
+/// instructions for each submission. They are complete when [`perform`] comes back, ask for one action at
+/// most, and leave the queues alone. All others are fetched and done one by one.
+macro_rules! runs {
+    ($($op:ident)*) => {
+        $( const _: () = assert!(!rows::$op.traits.contains(Traits::LATE)); )*
+
+        /// Submissions of one operation, one behind the other, with one look at what is negotiated for all
+        /// of them.
+        #[inline(always)]
+        fn run_of<M: Memory>(
+            base: &mut Base<M>,
+            families: &mut Families,
+            queue: u32,
+            completer: &mut Completer<M::Words>,
+            usual: Op,
+            budget: u32,
+        ) -> Run {
+            match usual {
+                $( Op::$op if takes(base, queue, &rows::$op) => completer.answer(budget, Op::$op, |submission| {
+                    let arguments = rows::$op.arguments(submission, &base.limits)?;
+                    let call = Call { op: Op::$op, queue, id: submission.id(), arguments, submission };
+                    match perform(base, families, &call)? {
+                        Done::Value(value) => Ok(value),
+                        Done::Later(_) | Done::Never => Err(Status::INDETERMINATE),
+                    }
+                }), )*
+                _ => Run { answered: 0, next: completer.next().map(Some) },
+            }
         }
-    })
+    };
 }
 
-/// Whether an operation is complete when [`perform`] comes back, asks for one action at most, and leaves the
-/// queues alone.
-const fn ends_at_once(row: &Operation) -> bool {
-    let late = row.traits.contains(Traits::LATE);
-    !late
-        && matches!(
-            row.op,
-            Op::EVENT_SIGNAL | Op::EVENT_BIND | Op::EVENT_UNBIND | Op::REGION_QUERY | Op::CONSOLE_WRITE
-        )
+/// Whether every submission of this row, whatever its flags, exists for this queue.
+#[inline(always)]
+fn takes<M: Memory>(base: &Base<M>, queue: u32, row: &Operation) -> bool {
+    let (_, lane) = Lane::of(queue);
+    base.has(row.needs) && (lane == Lane::Call || row.is_for_emergencies(0))
 }
+
+runs! { NOP EVENT_SIGNAL EVENT_BIND EVENT_UNBIND REGION_QUERY CONSOLE_WRITE }
 
 /// The operations that need no queue but the one they came from: those of events, vCPUs and the leaf
 /// families.
-#[inline]
+#[inline(always)]
 fn perform<M: Memory>(base: &mut Base<M>, families: &mut Families, call: &Call<'_>) -> Result<Done, Status> {
     match call.op {
+        Op::NOP => Ok(Done::Value(call.first())),
         Op::EVENT_SIGNAL => base.event_signal(call),
         Op::EVENT_BIND => base.event_bind(call),
         Op::EVENT_UNBIND => {

@@ -107,8 +107,14 @@ impl Words for Piece {
     }
 
     #[inline(always)]
-    fn publish<const N: usize>(&self, first: usize, body: [u64; N], tail: u64, sites: [Site; 2]) {
-        self.mapping.publish(first, body, tail, sites);
+    fn publish<const N: usize>(
+        &self,
+        first: usize,
+        body: impl Fn(usize) -> u64,
+        tail: u64,
+        sites: [Site; 2],
+    ) {
+        self.mapping.publish::<N>(first, body, tail, sites);
     }
 
     #[inline(always)]

@@ -35,9 +35,14 @@ impl Fetched {
 pub struct Run {
     /// Submissions that were fetched, answered and completed.
     pub answered: u32,
-    /// What came behind them, as [`Completer::fetch`] says it; `None` when the budget ended first.
-    pub next: Option<Result<Fetched, Error>>,
+    /// What came behind them: another submission, or why there is none, as [`Completer::fetch`] says it.
+    /// `None` when the budget ended first.
+    pub next: Result<Option<Next>, Error>,
 }
+
+/// A submission of which only the tail was loaded: [`Completer::fetch_next`] fetches the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Next(u64);
 
 /// Where a completer stands: everything private, as plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,13 +107,33 @@ impl<W: Words> Completer<W> {
     /// latched (CALL-6).
     #[inline]
     pub fn fetch(&mut self) -> Result<Fetched, Error> {
+        let next = self.next()?;
+        self.fetch_next(next)
+    }
+
+    /// Looks at the tail of the next submission alone, for [`Self::fetch_next`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::fetch`].
+    #[inline]
+    pub fn next(&self) -> Result<Next, Error> {
         self.check_ready()?;
-        let position = self.state.fetched;
-        let at = slot(position, self.depth, SUBMISSION_WORDS);
-        let expected = turn(self.seed, position);
-        let there = |word| Tail::from_word(word).turn == expected;
-        let (word, body) = self.submissions.take(at, there, SUBMISSION_TAKE);
-        self.admit(Fetched::new(body.ok_or(Error::Empty)?, word))
+        let word = self.submissions.load(self.next_tail(), Site::SubmissionTake);
+        if self.is_next(word) { Ok(Next(word)) } else { Err(Error::Empty) }
+    }
+
+    /// Index of the tail of the next submission.
+    #[inline(always)]
+    fn next_tail(&self) -> usize {
+        let first = slot(self.state.fetched, self.depth, SUBMISSION_WORDS);
+        first.wrapping_add(SUBMISSION_WORDS.wrapping_sub(1))
+    }
+
+    /// Whether a tail is that of the next submission (CALL-4).
+    #[inline(always)]
+    const fn is_next(&self, word: u64) -> bool {
+        Tail::from_word(word).turn == turn(self.seed, self.state.fetched)
     }
 
     /// As [`Self::fetch`], but submissions of the operation `op` are completed on the spot with what `answer`
@@ -122,24 +147,33 @@ impl<W: Words> Completer<W> {
         answer: impl FnMut(&Submission) -> Result<u64, Status>,
     ) -> Run {
         if let Err(error) = self.check_ready() {
-            return Run { answered: 0, next: Some(Err(error)) };
+            return Run { answered: 0, next: Err(error) };
         }
-        let (answered, stranger) = if self.in_flight() == 0 {
+        let (answered, behind) = if self.in_flight() == 0 {
             self.answer_from::<true>(budget, op, answer)
         } else {
             self.answer_from::<false>(budget, op, answer)
         };
-        Run { answered, next: stranger.map(|word| self.fetch_behind(word)) }
+        let next = match behind {
+            Some(word) if !self.is_next(word) => Err(Error::Empty),
+            behind => Ok(behind.map(Next)),
+        };
+        Run { answered, next }
     }
 
-    /// Fetches the submission of which only the tail was looked at, if it is one.
+    /// Fetches a submission whose tail was looked at, and which is not loaded again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::fetch`].
     #[inline]
-    fn fetch_behind(&mut self, word: u64) -> Result<Fetched, Error> {
-        let position = self.state.fetched;
-        if Tail::from_word(word).turn != turn(self.seed, position) {
+    pub fn fetch_next(&mut self, next: Next) -> Result<Fetched, Error> {
+        self.check_ready()?;
+        let Next(word) = next;
+        if !self.is_next(word) {
             return Err(Error::Empty);
         }
-        let at = slot(position, self.depth, SUBMISSION_WORDS);
+        let at = slot(self.state.fetched, self.depth, SUBMISSION_WORDS);
         let body = self.submissions.load_run(at, Site::SubmissionBody);
         self.admit(Fetched::new(body, word))
     }
@@ -181,10 +215,10 @@ impl<W: Words> Completer<W> {
             let at = slot(behind, depth, COMPLETION_WORDS);
             let done = |status: Status| Tail { code: status.0, id: tail.id, turn }.to_word();
             match answer(&Submission::from_words(whole(body, word))) {
-                Ok(value) => completions.publish(at, [value], done(Status::OK), COMPLETION_PUBLISH),
+                Ok(value) => completions.publish::<1>(at, |_| value, done(Status::OK), COMPLETION_PUBLISH),
                 Err(status) => {
                     cold_path();
-                    completions.publish(at, [0], done(status), COMPLETION_PUBLISH);
+                    completions.publish::<1>(at, |_| 0, done(status), COMPLETION_PUBLISH);
                 }
             }
             position = position.wrapping_add(1);
@@ -249,7 +283,7 @@ impl<W: Words> Completer<W> {
         let value = if status == Status::OK { value } else { 0 };
         let tail = Tail { code: status.0, id, turn: turn(self.seed, position) };
         let at = slot(position, self.depth, COMPLETION_WORDS);
-        self.completions.publish(at, [value], tail.to_word(), COMPLETION_PUBLISH);
+        self.completions.publish::<1>(at, |_| value, tail.to_word(), COMPLETION_PUBLISH);
     }
 
     /// To be asked after completions were written, once for all of them: whether the guest is owed an upcall
@@ -286,12 +320,7 @@ impl<W: Words> Completer<W> {
     #[must_use]
     #[inline]
     pub fn is_ready(&self) -> bool {
-        let position = self.state.fetched;
-        let tail =
-            slot(position, self.depth, SUBMISSION_WORDS).wrapping_add(SUBMISSION_WORDS.wrapping_sub(1));
-        self.check_ready().is_ok()
-            && Tail::from_word(self.submissions.load(tail, Site::SubmissionTake)).turn
-                == turn(self.seed, position)
+        self.next().is_ok()
     }
 
     /// Number of submissions in flight.

@@ -11,6 +11,22 @@ use crate::words::{Words, look_ahead};
 use tenon_abi::call::{COMPLETION_WORDS, SUBMISSION_WORDS, pack};
 use tenon_abi::{Status, Submission, Tail, turn};
 
+/// A call between its first and its second step.
+#[derive(Debug)]
+#[must_use = "the result of a call is taken, or its id is lost"]
+pub struct Begun {
+    id: u16,
+}
+
+/// A call whose result was not there at once.
+#[derive(Debug)]
+#[must_use = "the result of a call is taken, or its id is lost"]
+pub struct Unusual {
+    id: u16,
+    /// The tail that came next.
+    word: u64,
+}
+
 impl<W: Words, const D: usize> Submitter<W, D> {
     /// Publishes a submission, calls `kick` if the host wants that, and takes the result if it is there; the
     /// ticket comes back while it is not.
@@ -21,9 +37,27 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     #[inline]
     pub fn call(
         &mut self,
-        submission: Submission,
+        submission: &Submission,
         kick: impl FnOnce(),
     ) -> Result<Result<Outcome, Ticket>, Error> {
+        let begun = self.begin(submission)?;
+        if self.wants_kick() {
+            kick();
+        }
+        match self.end(begun) {
+            Ok(outcome) => Ok(Ok(outcome)),
+            Err(unusual) => self.settle(unusual),
+        }
+    }
+
+    /// The first step of [`Self::call`]: publishes a submission. Nothing but [`Self::wants_kick`] comes
+    /// between it and the next step, [`Self::end`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    #[inline(always)]
+    pub fn begin(&mut self, submission: &Submission) -> Result<Begun, Error> {
         if let Some(corrupt) = self.corrupt {
             return Err(Error::Corrupt(corrupt));
         }
@@ -33,25 +67,35 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         let position = self.next;
         self.next = position.wrapping_add(1);
         store(&self.submissions, Self::DEPTH, position, turn(self.seed, position), id, submission);
-        if self.wants_kick() {
-            kick();
-        }
+        Ok(Begun { id })
+    }
+
+    /// The second step: takes the result if it is what came next, as it usually is.
+    ///
+    /// # Errors
+    ///
+    /// What [`Self::settle`], the third step, is then to be given.
+    #[inline(always)]
+    pub fn end(&mut self, begun: Begun) -> Result<Outcome, Unusual> {
+        let Begun { id } = begun;
         match look::<W, D>(&self.completions, self.reaped, self.seed, id) {
             (word, Some([value])) => {
                 self.reaped = self.reaped.wrapping_add(1);
-                Ok(Ok(Outcome { status: Status(Tail::from_word(word).code), value }))
+                Ok(Outcome { status: Status(Tail::from_word(word).code), value })
             }
-            (word, None) => {
-                cold_path();
-                self.settle(id, word)
-            }
+            (word, None) => Err(Unusual { id, word }),
         }
     }
 
-    /// Goes on where the result of a call was not what came next: `word` is the tail that did.
+    /// The third step of the calls whose result was not what came next.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
     #[cold]
     #[inline(never)]
-    fn settle(&mut self, id: u16, word: u64) -> Result<Result<Outcome, Ticket>, Error> {
+    pub fn settle(&mut self, unusual: Unusual) -> Result<Result<Outcome, Ticket>, Error> {
+        let Unusual { id, word } = unusual;
         self.free_len = self.free_len.wrapping_sub(1);
         self.set_state(id, State::InFlight);
         self.take_stranger(word)?;
@@ -86,7 +130,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         let submissions = self.submissions.clone();
         for ((index, position), &id) in (0..).zip(Positions(first)).zip(lent.iter().rev()) {
             look_ahead(&submissions, slot(position, Self::DEPTH, SUBMISSION_WORDS), Self::WORDS);
-            store(&submissions, Self::DEPTH, position, turn(seed, position), id, make(index));
+            store(&submissions, Self::DEPTH, position, turn(seed, position), id, &make(index));
         }
         self.next = first.wrapping_add(u32::try_from(results.len()).unwrap_or(0));
         if self.wants_kick() {

@@ -64,7 +64,7 @@ impl<W: Words> Lane<W> {
             return Err(Error::Full);
         }
         self.is_in_flight = true;
-        store(&self.submission, 1, self.position, turn(self.seed, self.position), 0, submission);
+        store(&self.submission, 1, self.position, turn(self.seed, self.position), 0, &submission);
         Ok(())
     }
 

@@ -136,7 +136,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
             *state = State::InFlight;
         }
         look_ahead(&self.submissions, slot(position, Self::DEPTH, SUBMISSION_WORDS), Self::WORDS);
-        store(&self.submissions, Self::DEPTH, position, turn(self.seed, position), id, submission);
+        store(&self.submissions, Self::DEPTH, position, turn(self.seed, position), id, &submission);
         Ticket { id }
     }
 
@@ -249,7 +249,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
     #[must_use = "a host that sleeps learns of submissions by its doorbell"]
     #[inline]
     pub fn wants_kick(&self) -> bool {
-        let published = self.next.wrapping_sub(self.asked.replace(self.next));
+        let asked = self.asked.replace(self.next);
         if self.kick.is_empty() {
             return true;
         }
@@ -259,6 +259,7 @@ impl<W: Words, const D: usize> Submitter<W, D> {
             self.kick.fence(Site::KickFence);
             let word = self.kick.load(0, Site::KickRead);
             if counts(word) {
+                let published = self.next.wrapping_sub(asked);
                 let behind = self.next.wrapping_sub(1).wrapping_sub(unpack(word).0);
                 return behind < published
                     || (crate::planted!("kick-signed") && behind > i32::MAX.unsigned_abs());
@@ -329,12 +330,18 @@ pub(super) fn store<W: Words>(
     position: u32,
     turn: u32,
     id: u16,
-    submission: Submission,
+    submission: &Submission,
 ) {
-    let [w0, w1, w2, w3, w4, w5, w6, tail] = submission.to_words();
-    let tail = Tail { code: Tail::from_word(tail).code, id, turn };
+    let code = Tail::from_word(submission.word(SUBMISSION_WORDS - 1)).code;
+    let tail = Tail { code, id, turn };
     let at = slot(position, depth, SUBMISSION_WORDS);
-    submissions.publish(at, [w0, w1, w2, w3, w4, w5, w6], tail.to_word(), SUBMISSION_PUBLISH);
+    // Word by word, each from where it lies: all at once take more registers than there are.
+    submissions.publish::<{ SUBMISSION_WORDS - 1 }>(
+        at,
+        |number| submission.word(number),
+        tail.to_word(),
+        SUBMISSION_PUBLISH,
+    );
 }
 
 /// A completion as the table keeps it.

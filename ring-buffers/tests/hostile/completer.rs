@@ -238,11 +238,13 @@ impl<'a, const D: usize> Story<'a, D> {
     fn answer(&mut self, budget: u32) {
         let stood = self.truth.fetched;
         let (asked, ground) = (std::cell::RefCell::new(Vec::new()), self.ground);
-        let (run, log) = ground.call(answer(budget), || {
-            self.completer.answer(budget, Op::NOP, |submission| {
+        let ((run, fetched), log) = ground.call(answer(budget), || {
+            let run = self.completer.answer(budget, Op::NOP, |submission| {
                 asked.borrow_mut().push(submission.to_words()[7]);
                 if submission.id() == 1 { Err(Status::DENIED) } else { Ok(submission.args[0].get()) }
-            })
+            });
+            let next = run.next.transpose();
+            (run, next.map(|next| next.and_then(|next| self.completer.fetch_next(next))))
         });
         self.truth.hear(&log);
         self.stood.resize(ground.loads(), stood);
@@ -252,8 +254,8 @@ impl<'a, const D: usize> Story<'a, D> {
         assert!(asked.iter().all(|word| Tail::from_word(*word).code == Op::NOP.0), "of another operation");
         let ids: Vec<u16> = asked.iter().map(|word| Tail::from_word(*word).id).collect();
         assert_eq!(ids, self.truth.gave);
-        match run.next {
-            Some(next) => self.took(next),
+        match fetched {
+            Some(fetched) => self.took(fetched),
             None => assert_eq!(run.answered, budget),
         }
     }

@@ -255,7 +255,7 @@ impl<'a, const D: usize> Story<'a, D> {
         let Self { ground, submitter, completer, .. } = self;
         let stood = self.truth.reaped;
         let (result, log) = ground.call(SUBMIT + KICK + 3 + poll(D), || {
-            submitter.call(Submission::new(Op::NOP, [5; 6]), || {
+            submitter.call(&Submission::new(Op::NOP, [5; 6]), || {
                 completer.answer(D as u32, Op::NOP, |submission| Ok(submission.args[0].get()));
             })
         });

@@ -94,7 +94,7 @@ fn answer(completer: &mut Completer<LoomWords>, n: &mut u64) {
         Ok(next.get() + 0xfff)
     });
     *n = next.get();
-    assert!(matches!(run.next, None | Some(Err(Error::Empty))));
+    assert!(matches!(run.next, Ok(None) | Err(Error::Empty)));
 }
 
 /// Takes the result of message `n`, if it is there.

@@ -79,7 +79,7 @@ fn many_slots_are_copied_once() {
     let make = |n| Submission::new(if n < 2 { Op::NOP } else { Op::PROBE }, [1; 6]);
     let kick = || {
         let run = completer.answer(4, Op::NOP, |_| Ok(3));
-        let third = run.next.unwrap().unwrap().id;
+        let third = completer.fetch_next(run.next.unwrap().unwrap()).unwrap().id;
         assert_eq!((run.answered, loaded(&submissions)), (2, 24));
         let fourth = completer.fetch().unwrap().id;
         // The results come at once, at once, and out of order.

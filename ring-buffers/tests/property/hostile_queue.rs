@@ -87,8 +87,8 @@ impl<'a, const D: usize> Queue<'a, D> {
                         if id.is_multiple_of(2) { Ok(4) } else { Err(Status::DENIED) }
                     });
                     assert!(run.answered <= 2, "beyond its budget");
-                    let Some(result) = run.next else { return };
-                    result
+                    let Some(next) = run.next.transpose() else { return };
+                    next.and_then(|next| self.completer.fetch_next(next))
                 };
                 if let Some(fetched) = self.note(1, result) {
                     assert!(usize::from(fetched.id) < D, "an id out of range");

@@ -144,7 +144,7 @@ impl Reference {
                 answer(&found).map_or_else(|status| (status, 0), |value| (Status::OK, value));
             self.written.push_back((self.fetched - 1, Outcome { status, value }));
         }
-        match run.next {
+        match run.next.transpose().map(|next| next.and_then(|next| completer.fetch_next(next))) {
             None => assert!(run.answered == budget && !full),
             Some(result) => {
                 assert!(run.answered < budget || full || budget == 0);
@@ -253,7 +253,7 @@ fn on<W: Words, const D: usize>(submissions: W, completions: W, seed: u32, start
                 }
                 let reaped = submitter.reaped();
                 let result =
-                    submitter.call(submission(arguments), || reference.answer(&mut completer, at_once, D));
+                    submitter.call(&submission(arguments), || reference.answer(&mut completer, at_once, D));
                 if before == D {
                     assert_eq!(result, Err(Error::Full));
                     continue;

@@ -26,8 +26,8 @@ const CALLS_OF_A_BATCH: f64 = 32.0;
 /// further call of a batch, on either side.
 const OPERATIONS: [(&str, [f64; 4]); 3] = [
     ("nop", [120.0, 250.0, 60.0, 40.0]),
-    ("query", [120.0, 300.0, 60.0, 100.0]),
-    ("signal", [120.0, 300.0, 60.0, 100.0]),
+    ("query", [120.0, 270.0, 60.0, 55.0]),
+    ("signal", [120.0, 450.0, 60.0, 225.0]),
 ];
 const COUNTS: [&str; 4] = [
     "call, guest",

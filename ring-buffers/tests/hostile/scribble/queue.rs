@@ -37,7 +37,7 @@ impl End for Guest {
                 }
                 Ok(())
             }
-            6 => self.poll(|end| end.call(call, std::thread::yield_now)),
+            6 => self.poll(|end| end.call(&call, std::thread::yield_now)),
             _ => {
                 let mut results = [Ok(0); 2];
                 let mut patience = 0..20;
@@ -123,7 +123,7 @@ impl End for Host {
                 });
                 assert!(run.answered <= budget, "beyond its budget");
                 self.results += u64::from(run.answered);
-                run.next.unwrap_or(Err(Error::Empty))
+                run.next.and_then(|next| self.end.fetch_next(next.ok_or(Error::Empty)?))
             }
             _ => {
                 if let Some(id) = self.fetched.pop_front() {
