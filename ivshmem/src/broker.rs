@@ -11,6 +11,7 @@ use crate::guest::Guest;
 use crate::protocol;
 use crate::shape::{GUEST, HOST, Shape};
 use crate::socket::Socket;
+use crate::time::monotonic;
 use crate::worker::End;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::ffi::OsString;
@@ -94,6 +95,8 @@ pub struct Broker {
     client: Option<UnixStream>,
     /// Workers that were started.
     started: u64,
+    /// When the guest's memory was made.
+    born: u64,
 }
 
 impl Broker {
@@ -106,7 +109,8 @@ impl Broker {
         options.shape.check()?;
         let guest = Guest::new(options.shape)?;
         let socket = Some(options.socket.as_deref().map_or_else(Socket::private, Socket::new)?);
-        let mut broker = Self { options, socket, guest, worker: None, client: None, started: 0 };
+        let mut broker =
+            Self { options, socket, guest, worker: None, client: None, started: 0, born: monotonic() };
         broker.start(false)?;
         Ok(broker)
     }
@@ -225,6 +229,7 @@ impl Broker {
         }
         self.worker = None;
         self.guest.renew(self.options.shape)?;
+        self.born = monotonic();
         self.start(false)
     }
 
@@ -244,7 +249,7 @@ impl Broker {
         let mut last = String::new();
         for _ in 0..STILLBORN_MAX {
             self.started = self.started.wrapping_add(1);
-            match Worker::start(&self.options, &self.guest, self.started, again) {
+            match Worker::start(&self.options, &self.guest, self.started, (self.born, again)) {
                 Ok(worker) => {
                     say(&format!("{WORKER}{}", worker.child.id()));
                     self.worker = Some(worker);
@@ -266,7 +271,12 @@ struct Worker {
 
 impl Worker {
     /// Starts a worker, and waits until it serves.
-    fn start(options: &Options, guest: &Guest, number: u64, again: bool) -> Result<Self, Error> {
+    fn start(
+        options: &Options,
+        guest: &Guest,
+        number: u64,
+        (born, again): (u64, bool),
+    ) -> Result<Self, Error> {
         let (socket, theirs) = UnixStream::pair().map_err(Error::system("no socket for a worker"))?;
         let (program, first) = &options.worker;
         let shape = options.shape;
@@ -276,6 +286,7 @@ impl Worker {
             .args(first)
             .args(["--memory", &shape.len.to_string(), "--vcpus", &shape.vcpus.to_string()])
             .args(["--messages", &shape.messages.to_string(), "--seed", &format!("{seed:x}")])
+            .args(["--born", &born.to_string()])
             .args(again.then_some("--again"))
             .args(shape.reference.then_some("--reference"))
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::broker::{self, Broker, Until};
 use crate::run::run;
 use crate::shape::{MESSAGES, Shape};
-use crate::worker::{End, Worker};
+use crate::worker::{End, Life, Worker};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -111,6 +111,9 @@ struct WorkerArgs {
     /// Another worker served this guest before.
     #[arg(long)]
     again: bool,
+    /// When the guest's memory was made, by the system's monotonic clock in nanoseconds.
+    #[arg(long, value_name = "NS", default_value_t = crate::time::monotonic())]
+    born: u64,
     /// As the broker's.
     #[arg(long)]
     echo: bool,
@@ -175,7 +178,8 @@ fn work(args: &WorkerArgs) -> Result<u8, Error> {
         io::stdin().as_fd().try_clone_to_owned().map_err(Error::system("standard input is no broker"))?;
     let (echo, back) = channel();
     let services = Services::ready().with_journal(Pipes { echo: args.echo.then_some(echo) });
-    let mut worker = Worker::new(broker, args.common.shape(), args.common.seed, args.again, services)?;
+    let life = Life { seed: args.common.seed, again: args.again, born: args.born };
+    let mut worker = Worker::new(broker, args.common.shape(), life, services)?;
     let end = worker.run(|domain| {
         for bytes in back.try_iter() {
             domain.input(&bytes);

@@ -18,6 +18,7 @@
 //! | [`child`] | a child that does not outlive this process |
 //! | [`worker`] | the process that may die |
 //! | [`memory`] | the shared memory behind the core |
+//! | [`time`] | clocks by call, and what wakes a worker for a timer |
 #![cfg(target_os = "linux")]
 
 pub mod broker;
@@ -29,6 +30,7 @@ pub mod protocol;
 pub mod run;
 pub mod shape;
 pub mod socket;
+pub mod time;
 pub mod worker;
 
 use std::io;

@@ -76,7 +76,8 @@ impl Shape {
         let mut config =
             Config::new(Conduit::shared(u32::from(HOST) << 16, self.window_len()), self.vcpus, seed);
         config.window_len = self.window_len();
-        let mut features = config.features.difference(Features::SMP);
+        // Clocks are read by call: there is no counter that this host knows its guest to have.
+        let mut features = config.features.union(Features::TIME).difference(Features::SMP);
         if self.messages == 0 {
             features = features.difference(Features::UPCALL.union(Features::DIRECT));
         }

@@ -5,20 +5,25 @@ use crate::Error;
 use crate::memory::{Device, map};
 use crate::protocol;
 use crate::shape::{FIRST_INTERRUPT, GUEST, HOST, REFERENCE_WORDS, Shape};
+use crate::time::{Alarm, now};
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use tenon_host::{Action, Domain, EventAction, LifecycleAction, Services, VcpuAction};
+use tenon_host::time::Passed;
+use tenon_host::{Action, Domain, EventAction, LifecycleAction, Services, TimeAction, VcpuAction};
 use tenon_rings::{Mapping, Site, Words, planted};
 
 /// Submissions that are served before another queue has its turn (CALL-19).
 const BUDGET: u32 = 256;
 /// Without a doorbell the worker looks by itself this often: a lost one costs this much time (SHM-2).
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+/// Timers that expire before queues have their turn again (TIME-18).
+const EXPIRES: u32 = 64;
 
 /// What woke the worker.
 const DOORBELL: u64 = 0;
 const BROKER: u64 = 1;
+const ALARM: u64 = 2;
 
 /// How a guest ended, by its own wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +64,17 @@ impl End {
     }
 }
 
+/// What a worker is told of its guest's life.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// Where the seeds of sessions are drawn from.
+    pub seed: u64,
+    /// Another worker served this memory before.
+    pub again: bool,
+    /// When the guest's memory was made, by the system's monotonic clock: its clocks count from there.
+    pub born: u64,
+}
+
 /// A guest's host.
 pub struct Worker {
     domain: Domain<Device>,
@@ -68,30 +84,25 @@ pub struct Worker {
     messages: Vec<OwnedFd>,
     /// The guest's word, and what was last found there (SHM-3).
     bind: (Mapping, u64),
+    alarm: Alarm,
 }
 
 impl Worker {
     /// Attaches to the guest that the broker at the other end of this socket holds, and says that it is
-    /// there. `again`: another worker served this memory before.
+    /// there.
     ///
     /// # Errors
     ///
     /// [`Error::System`], [`Error::Protocol`], [`Error::Core`].
-    pub fn new(
-        broker: OwnedFd,
-        shape: Shape,
-        seed: u64,
-        again: bool,
-        services: Services,
-    ) -> Result<Self, Error> {
+    pub fn new(broker: OwnedFd, shape: Shape, life: Life, services: Services) -> Result<Self, Error> {
         let attached =
             protocol::attach(&broker, usize::from(shape.messages).saturating_add(shape.doorbells().into()))?;
         let all = map(&attached.memory, shape)?;
         let word = usize::try_from(shape.window_len() / 8).ok().and_then(|at| all.slice(at, 1));
         let bind = (word.ok_or(Error::Length(shape.len, shape.free()))?, 0);
         let memory = Device::new(all, shape).ok_or(Error::Length(shape.len, shape.free()))?;
-        let config = shape.config(seed);
-        let domain = if again {
+        let config = shape.config(life.seed);
+        let mut domain = if life.again {
             Domain::recover(config, memory, services)
         } else {
             Domain::with(config, memory, services)
@@ -110,10 +121,16 @@ impl Worker {
             std::thread::spawn(move || bare(&reference, words));
         }
         let messages = messages.into_iter().filter(|(peer, _)| *peer == GUEST).map(|(_, fd)| fd).collect();
+        let begun = now();
+        // Its clocks go on where those of the worker before it would be by now.
+        domain.start_clocks(begun, Passed { ran: begun.monotonic.saturating_sub(life.born), stood: 0 });
+        let mut alarm = Alarm::new()?;
+        let utc = alarm.utc(begun);
+        domain.set_utc(begun, utc);
         rustix::net::send(&broker, &[1], rustix::net::SendFlags::NOSIGNAL)
             .map_err(Error::system("the broker has gone"))?;
-        let waiter = waiter(&doorbell, &broker)?;
-        Ok(Self { domain, waited: [doorbell, broker], waiter, messages, bind })
+        let waiter = waiter(&doorbell, &broker, &alarm)?;
+        Ok(Self { domain, waited: [doorbell, broker], waiter, messages, bind, alarm })
     }
 
     /// Serves until the guest or the broker ends. `between` runs after each look: for what no doorbell
@@ -125,6 +142,7 @@ impl Worker {
     pub fn run(&mut self, mut between: impl FnMut(&mut Domain<Device>)) -> Result<End, Error> {
         loop {
             let mut again = self.look();
+            again |= self.tick();
             between(&mut self.domain);
             while let Some(action) = self.domain.next_action() {
                 match action {
@@ -136,6 +154,8 @@ impl Worker {
                     Action::Vcpu(VcpuAction::Route { .. })
                     | Action::Event(EventAction::Route { .. } | EventAction::Unroute { .. })
                     | Action::Session(_)
+                    // The deadline is asked for before each sleep.
+                    | Action::Time(TimeAction::Deadline)
                     | Action::Console(_)
                     | Action::Lifecycle(LifecycleAction::Crash(_)) => {}
                     other => return Err(Error::Action(format!("{other:?}"))),
@@ -146,6 +166,15 @@ impl Worker {
                 return Ok(End::Left);
             }
         }
+    }
+
+    /// What time asks for; whether there is more.
+    fn tick(&mut self) -> bool {
+        let now = now();
+        if let Some(utc) = self.alarm.utc(now) {
+            self.domain.set_utc(now, Some(utc));
+        }
+        self.domain.expire(now, EXPIRES).again
     }
 
     /// Tells the broker how the guest ended: the last word, after which the broker kills this process if it
@@ -172,7 +201,7 @@ impl Worker {
         let queues = self.domain.config().max_vcpus.saturating_mul(2);
         let mut again = false;
         for queue in 0..queues {
-            again |= self.domain.serve(queue, BUDGET).again;
+            again |= self.domain.serve_at(queue, BUDGET, now).again;
         }
         again
     }
@@ -186,9 +215,12 @@ impl Worker {
     }
 
     /// Waits for the doorbell, unless there is more to do; `false` when the broker has gone.
-    fn sleep(&self, again: bool) -> Result<bool, Error> {
+    fn sleep(&mut self, again: bool) -> Result<bool, Error> {
         let patience = if again { Timespec { tv_sec: 0, tv_nsec: 0 } } else { LOOK };
-        let mut events = [const { MaybeUninit::uninit() }; 2];
+        if !again {
+            self.alarm.set(self.domain.next_deadline())?;
+        }
+        let mut events = [const { MaybeUninit::uninit() }; 3];
         match epoll::wait(&self.waiter, &mut events, Some(&patience)) {
             Ok((events, _)) => Ok(events.iter().all(|event| event.data.u64() != BROKER)),
             Err(rustix::io::Errno::INTR) => Ok(true),
@@ -199,11 +231,13 @@ impl Worker {
 
 /// What is waited for. The doorbell wakes once for each ring that comes after the last look, and its count is
 /// never taken: that would be a system call for each call.
-fn waiter(doorbell: &OwnedFd, broker: &OwnedFd) -> Result<OwnedFd, Error> {
+fn waiter(doorbell: &OwnedFd, broker: &OwnedFd, alarm: &Alarm) -> Result<OwnedFd, Error> {
     let waiter = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("cannot wait"))?;
     let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
     epoll::add(&waiter, doorbell, epoll::EventData::new_u64(DOORBELL), edges)
         .map_err(Error::system("the doorbell"))?;
+    epoll::add(&waiter, alarm, epoll::EventData::new_u64(ALARM), edges)
+        .map_err(Error::system("the timer"))?;
     epoll::add(&waiter, broker, epoll::EventData::new_u64(BROKER), epoll::EventFlags::IN)
         .map_err(Error::system("the broker"))?;
     Ok(waiter)

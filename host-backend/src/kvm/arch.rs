@@ -14,6 +14,7 @@
 //! | `Fresh` | the state that a vCPU starts in |
 //! | `SERIAL`, `SERIAL_STATUS`, `EXIT` | the serial port, and the port that ends the machine |
 //! | `trap_hypercalls`, `hypercall` | hypercalls out of the guest |
+//! | `host_counter`, `guest_counter` | the counter that the guest reads, as this system and as KVM know it |
 //! | `program_counter` | for messages |
 
 #[cfg(target_arch = "aarch64")]
@@ -32,6 +33,8 @@ pub(crate) use chosen::map::{
     CONDUIT, CONDUITS, EXIT, FIRST_INPUT, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM_MAX, SERIAL,
     SERIAL_STATUS, SILENT_INPUTS, WINDOW, layout, route,
 };
-pub(crate) use chosen::{Board, discovered, hypercall, plan, program_counter, trap_hypercalls};
+pub(crate) use chosen::{
+    Board, discovered, guest_counter, host_counter, hypercall, plan, program_counter, trap_hypercalls,
+};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{cpuid, map::CPUID_BASE};

@@ -11,17 +11,20 @@ use std::vec::Vec;
 use super::balloon::Discards;
 use super::job::{Ask, Job, Said};
 use super::noise::{self, Message, Noise};
+use super::time::Timing;
 use super::{
     Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory,
 };
 use crate::action::{
-    Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, SessionAction, VcpuAction,
+    Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction, TimeAction,
+    VcpuAction,
 };
 use crate::config::Conduit;
 use crate::domain::Domain;
 use crate::give::Stats;
 use crate::lifecycle::CrashRecord;
-use tenon_abi::ConduitKind;
+use crate::time::Utc;
+use tenon_abi::{Clock, ConduitKind};
 
 /// Queue numbers are written here.
 pub const KICK_PORT: u16 = 0x0b00;
@@ -82,6 +85,26 @@ impl Handle {
         self.0.with(|state| state.domain.crash_record().cloned())
     }
 
+    /// UTC is this now, or is not known any more (TIME-8): for a guest whose UTC does not follow this system's
+    /// ([`super::VmmConfig::follows_utc`]).
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Entered`] where it waits for itself.
+    pub fn set_utc(&self, utc: Option<Utc>) -> Result<(), crate::Error> {
+        if self.0.is_inside() {
+            return Err(crate::Error::Entered);
+        }
+        self.0.with(|state| state.set_utc(utc));
+        Ok(())
+    }
+
+    /// What a clock of the guest's says; `None` where it is not known, or waits for itself.
+    #[must_use]
+    pub fn clock(&self, clock: Clock) -> Option<u64> {
+        if self.0.is_inside() { None } else { self.0.with(|state| state.clock(clock)) }
+    }
+
     /// Sets the bytes of memory that the guest is to have; `None`: all that there are. The guest is told, and
     /// gives or takes what it can (MEM-4).
     pub fn set_memory_target(&self, bytes: Option<u64>) {
@@ -136,6 +159,8 @@ pub(super) struct State {
     direct: BTreeMap<u32, Line>,
     pub(super) spare: Vec<Line>,
     pub(super) noise: Noise,
+    /// Clocks and timers, where the guest is offered them.
+    pub(super) timing: Option<Timing>,
 }
 
 /// What all threads of the machine share.
@@ -155,15 +180,14 @@ impl Attachment {
         domain: Domain<VmMemory>,
         control: Control,
         interrupts: Arc<Interrupts>,
-        jobs: Sender<Job>,
-        console: Sender<Said>,
-        asks: Sender<Ask>,
+        (jobs, console, asks): (Sender<Job>, Sender<Said>, Sender<Ask>),
+        timing: Timing,
     ) -> Result<Self, Error> {
         let upcalls = (0..domain.config().max_vcpus).map(|_| interrupts.line()).collect::<Result<_, _>>()?;
         let conduit = domain.config().conduit;
         let discards = Arc::clone(domain.memory().discards());
-        let state =
-            State { domain, upcalls, direct: BTreeMap::new(), spare: Vec::new(), noise: Noise::default() };
+        let (direct, spare, timing) = (BTreeMap::new(), Vec::new(), Some(timing));
+        let state = State { domain, upcalls, direct, spare, noise: Noise::default(), timing };
         Ok(Self { state: Mutex::new(state), conduit, control, interrupts, jobs, console, asks, discards })
     }
 
@@ -212,7 +236,7 @@ impl Attachment {
 
     /// Serves a queue; what the budget leaves over goes to the worker, so that the vCPU gets on.
     pub(super) fn serve(&self, queue: u32) {
-        let again = self.with(|state| state.domain.serve(queue, BUDGET)).again;
+        let again = self.with(|state| state.serve(queue, BUDGET)).again;
         if again && !tenon_rings::planted!("budget-rest-forgotten") {
             // The worker lives as long as the machine runs; after that nobody waits for it.
             let _ = self.jobs.send(Job::Serve(queue));
@@ -298,8 +322,7 @@ impl Attachment {
             }
             Action::Lifecycle(LifecycleAction::Exit { code }) => self.control.end(Outcome::Exit(code)),
             Action::Lifecycle(LifecycleAction::Restart) => self.control.end(Outcome::Restart),
-            // This attachment does not set up TIME, so nothing asks for it.
-            Action::Time(_) => return Err(Error::Missing("timers")),
+            Action::Time(TimeAction::Deadline) => state.arm(),
             Action::Session(SessionAction::Reset { .. }) if tenon_rings::planted!("reset-keeps-routes") => {}
             Action::Session(SessionAction::Reset { .. }) => {
                 let ports: Vec<u32> = state.direct.keys().copied().collect();
@@ -335,6 +358,15 @@ impl Attachment {
             }
         };
         state.domain.memory_done(job, true);
+    }
+}
+
+impl State {
+    fn serve(&mut self, queue: u32, budget: u32) -> Served {
+        match &mut self.timing {
+            Some(timing) => self.domain.serve_at(queue, budget, || timing.now()),
+            None => self.domain.serve(queue, budget),
+        }
     }
 }
 

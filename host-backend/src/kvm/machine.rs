@@ -21,7 +21,7 @@ use super::helpers::Helpers;
 use super::serial::Serial;
 use super::setup::request;
 use super::vcpu::Vcpu;
-use super::{Control, Entry, Error, Exits, Interrupts, Outcome, Runner, memory};
+use super::{Control, Entry, Error, Exits, GuestCounter, Interrupts, Outcome, Runner, memory};
 
 /// A vCPU's thread may take so long to come back after the run has ended, if the limit leaves it that much
 /// time.
@@ -106,6 +106,13 @@ impl Machine {
     /// The machine's interrupts.
     pub fn interrupts(&self) -> &Arc<Interrupts> {
         &self.interrupts
+    }
+
+    /// The counter that all of its vCPUs read, and what it is ahead of this system's; `None` where KVM does
+    /// not say that they read the same.
+    pub fn counter(&self) -> Option<GuestCounter> {
+        let cpus: Vec<&VcpuFd> = self.cpus.iter().map(|(cpu, _)| cpu).collect();
+        arch::guest_counter(&self.vm, &cpus)
     }
 
     /// A handle that starts and stops vCPUs and ends the machine, now and while it runs.

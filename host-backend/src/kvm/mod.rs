@@ -31,8 +31,10 @@ mod attachment;
 mod balloon;
 mod config;
 mod control;
+mod counter;
 mod error;
 mod exits;
+mod expiry;
 mod helpers;
 mod interrupts;
 mod job;
@@ -46,6 +48,7 @@ mod region;
 mod runner;
 mod serial;
 mod setup;
+pub mod time;
 mod vcpu;
 mod vmm;
 mod worker;
@@ -58,6 +61,7 @@ pub use attachment::{BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, K
 pub use balloon::discard;
 pub use config::{Config, WindowConfig};
 pub use control::{Control, Entry};
+pub use counter::GuestCounter;
 pub use error::{CpuError, Error};
 pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line};
@@ -67,6 +71,7 @@ pub use region::VmMemory;
 pub use runner::Runner;
 /// What is planned before a guest starts: its types are in signatures here.
 pub use tenon_boot;
+pub use time::{Alarm, TimeSource};
 pub use vmm::{Vmm, VmmConfig};
 /// Their types are in signatures here.
 pub use {kvm_bindings, kvm_ioctls, vm_memory, vmm_sys_util};

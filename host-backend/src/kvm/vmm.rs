@@ -12,8 +12,12 @@ use kvm_ioctls::IoEventAddress;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
-use super::attachment::{Attachment, BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT};
+use super::attachment::{
+    Attachment, BIND_FUNCTION, BIND_PORT, Console, Handle, KICK_FUNCTION, KICK_PORT, State,
+};
+use super::expiry::expire;
 use super::job::{Ask, Job, Said};
+use super::time::{Alarm, TimeSource, Timing};
 use super::worker::{give_back, serve_hot, talk, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
 use crate::config::{Balloon, Conduit, Config, Sharing};
@@ -50,6 +54,9 @@ pub struct VmmConfig {
     pub minor: u16,
     /// What the guest's families are given: a family without its service is not offered.
     pub services: Services,
+    /// UTC in the guest follows this system's clock, until [`Handle::set_utc`] says something else. Without
+    /// it UTC is not known before that.
+    pub follows_utc: bool,
     /// The guest's memory is closed to its host, but for what the guest hands over or shares (MEM-10): the
     /// host opens it in this guard, and refuses itself everything else. It is a model: KVM's own memory is
     /// open to its process.
@@ -74,6 +81,7 @@ impl Default for VmmConfig {
             hot_queues: Vec::new(),
             minor: VERSION.minor,
             services: Services::ready(),
+            follows_utc: true,
             closed: None,
         }
     }
@@ -93,6 +101,7 @@ pub struct Vmm {
     console: Console,
     serial: Box<dyn Write + Send>,
     limit: Duration,
+    alarm: Alarm,
 }
 
 type Channel<T> = (Sender<T>, Receiver<T>);
@@ -132,7 +141,7 @@ impl Vmm {
         if !config.hot_queues.is_empty() {
             conduit.flags.remove(ConduitFlags::SYNCHRONOUS);
         }
-        let mut offer = Config::new(conduit, config.vcpus, config.seed);
+        let mut offer = Config::new(conduit, config.vcpus, config.seed).with_time();
         offer.window_len = u64::try_from(WINDOW_SIZE).unwrap_or(0);
         (offer.max_events, offer.max_ports) = (65_536, 4096);
         (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
@@ -146,7 +155,9 @@ impl Vmm {
         let (jobs, said, asked) = (channel(), channel(), channel());
         let interrupts = Arc::clone(machine.interrupts());
         let (job, say, ask) = (jobs.0.clone(), said.0.clone(), asked.0.clone());
-        let attachment = Attachment::new(domain, machine.control(), interrupts, job, say, ask)?;
+        let alarm = Alarm::new().map_err(Error::io("making a timer"))?;
+        let timing = Timing::new(TimeSource::new(machine.counter()), alarm.clone(), config.follows_utc);
+        let attachment = Attachment::new(domain, machine.control(), interrupts, (job, say, ask), timing)?;
         let mut hot = Vec::new();
         for &queue in &config.hot_queues {
             // Blocking: a thread waits for it.
@@ -157,7 +168,7 @@ impl Vmm {
         }
         let attachment = Arc::new(attachment);
         let VmmConfig { console, serial, limit, .. } = config;
-        Ok(Self { machine, attachment, jobs, said, asked, hot, console, serial, limit })
+        Ok(Self { machine, attachment, jobs, said, asked, hot, console, serial, limit, alarm })
     }
 
     /// For devices and other threads, now and while the guest runs.
@@ -181,6 +192,7 @@ impl Vmm {
         let (attachment, helpers) = (self.attachment, self.machine.helpers().clone());
         let bells = self.hot.iter().map(|(_, bell)| bell.try_clone());
         let bells: Vec<_> = bells.collect::<Result<_, _>>().map_err(Error::io("sharing an eventfd"))?;
+        let (alarm, last_alarm) = (self.alarm.clone(), self.alarm);
         let ((quit, jobs), (last, said), (stop, asked)) = (self.jobs, self.said, self.asked);
         let ended = move || {
             for bell in bells {
@@ -188,8 +200,12 @@ impl Vmm {
                 let _ = bell.write(1);
             }
             let _ = (quit.send(Job::Quit), last.send(Said::Last), stop.send(Ask::Quit));
+            last_alarm.set(0);
         };
+        attachment.with(State::start_clocks);
         let start = || {
+            let its = Arc::clone(&attachment);
+            helpers.start("timers", move || expire(&its, &alarm))?;
             for (queue, bell) in self.hot {
                 let its = Arc::clone(&attachment);
                 helpers.start("hot queue", move || serve_hot(&its, queue, &bell))?;

@@ -2,6 +2,7 @@
 //! AArch64: a device tree, GICv3, SPIs, doorbells in memory. Devices lie where QEMU's `virt` has them, so
 //! that one image serves both.
 
+mod counter;
 mod gic;
 mod hypercall;
 pub(super) mod map;
@@ -17,6 +18,7 @@ use crate::kvm::config::Config;
 use crate::kvm::setup::request;
 use map::UART;
 
+pub(crate) use counter::{guest_counter, host_counter};
 pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
 pub use registers::Fresh;
 pub(crate) use registers::program_counter;

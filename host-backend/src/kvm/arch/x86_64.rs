@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! x86-64: PVH, split interrupt controller, MSI, port I/O.
 
+mod counter;
 pub mod cpuid;
 mod hypercall;
 pub(super) mod map;
@@ -17,6 +18,7 @@ use crate::kvm::config::Config;
 use crate::kvm::setup::request;
 use map::CPUID_BASE;
 
+pub(crate) use counter::{guest_counter, host_counter};
 pub(crate) use hypercall::{taken as hypercall, trap as trap_hypercalls};
 pub use registers::Fresh;
 

@@ -15,6 +15,8 @@ use tenon_abi::{ControlOp, ControlRequest, Op, Submission, Tail, turn};
 use tenon_rings::{Site, Words};
 use zerocopy::{FromZeros, IntoBytes};
 
+mod time;
+
 /// Where the control frame, a payload and the areas lie.
 const FRAME: u64 = 0x20_0000;
 const PAYLOAD: u64 = 0x21_0000;
