@@ -71,6 +71,7 @@ flags! {
         7 ENTROPY since 2, "ENT-1", "random bytes";
         8 PAGES since 2, "PAGE-1", "pages that the host writes for the guest to read";
         9 TIME since 2, "TIME-1", "clocks and timers";
+        10 GENERATION since 2, "LIFE-5", "generations, and suspension with the guest's consent";
         11 METER since 2, "MET-1", "counts of what the host does";
         12 MEMORY since 2, "MEM-1", "memory can be given back to the host, and taken again";
         13 CLOSED since 2, "MEM-10", "the host sees only memory that was handed over or shared";

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
 
-use crate::{call, control, discovery, memory, meter, operation, page, status, stream, time, vcpu};
+use crate::{
+    call, control, discovery, lifecycle, memory, meter, operation, page, status, stream, time, vcpu,
+};
 
 pub use crate::item::{Field, Group, Number, Struct};
 
@@ -11,6 +13,7 @@ pub const LAYOUT: &[Struct] = &[
     control::ControlRequest::LAYOUT,
     call::Submission::LAYOUT,
     call::Completion::LAYOUT,
+    lifecycle::GenerationCopy::LAYOUT,
     memory::MemoryInfo::LAYOUT,
     memory::MemoryPiece::LAYOUT,
     meter::MeterRow::LAYOUT,
@@ -39,6 +42,7 @@ pub const NUMBERS: &[Group] = &[
     Group { name: "GuestArea", numbers: vcpu::guest::NUMBERS },
     Group { name: "HostArea", numbers: vcpu::host::NUMBERS },
     Group { name: "PageKind", numbers: page::PageKind::NUMBERS },
+    Group { name: "GenerationPage", numbers: lifecycle::page::NUMBERS },
     Group { name: "TimePage", numbers: time::page::NUMBERS },
     Group { name: "Clock", numbers: time::Clock::NUMBERS },
     Group { name: "Clocks", numbers: time::Clocks::NUMBERS },

@@ -19,7 +19,7 @@
 //! | [`console`] | console output and input |
 //! | [`page`] | pages that the host writes |
 //! | [`time`] | clocks, their page, timers |
-//! | [`lifecycle`] | exit, restart, crash record |
+//! | [`lifecycle`] | exit, restart, crash record, generations, suspension |
 //! | [`memory`] | memory that is given back, taken again and shared |
 //! | [`meter`] | what a host counts for its guest |
 //! | [`packed`] | words that hold several fields |

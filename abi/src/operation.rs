@@ -54,6 +54,12 @@ operations! {
             "LIFE-3", "restart the domain";
         0x0802 CRASH(address: ADDRESS, len: LENGTH, code: WORD) [LIFECYCLE] [PAYLOAD, EMERGENCY],
             "LIFE-4", "leave a crash record";
+        0x0803 REPAIRED(id_low: WORD, id_high: WORD) [GENERATION] [REPLAY_SAFE],
+            "LIFE-7", "nothing that a copy of the guest may have is used any more: the id of the generation";
+        0x0804 SUSPEND_WATCH(port: PORT) [GENERATION, EVENTS] [],
+            "LIFE-9", "raise a port when the guest is to get ready for suspension";
+        0x0805 SUSPEND_READY() [GENERATION] [],
+            "LIFE-10", "the guest may be suspended";
         0x0900 MEMORY_INFO(address: ADDRESS, len: LENGTH) [MEMORY] [],
             "MEM-3", "write what is known of the guest's memory to a range: value = how many bytes";
         0x0901 MEMORY_WATCH(port: PORT) [MEMORY, EVENTS] [],

@@ -6,6 +6,7 @@ use crate::wire::numbers;
 numbers! {
     pub struct PageKind(u16), "A page of the host's (PAGE-2)." {
         1 TIME, "TIME-3", "the clocks: needs TIME";
+        2 GENERATION, "LIFE-6", "the id of the generation: needs GENERATION";
     }
 }
 

@@ -55,6 +55,7 @@ extern "C" {
 #define TENON_FEATURES_ENTROPY UINT64_C(0x80) // random bytes [ENT-1]
 #define TENON_FEATURES_PAGES UINT64_C(0x100) // pages that the host writes for the guest to read [PAGE-1]
 #define TENON_FEATURES_TIME UINT64_C(0x200) // clocks and timers [TIME-1]
+#define TENON_FEATURES_GENERATION UINT64_C(0x400) // generations, and suspension with the guest's consent [LIFE-5]
 #define TENON_FEATURES_METER UINT64_C(0x800) // counts of what the host does [MET-1]
 #define TENON_FEATURES_MEMORY UINT64_C(0x1000) // memory can be given back to the host, and taken again [MEM-1]
 #define TENON_FEATURES_CLOSED UINT64_C(0x2000) // the host sees only memory that was handed over or shared [MEM-10]
@@ -102,6 +103,9 @@ extern "C" {
 #define TENON_OP_EXIT 0x800u // end the domain with a code [LIFE-2]
 #define TENON_OP_RESTART 0x801u // restart the domain [LIFE-3]
 #define TENON_OP_CRASH 0x802u // leave a crash record [LIFE-4]
+#define TENON_OP_REPAIRED 0x803u // nothing that a copy of the guest may have is used any more: the id of the generation [LIFE-7]
+#define TENON_OP_SUSPEND_WATCH 0x804u // raise a port when the guest is to get ready for suspension [LIFE-9]
+#define TENON_OP_SUSPEND_READY 0x805u // the guest may be suspended [LIFE-10]
 #define TENON_OP_MEMORY_INFO 0x900u // write what is known of the guest's memory to a range: value = how many bytes [MEM-3]
 #define TENON_OP_MEMORY_WATCH 0x901u // raise a port when the target or the memory is another one [MEM-5]
 #define TENON_OP_GIVE 0x902u // give memory back to the host: value = how many bytes, from the front [MEM-6]
@@ -218,6 +222,12 @@ extern "C" {
 
 // PageKind
 #define TENON_PAGE_KIND_TIME 0x1u // the clocks: needs TIME [TIME-3]
+#define TENON_PAGE_KIND_GENERATION 0x2u // the id of the generation: needs GENERATION [LIFE-6]
+
+// GenerationPage
+#define TENON_GENERATION_PAGE_SEQUENCE 0x0u // U64: the sequence, alone in its cache line [PAGE-1]
+#define TENON_GENERATION_PAGE_COPY0 0x40u // `GenerationCopy`: the copy that is valid while the sequence is even [PAGE-1]
+#define TENON_GENERATION_PAGE_COPY1 0x80u // `GenerationCopy`: the copy that is valid while the sequence is odd [PAGE-1]
 
 // TimePage
 #define TENON_TIME_PAGE_SEQUENCE 0x0u // U64: the sequence, alone in its cache line [PAGE-1]
@@ -291,6 +301,9 @@ extern "C" {
     X(EXIT, 0x800u, UINT64_C(0x40), 1, 0x4u, U32, NONE, NONE, NONE, NONE, NONE) \
     X(RESTART, 0x801u, UINT64_C(0x40), 0, 0x4u, NONE, NONE, NONE, NONE, NONE, NONE) \
     X(CRASH, 0x802u, UINT64_C(0x40), 3, 0x6u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE) \
+    X(REPAIRED, 0x803u, UINT64_C(0x400), 2, 0x1u, WORD, WORD, NONE, NONE, NONE, NONE) \
+    X(SUSPEND_WATCH, 0x804u, UINT64_C(0x402), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
+    X(SUSPEND_READY, 0x805u, UINT64_C(0x400), 0, 0x0u, NONE, NONE, NONE, NONE, NONE, NONE) \
     X(MEMORY_INFO, 0x900u, UINT64_C(0x1000), 2, 0x0u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
     X(MEMORY_WATCH, 0x901u, UINT64_C(0x1002), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
     X(GIVE, 0x902u, UINT64_C(0x1000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
@@ -420,6 +433,13 @@ struct tenon_completion {
 TENON_STATIC_ASSERT(sizeof(struct tenon_completion) == 0x10, "tenon_completion: size");
 TENON_STATIC_ASSERT(offsetof(struct tenon_completion, value) == 0x0, "tenon_completion.value");
 TENON_STATIC_ASSERT(offsetof(struct tenon_completion, tail) == 0x8, "tenon_completion.tail");
+
+// What a copy of the page GENERATION holds. Written by the host only.
+struct tenon_generation_copy {
+    uint64_t id[2]; // the id of the generation: its low 64 bits, then its high 64 bits [LIFE-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_generation_copy) == 0x10, "tenon_generation_copy: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_generation_copy, id) == 0x0, "tenon_generation_copy.id");
 
 // What is known of the guest's memory: the front of what MEMORY_INFO writes.
 struct tenon_memory_info {

@@ -122,6 +122,14 @@ pub enum LifecycleAction {
     },
     /// Boot the domain anew (LIFE-3).
     Restart,
+    /// The guest has repaired the generation with this id: what leaves it need not be held back any more
+    /// (LIFE-7, LIFE-8).
+    Repaired {
+        /// Its low 64 bits, then its high 64 bits.
+        id: [u64; 2],
+    },
+    /// The guest is ready to be suspended, as it was asked to be (LIFE-10).
+    SuspendReady,
 }
 
 /// What giving and sharing ask for. Each range is one of region 0. It may be done without the domain's lock,
@@ -240,6 +248,12 @@ impl Actions {
     /// How many more may wait before nothing is fetched any more.
     pub(crate) fn room(&self) -> u32 {
         Self::HIGH.saturating_sub(u32::try_from(self.queue.len()).unwrap_or(u32::MAX))
+    }
+
+    /// What waits in `earlier` comes first.
+    pub(crate) fn go_behind(&mut self, earlier: &mut Self) {
+        earlier.queue.append(&mut self.queue);
+        core::mem::swap(self, earlier);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -254,6 +254,15 @@ impl Config {
         self
     }
 
+    /// Offers generations and suspension (LIFE-5): for whoever saves and restores the domain by
+    /// [`crate::Domain::save`] and [`crate::Domain::restore`], and by nothing else. The attachment does
+    /// [`crate::LifecycleAction::Repaired`] and [`crate::LifecycleAction::SuspendReady`].
+    #[must_use]
+    pub fn with_generation(mut self) -> Self {
+        self.features |= Features::GENERATION | Features::PAGES;
+        self
+    }
+
     /// Checks the limits (DISC-9).
     ///
     /// # Errors

@@ -88,6 +88,15 @@ impl Counted {
         self.rows().find(|(row, _)| *row == number).map_or(0, |(_, count)| count)
     }
 
+    /// These as they follow `earlier`; `None` if a guest that has read those found one that fell (MET-4).
+    /// The upcalls of a restore were sent, whatever was saved.
+    pub(crate) fn following(mut self, earlier: &Self) -> Option<Self> {
+        self.counts.upcalls = self.counts.upcalls.max(earlier.counts.upcalls);
+        let mut pairs = self.rows().zip(earlier.rows());
+        let follows = self.epoch == earlier.epoch && pairs.all(|((_, now), (_, before))| now >= before);
+        follows.then_some(self)
+    }
+
     /// Without the number of upcalls, which a restore adds to (EVT-13).
     pub(crate) const fn without_upcalls(mut self) -> Self {
         self.counts.upcalls = 0;

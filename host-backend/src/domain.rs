@@ -57,12 +57,13 @@ impl<M: Memory> Domain<M> {
     ///
     /// # Errors
     ///
-    /// As [`Self::new`].
+    /// As [`Self::new`], and [`Error::NoGeneration`].
     pub fn with(config: Config, memory: M, services: Services) -> Result<Self, Error> {
         let mut random = config.seed;
         let session = first_session(&mut random);
         let mut domain = Self::assemble(config, memory, services, Session::idle(session, random))?;
         domain.base.place_pages(Before::Nothing).ok_or(Error::BadConfig(Setting::WindowLen))?;
+        domain.next_generation(true)?;
         let record = domain.base.record();
         record.clear();
         record.write_fixed(&domain.base.config, domain.base.memory.region_len(0).unwrap_or(0));
@@ -83,6 +84,7 @@ impl<M: Memory> Domain<M> {
         let session = next_session(WireSession::from_word(found), &mut random);
         let mut domain = Self::assemble(config, memory, services, Session::idle(session, random))?;
         domain.base.place_pages(Before::Lost).ok_or(Error::BadConfig(Setting::WindowLen))?;
+        domain.next_generation(false)?;
         let record = domain.base.record();
         if tenon_rings::planted!("again-session-first") {
             record.set_session(session);

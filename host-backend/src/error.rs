@@ -25,6 +25,9 @@ pub enum Error {
     /// A saved state does not fit this configuration, this memory or these services.
     #[error("the saved state does not fit: {0}")]
     BadState(Misfit),
+    /// The source of ids for generations has none.
+    #[error("the source of ids for generations has none")]
+    NoGeneration,
     /// The caller is called by this domain itself, which waits for it: it may not enter the domain again.
     #[error("the domain was entered again by what it calls itself")]
     Entered,

@@ -22,7 +22,7 @@
 //! | `page` | pages that the host writes |
 //! | [`console`] | output and input |
 //! | [`time`] | clocks and timers |
-//! | [`lifecycle`] | exit, restart, crash record |
+//! | [`lifecycle`] | exit, restart, crash record, generations, suspension |
 //! | [`give`], [`share`] | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
 //! | [`meter`] | what is counted for a guest |
@@ -85,7 +85,8 @@ mod error;
 pub mod event;
 mod families;
 mod family;
-pub mod give;
+pub mod generation;
+mod give;
 #[cfg(all(feature = "kvm", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod kvm;
 mod late;
@@ -105,6 +106,7 @@ mod request;
 pub mod services;
 pub mod share;
 pub mod state;
+mod suspend;
 pub mod time;
 pub mod vcpu;
 
@@ -115,7 +117,7 @@ pub use action::{
 pub use config::{Balloon, Conduit, Config, Setting, Sharing};
 pub use domain::Domain;
 pub use error::Error;
-pub use lifecycle::CrashRecord;
+pub use lifecycle::{CrashRecord, Generation};
 pub use memory::{Memory, Pieces};
 pub use meter::Counted;
 pub use services::{Journal, Services};

@@ -15,11 +15,15 @@ use tenon_rings::page::Writer;
 use tenon_rings::{Site, Words, planted};
 
 /// The kinds of pages, with what each needs: in the order of their places, from the window's end on.
-const KINDS: [(PageKind, Features); 1] = [(PageKind::TIME, Features::PAGES.union(Features::TIME))];
+const KINDS: [(PageKind, Features); 2] = [
+    (PageKind::TIME, Features::PAGES.union(Features::TIME)),
+    (PageKind::GENERATION, Features::PAGES.union(Features::GENERATION)),
+];
 
 /// Every page of a domain.
 pub(crate) struct Pages<W> {
     pub(crate) time: HostPage<W, COPY_WORDS>,
+    pub(crate) generation: HostPage<W, 2>,
 }
 
 /// One page: in the window for the life of the domain, donated for a session, or both.
@@ -49,6 +53,15 @@ pub(crate) struct SavedPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SavedPages {
     time: SavedPage,
+    generation: SavedPage,
+}
+
+impl SavedPages {
+    /// Goes on behind what has been published since (PAGE-7).
+    pub(crate) fn follow<W: Words>(&mut self, earlier: &Pages<W>) {
+        self.time.sequence = self.time.sequence.max(earlier.time.sequence);
+        self.generation.sequence = self.generation.sequence.max(earlier.generation.sequence);
+    }
 }
 
 /// What is known of a page in the window when its domain is made.
@@ -101,26 +114,31 @@ impl Config {
 
 impl<W: Words> Pages<W> {
     pub(crate) const fn new() -> Self {
-        Self { time: HostPage::new() }
+        Self { time: HostPage::new(), generation: HostPage::new() }
     }
 
     /// The ranges of region 0 that are pages in this session (PAGE-6).
     pub(crate) fn donated(&self) -> impl Iterator<Item = Range> + use<W> {
-        self.time.donated.as_ref().map(|donated| donated.range).into_iter()
+        [self.time.donated_range(), self.generation.donated_range()].into_iter().flatten()
     }
 
     pub(crate) fn end_session(&mut self) {
         self.time.donated = None;
+        self.generation.donated = None;
     }
 
     pub(crate) fn save(&self) -> SavedPages {
-        SavedPages { time: self.time.save() }
+        SavedPages { time: self.time.save(), generation: self.generation.save() }
     }
 }
 
 impl<W: Words, const N: usize> HostPage<W, N> {
     const fn new() -> Self {
         Self { content: [0; N], sequence: 0, window: None, donated: None }
+    }
+
+    fn donated_range(&self) -> Option<Range> {
+        self.donated.as_ref().map(|donated| donated.range)
     }
 
     /// Tells something else from now on (PAGE-3).
@@ -194,14 +212,21 @@ impl<M: Memory> Base<M> {
         if let Some(words) = self.page_words(PageKind::TIME) {
             self.pages.time.place(words, before)?;
         }
+        if let Some(words) = self.page_words(PageKind::GENERATION) {
+            self.pages.generation.place(words, before)?;
+        }
         self.write_time();
         Some(())
     }
 
-    /// Makes the pages of a saved domain. They are written when its clocks are started (PAGE-7).
+    /// Makes the pages of a saved domain. They are written when its clocks are started, and when its
+    /// generation begins (PAGE-7).
     pub(crate) fn restore_pages(&mut self, saved: &SavedPages) -> Result<(), Status> {
         let window = self.page_words(PageKind::TIME);
-        self.pages = Pages { time: HostPage::restore(&saved.time, &self.memory, window)? };
+        let time = HostPage::restore(&saved.time, &self.memory, window)?;
+        let window = self.page_words(PageKind::GENERATION);
+        let generation = HostPage::restore(&saved.generation, &self.memory, window)?;
+        self.pages = Pages { time, generation };
         Ok(())
     }
 
@@ -209,6 +234,13 @@ impl<M: Memory> Base<M> {
     pub(crate) fn write_time(&mut self) {
         if self.config.features.contains(Features::PAGES | Features::TIME) && !planted!("page-not-written") {
             self.pages.time.write(self.time.clocks.copy());
+        }
+    }
+
+    /// The page GENERATION says this id (LIFE-6).
+    pub(crate) fn write_generation(&mut self, id: [u64; 2]) {
+        if self.config.features.contains(Features::PAGES | Features::GENERATION) {
+            self.pages.generation.write(id);
         }
     }
 
@@ -233,9 +265,15 @@ impl<M: Memory> Base<M> {
         }
         match kind {
             PageKind::TIME => {
-                let placed = self.pages.time.donated.as_ref().map(|donated| donated.range);
+                let placed = self.pages.time.donated_range();
                 if let Some((range, words)) = self.donation(address, placed)? {
                     self.pages.time.donate(range, words).ok_or(Status::BAD_RANGE)?;
+                }
+            }
+            PageKind::GENERATION => {
+                let placed = self.pages.generation.donated_range();
+                if let Some((range, words)) = self.donation(address, placed)? {
+                    self.pages.generation.donate(range, words).ok_or(Status::BAD_RANGE)?;
                 }
             }
             _ => return Err(Status::NOT_FOUND),

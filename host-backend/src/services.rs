@@ -48,6 +48,8 @@ services! {
     journal: [Journal], None, "Keeps output and crash records outside of the process.";
     entropy: [FnMut(&mut [u8]) -> bool], urandom(),
         "Fills bytes that nobody can foresee, for ENTROPY; `false` where there are none now.";
+    generation: [FnMut(&mut [u8]) -> bool], urandom(),
+        "Fills bytes that nobody has had before, for the ids of generations; `false` where there are none.";
 }
 
 /// What fills bytes that nobody can foresee.
@@ -62,6 +64,12 @@ fn urandom() -> Option<Source> {
 }
 
 impl Services {
+    /// Stand-ins of those that features need: for a domain that is being put together, and is given the real
+    /// ones when it is whole.
+    pub(crate) fn stand_in() -> Self {
+        Self { entropy: Some(Box::new(|_| false)), generation: Some(Box::new(|_| false)), journal: None }
+    }
+
     /// With a journal.
     #[must_use]
     pub fn with_journal(self, journal: impl Journal + Send + 'static) -> Self {

@@ -4,6 +4,7 @@
 //! A saved submission is unfetched in the guest's memory, or in flight here with what its operation needs, or
 //! completed in memory; nothing else exists between two entries into the core.
 
+mod back;
 mod check;
 
 use crate::action::{EventAction, VcpuAction};
@@ -46,6 +47,9 @@ pub struct State {
     time: SavedTime,
     pages: SavedPages,
     ended: bool,
+    /// Not saved: said of a state where it is restored.
+    #[serde(skip)]
+    moved: bool,
 }
 
 /// Changes with each change of [`State`]'s meaning.
@@ -87,6 +91,14 @@ struct SavedRing {
 }
 
 impl State {
+    /// The domain goes on here and nowhere else, as after a live migration: the guest has no copy, and its
+    /// generation goes on (LIFE-5). Of a state that may be restored a second time nobody says so.
+    #[must_use]
+    pub const fn moved(mut self) -> Self {
+        self.moved = true;
+        self
+    }
+
     /// Without what spurious upcalls change (EVT-13), and without the disruptions of the clocks (TIME-9). In
     /// this form the states of two domains are equal if the same happened to both, and one of them was
     /// restored on the way.
@@ -137,6 +149,7 @@ impl<M: Memory> Domain<M> {
             time: self.base.time.save(),
             pages: self.base.pages.save(),
             ended: self.base.ended && !planted!("save-loses-end"),
+            moved: false,
         }
     }
 
@@ -145,18 +158,30 @@ impl<M: Memory> Domain<M> {
     /// state. The actions tell a new attachment what the old one knew: interrupt routes, vCPUs that are to
     /// stop, output that waits.
     ///
+    /// Where GENERATION is offered, it begins another generation, unless [`State::moved`] says that the guest
+    /// has no copy: restoring one state twice gives two guests with different ids (LIFE-5).
+    ///
     /// # Errors
     ///
     /// [`Error::BadState`] when the state is of another version, does not fit memory or services, or is one
-    /// in which no domain can be.
+    /// in which no domain can be; [`Error::NoGeneration`].
     pub fn restore(state: State, memory: M, services: Services) -> Result<Self, Error> {
-        if state.version != STATE_VERSION {
-            return Err(Misfit::Version.into());
-        }
         if state.config.features.intersects(Families::missing(&services)) {
             return Err(Misfit::NoService.into());
         }
-        let mut domain = Self::assemble(state.config, memory, services, state.session)?;
+        let moved = state.moved;
+        let mut domain = Self::put_together(state, memory)?;
+        domain.base.services = services;
+        domain.go_on(moved)?;
+        Ok(domain)
+    }
+
+    /// All of a restored domain but its services, and what begins with it.
+    fn put_together(state: State, memory: M) -> Result<Self, Error> {
+        if state.version != STATE_VERSION {
+            return Err(Misfit::Version.into());
+        }
+        let mut domain = Self::assemble(state.config, memory, Services::stand_in(), state.session)?;
         if state.ports.len() != domain.base.ports.len() || state.vcpus.len() != domain.base.vcpus.len() {
             return Err(Misfit::Counts.into());
         }

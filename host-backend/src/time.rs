@@ -15,6 +15,7 @@ pub(crate) use timers::{Timer, Timers};
 
 use crate::action::TimeAction;
 use crate::base::Base;
+use crate::counted::add;
 use crate::memory::Memory;
 use crate::request::{Call, Done};
 use serde::{Deserialize, Serialize};
@@ -193,6 +194,7 @@ impl<M: Memory> Base<M> {
             self.time.timers.remove(port);
         }
         if self.time.is_due(clock, deadline, now) {
+            add(&mut self.counted.counts().timers, 1);
             if !planted!("timer-past-lost") {
                 // Where its ring is corrupt nobody is told (TIME-13).
                 let _ = self.raise_port(port);
@@ -235,6 +237,7 @@ impl<M: Memory> Base<M> {
                     let _ = self.raise_port(timer.port);
                 }
                 expired.timers = expired.timers.saturating_add(1);
+                add(&mut self.counted.counts().timers, 1);
             }
         }
         self.look_sooner();

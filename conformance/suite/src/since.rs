@@ -21,6 +21,7 @@ const FEATURES: &[(u64, u64)] = &[
     (1 << 7, 2),
     (1 << 8, 2),
     (1 << 9, 2),
+    (1 << 10, 2),
     (1 << 11, 2),
     (1 << 12, 2),
     (1 << 13, 2),
@@ -71,6 +72,7 @@ const LIFECYCLE: u64 = 1 << 6;
 const ENTROPY: u64 = 1 << 7;
 const PAGES: u64 = 1 << 8;
 const TIME: u64 = 1 << 9;
+const GENERATION: u64 = 1 << 10;
 const METER: u64 = 1 << 11;
 const MEMORY: u64 = 1 << 12;
 const CLOSED: u64 = 1 << 13;
@@ -98,6 +100,9 @@ pub(crate) const OPS: &[Known] = &[
     known(op::EXIT, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::RESTART, LIFECYCLE, Safe::No, Lane::Takes, None),
     known(op::CRASH, LIFECYCLE, Safe::No, Lane::Takes, None),
+    known(op::REPAIRED, GENERATION, Safe::Yes, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::SUSPEND_WATCH, GENERATION | EVENTS, Safe::No, Lane::Never, Some((1, [5, 0, 0]))),
+    known(op::SUSPEND_READY, GENERATION, Safe::No, Lane::Never, Some((0, [0, 0, 0]))),
     known(op::MEMORY_INFO, MEMORY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
     known(op::MEMORY_WATCH, MEMORY | EVENTS, Safe::No, Lane::Never, Some((1, [5, 0, 0]))),
     known(op::GIVE, MEMORY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),

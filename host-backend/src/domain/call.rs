@@ -247,6 +247,8 @@ fn perform<M: Memory>(base: &mut Base<M>, families: &mut Families, call: &Call<'
         Op::EVENT_UNBIND => {
             let done = base.event_unbind(call)?;
             families.memory.unbound(call);
+            let [port, ..] = call.numbers();
+            families.lifecycle.suspend.unbound(port);
             Ok(done)
         }
         Op::EVENT_MOVE => base.event_move(call),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that is given or shared: what waits for the attachment, and the embedder's end (MEM-4 to MEM-14).
 
+use crate::counted::add;
 use crate::domain::Domain;
 use crate::give::Stats;
 use crate::late::Waits;
@@ -79,6 +80,15 @@ impl<M: Memory> Domain<M> {
 
     fn settle(&mut self, job: &Job, done: bool) {
         let ledger = &mut self.base.ledger;
+        if done {
+            let (counts, len) = (self.base.counted.counts(), job.range().len);
+            match job.work {
+                Work::Give => add(&mut counts.given, len),
+                Work::Take => add(&mut counts.taken, len),
+                Work::Share { .. } => add(&mut counts.shared, len),
+                _ => {}
+            }
+        }
         match job.work {
             Work::Give if !done => ledger.given.remove(job.range()),
             Work::Take if done && !planted!("take-counts-nothing") => ledger.given.remove(job.range()),

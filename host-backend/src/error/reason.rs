@@ -119,6 +119,18 @@ pub enum Misfit {
     /// Memory that is given or shared where it cannot be (MEM-6, MEM-12).
     #[error("memory is given or shared that cannot be")]
     Ledger,
+    /// It is not of the domain that is to go back to it.
+    #[error("it is of another domain")]
+    Other,
+    /// It is older than what the guest can have read: a count would fall (MET-4).
+    #[error("it is older than the domain: a count would fall")]
+    Fell,
+    /// A generation where none is offered, or none where one is (LIFE-5).
+    #[error("it has no generation where one is offered, or one where none is")]
+    Generation,
+    /// A port watches that is not bound (LIFE-9).
+    #[error("a port watches that is not bound")]
+    Watch,
     /// Counts without an epoch, or that contradict each other (MET-4).
     #[error("its meter has counts that cannot be")]
     Meter,

@@ -119,6 +119,11 @@ impl Handle {
         (!self.0.is_inside()).then(|| self.0.with(|state| state.domain.memory_stats()))
     }
 
+    /// Enters the domain, unless the domain is waiting for the calling thread.
+    pub(super) fn ask<R>(&self, enter: impl FnOnce(&mut State) -> R) -> Option<R> {
+        if self.0.is_inside() { None } else { Some(self.0.with(enter)) }
+    }
+
     /// Gives the guest console input; the number of bytes taken.
     pub fn input(&self, bytes: &[u8]) -> usize {
         if self.0.is_inside() {
@@ -323,6 +328,10 @@ impl Attachment {
             Action::Lifecycle(LifecycleAction::Exit { code }) => self.control.end(Outcome::Exit(code)),
             Action::Lifecycle(LifecycleAction::Restart) => self.control.end(Outcome::Restart),
             Action::Time(TimeAction::Deadline) => state.arm(),
+            Action::Lifecycle(told @ (LifecycleAction::Repaired { .. } | LifecycleAction::SuspendReady)) => {
+                // As above.
+                let _ = self.console.send(Said::Life(told));
+            }
             Action::Session(SessionAction::Reset { .. }) if tenon_rings::planted!("reset-keeps-routes") => {}
             Action::Session(SessionAction::Reset { .. }) => {
                 let ports: Vec<u32> = state.direct.keys().copied().collect();

@@ -2,7 +2,7 @@
 //! What the machine's threads tell those that work for them.
 
 use super::balloon::Epoch;
-use crate::action::MemoryAction;
+use crate::action::{LifecycleAction, MemoryAction};
 
 /// What is left to the worker.
 pub(super) enum Job {
@@ -24,6 +24,8 @@ pub(super) enum Ask {
 pub(super) enum Said {
     /// The domain has output.
     Output,
+    /// The guest says something of its life.
+    Life(LifecycleAction),
     /// The machine has ended: what is left is the last.
     Last,
 }

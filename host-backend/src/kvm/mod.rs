@@ -12,7 +12,7 @@
 //! | who | thread | locks held | may block | may call a [`Handle`] |
 //! | --- | --- | --- | --- | --- |
 //! | [`Exits`] | the vCPU's own | none | not for long: its vCPU does not leave meanwhile | yes |
-//! | [`VmmConfig::console`] | one of its own | none | yes | yes |
+//! | [`VmmConfig::console`], [`VmmConfig::life`] | one of their own | none | yes | yes |
 //! | the serial port's sink | one of its own | none | yes: a guest that writes faster waits | yes |
 //! | a `tracing` subscriber | any | perhaps the domain's | no | refused at once where the lock is held |
 //!
@@ -39,6 +39,7 @@ mod helpers;
 mod interrupts;
 mod job;
 mod kick;
+mod life;
 mod machine;
 pub mod memory;
 mod msi;
@@ -65,6 +66,7 @@ pub use counter::GuestCounter;
 pub use error::{CpuError, Error};
 pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line};
+pub use life::Life;
 pub use machine::Machine;
 pub use msi::Msi;
 pub use region::VmMemory;

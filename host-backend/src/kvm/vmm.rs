@@ -17,6 +17,7 @@ use super::attachment::{
 };
 use super::expiry::expire;
 use super::job::{Ask, Job, Said};
+use super::life::Life;
 use super::time::{Alarm, TimeSource, Timing};
 use super::worker::{give_back, serve_hot, talk, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
@@ -57,6 +58,10 @@ pub struct VmmConfig {
     /// UTC in the guest follows this system's clock, until [`Handle::set_utc`] says something else. Without
     /// it UTC is not known before that.
     pub follows_utc: bool,
+    /// Is told what the guest says of its generation and of suspension. With it, GENERATION is offered: for
+    /// whoever saves this machine and restores it by [`Handle::save`] and [`Handle::put_back`], or by a
+    /// domain of their own, and by nothing else (LIFE-5).
+    pub life: Option<Life>,
     /// The guest's memory is closed to its host, but for what the guest hands over or shares (MEM-10): the
     /// host opens it in this guard, and refuses itself everything else. It is a model: KVM's own memory is
     /// open to its process.
@@ -82,6 +87,7 @@ impl Default for VmmConfig {
             minor: VERSION.minor,
             services: Services::ready(),
             follows_utc: true,
+            life: None,
             closed: None,
         }
     }
@@ -98,7 +104,7 @@ pub struct Vmm {
     said: Channel<Said>,
     asked: Channel<Ask>,
     hot: Vec<(u32, EventFd)>,
-    console: Console,
+    console: (Console, Option<Life>),
     serial: Box<dyn Write + Send>,
     limit: Duration,
     alarm: Alarm,
@@ -146,6 +152,9 @@ impl Vmm {
         (offer.max_events, offer.max_ports) = (65_536, 4096);
         (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
         offer.balloon = Some(Balloon::of(Granule::K64.size()));
+        if config.life.is_some() {
+            offer = offer.with_generation();
+        }
         if let Some(guard) = config.closed {
             memory = memory.closed(guard);
             offer.closed = Some(Sharing::default());
@@ -167,7 +176,8 @@ impl Vmm {
             hot.push((queue, event));
         }
         let attachment = Arc::new(attachment);
-        let VmmConfig { console, serial, limit, .. } = config;
+        let VmmConfig { console, life, serial, limit, .. } = config;
+        let console = (console, life);
         Ok(Self { machine, attachment, jobs, said, asked, hot, console, serial, limit, alarm })
     }
 

@@ -11,6 +11,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::CpuError;
 use super::attachment::{Attachment, Console};
 use super::job::{Ask, Job, Said};
+use super::life::Life;
 use crate::action::MemoryAction;
 
 /// Works until the machine has ended.
@@ -54,15 +55,19 @@ pub(super) fn serve_hot(attachment: &Attachment, queue: u32, bell: &EventFd) -> 
     }
 }
 
-/// Hands output to the console and its answer to the guest, until the machine has ended. No lock is held
-/// while the console runs.
+/// Hands output to the console and its answer to the guest, and what the guest says of its life to whoever
+/// is told of it, until the machine has ended. No lock is held while these run.
 pub(super) fn talk(
     attachment: &Attachment,
     said: &Receiver<Said>,
-    mut console: Console,
+    (mut console, mut life): (Console, Option<Life>),
 ) -> Result<(), CpuError> {
     loop {
-        let more = matches!(said.recv(), Ok(Said::Output));
+        let said = said.recv();
+        let more = matches!(said, Ok(Said::Output | Said::Life(_)));
+        if let (Ok(Said::Life(told)), Some(life)) = (said, &mut life) {
+            life(told);
+        }
         let output = attachment.with(|state| state.domain.take_output());
         if !output.is_empty() {
             let input = console(&output);

@@ -33,6 +33,10 @@ impl<M: Memory> Domain<M> {
     pub(super) fn check_parts(&self) -> Result<(), Misfit> {
         self.check_session()?;
         require(self.base.counted.is_sound(), Misfit::Meter)?;
+        let (life, offered) = (&self.families.lifecycle, self.base.config.features);
+        let has = life.generation.is_some();
+        require(has == offered.contains(Features::GENERATION), Misfit::Generation)?;
+        require(life.suspend.is_sound(&self.base), Misfit::Watch)?;
         self.check_areas()?;
         self.check_ports()?;
         self.check_ledger()?;

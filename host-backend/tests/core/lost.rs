@@ -15,13 +15,14 @@ use tenon_rings::{Site, Words};
 
 /// Where a page is donated.
 const PAGE: u64 = 0x8_0000;
+const SECOND_PAGE: u64 = 0x9_0000;
 
 /// What may be lost without a trace, and why.
 const UNUSED: &[(&str, &str)] = &[("/vcpus/*/owed", "a restore owes each bound vCPU an upcall (EVT-13)")];
 
 /// A configuration that has a value in each field, and few ports.
 fn full() -> Config {
-    let mut config = config(4).with_time();
+    let mut config = config(4).with_time().with_generation();
     config.max_ports = 64;
     config.conduit.kind = ConduitKind::HYPERCALL;
     (config.conduit.kick_base, config.conduit.kick_stride, config.conduit.bind_base) = (0x100, 4, 0x200);
@@ -70,7 +71,11 @@ fn busy(unwanted: Features, variant: fn(&mut Guest)) -> Guest {
     guest.ok(0, Op::TIMER_SET, [31, 1, 1_000_000, 500_000]);
     guest.ok(0, Op::TIMER_SET, [6, 2, 3_000_000, 7]);
     guest.domain.set_utc(at(160), None);
-    guest.ok(0, Op::PAGE, [1, if unwanted.contains(Features::WINDOW) { PAGE } else { 0 }]);
+    for (kind, page) in [(1, PAGE), (2, SECOND_PAGE)] {
+        guest.ok(0, Op::PAGE, [kind, if unwanted.contains(Features::WINDOW) { page } else { 0 }]);
+    }
+    guest.ok(0, Op::SUSPEND_WATCH, [31]);
+    assert!(guest.domain.ask_suspend());
     // A stop that vCPU 1 asked for.
     guest.submit(1, 2, Op::VCPU_STOP, [3, 0, 0]);
     let _ = guest.kick(1);
@@ -110,6 +115,9 @@ fn trace(guest: &mut Guest) -> String {
     say("session", &guest.domain.session());
     tell_time(guest, &mut say);
     say("crash", &guest.domain.crash_record());
+    say("generation", &guest.domain.generation());
+    say("asks", &[guest.domain.asks_suspend(), guest.domain.ask_suspend()]);
+    guest.domain.withdraw_suspend();
     say("output", &guest.domain.take_output());
     for vcpu in 0..3 {
         guest.submit(vcpu, 50, Op::NOP, [5, 0, 0]);
@@ -174,7 +182,14 @@ fn tell_time(guest: &mut Guest, say: &mut impl FnMut(&str, &dyn std::fmt::Debug)
         "clocks",
         &[Clock::RUNNING, Clock::BOOT, Clock::UTC].map(|clock| guest.domain.clock(clock, at(50_000))),
     );
-    let in_window = (guest.domain.config().window_len - 0x1000, guest.arena.window());
+    let end = guest.domain.config().window_len;
+    let second = [(end - 0x1000, guest.arena.window()), (SECOND_PAGE, guest.arena.memory().clone())];
+    for (page, words) in second {
+        let load = |word: u64| words.load((page / 8 + word) as usize, Site::Status);
+        let valid = if load(0) % 2 == 0 { 8 } else { 16 };
+        say("generation page", &(load(0), (valid..valid + 2).map(load).collect::<Vec<_>>()));
+    }
+    let in_window = (end - 0x2000, guest.arena.window());
     for (page, words) in [in_window, (PAGE, guest.arena.memory().clone())] {
         let load = |word: u64| words.load((page / 8 + word) as usize, Site::Status);
         let valid = if load(0) % 2 == 0 { 8 } else { 24 };
@@ -239,7 +254,7 @@ fn losses(guest: &Guest, noticed: &mut BTreeMap<String, bool>) {
         *count.1 = number.into();
     }
     let state: State = serde_json::from_value(whole.clone()).expect("a state can be read");
-    let sound = trace(&mut guest.fork(state).expect("it fits"));
+    let sound = trace(&mut guest.fork(state.moved()).expect("it fits"));
     let mut all = Vec::new();
     paths(&whole, String::new(), &mut all);
     for path in all {
@@ -249,7 +264,7 @@ fn losses(guest: &Guest, noticed: &mut BTreeMap<String, bool>) {
         let Some(gone) = lost(value).filter(|_| !*found) else { continue };
         let mut less = whole.clone();
         *less.pointer_mut(&path).expect("it was found there") = gone;
-        *found = match serde_json::from_value::<State>(less).map(|state| guest.fork(state)) {
+        *found = match serde_json::from_value::<State>(less).map(|state| guest.fork(state.moved())) {
             Ok(Ok(mut other)) => trace(&mut other) != sound,
             Ok(Err(_)) | Err(_) => true,
         };
@@ -301,10 +316,12 @@ fn a_restored_domain_saves_the_same() {
                     vcpu["owed"] = true.into();
                 }
                 value["counted"]["counts"]["upcalls"] = 0.into();
+                // A restore writes this page (PAGE-7).
+                value["pages"]["generation"]["sequence"] = 0.into();
                 value
             };
             let state = guest.domain.save();
-            let other = guest.fork(state.clone()).expect("it fits");
+            let other = guest.fork(state.clone().moved()).expect("it fits");
             assert_eq!(whole(&other.domain.save()), whole(&state));
         }
     }
@@ -314,7 +331,10 @@ fn a_restored_domain_saves_the_same() {
 /// (EVT-13).
 fn without_upcalls(trace: &str) -> (String, BTreeSet<String>) {
     let (mut text, mut upcalls) = (String::new(), BTreeSet::new());
-    let spurious = |line: &&str| line.starts_with("told at once") || line.starts_with("upcalls counted");
+    // Of a page that a restore writes, the sequence is another one.
+    let spurious = |line: &&str| {
+        ["told at once", "upcalls counted", "generation page"].iter().any(|start| line.starts_with(start))
+    };
     for line in trace.lines().filter(|line| !spurious(line)) {
         let mut line = line.to_owned();
         while let Some(at) = line.find("Vcpu(Upcall { ") {
@@ -332,7 +352,7 @@ fn a_restored_domain_does_what_the_saved_one_would_have_done() {
     for unwanted in [Features::empty(), Features::WINDOW] {
         for variant in [reads, has_input, ends] {
             let mut guest = busy(unwanted, variant);
-            let mut other = guest.fork(guest.domain.save()).expect("it fits");
+            let mut other = guest.fork(guest.domain.save().moved()).expect("it fits");
             let (restored, sent) = without_upcalls(&trace(&mut other));
             let (saved, owed) = without_upcalls(&trace(&mut guest));
             assert_eq!(restored, saved);

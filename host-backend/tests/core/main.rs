@@ -7,6 +7,7 @@ mod config;
 mod control;
 mod direct;
 mod event;
+mod generation;
 mod late;
 mod limits;
 mod lost;

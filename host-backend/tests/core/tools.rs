@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tenon_abi::status::StateWord;
 use tenon_abi::vcpu::{Sizes, guest, host};
@@ -89,6 +90,7 @@ impl Place {
 }
 
 /// Memory of which an embedder takes parts away.
+#[derive(Clone)]
 pub(crate) struct Patchy {
     arena: Arena,
     pub(crate) log: Log,
@@ -179,7 +181,7 @@ impl Guest {
         let arena = Arena::new(memory_len as usize, config.window_len as usize).expect("memory");
         let books = vec![None; config.max_vcpus as usize];
         let memory = patchy(&arena);
-        let domain = Domain::new(config, memory).expect("the configuration is legal");
+        let domain = Domain::with(config, memory, services()).expect("the configuration is legal");
         let mut this = Self { domain, arena, books, ticket: 0 };
         this.negotiate(unwanted);
         this
@@ -390,7 +392,7 @@ impl Guest {
         for (words, to) in parts.iter().zip([arena.memory().clone(), arena.window()]) {
             words.iter().enumerate().for_each(|(index, &word)| to.store(index, word, Site::Status));
         }
-        let domain = Domain::restore(state, patchy(&arena), Services::default())?;
+        let domain = Domain::restore(state, patchy(&arena), services())?;
         Ok(Self { domain, arena, books: self.books.clone(), ticket: self.ticket })
     }
 
@@ -400,9 +402,21 @@ impl Guest {
         let text = serde_json::to_string(&self.domain.save()).expect("a state can be written");
         let state: tenon_host::State = serde_json::from_str(&text).expect("a state can be read");
         assert!(state == self.domain.save());
-        self.domain = Domain::restore(state, patchy(&self.arena), Services::default()).expect("it fits");
+        self.domain = Domain::restore(state, patchy(&self.arena), services()).expect("it fits");
         self.actions()
     }
+}
+
+/// Ids of generations, each another one.
+pub(crate) fn services() -> Services {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut services = Services::default();
+    services.generation = Some(Box::new(|bytes| {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        bytes.iter_mut().zip(next.iter().cycle()).for_each(|(byte, next)| *byte = *next ^ 0x5a);
+        true
+    }));
+    services
 }
 
 pub(crate) fn patchy(arena: &Arena) -> Patchy {

@@ -35,6 +35,9 @@ pub(crate) mod op {
     pub(crate) const EXIT: u16 = 0x0800;
     pub(crate) const RESTART: u16 = 0x0801;
     pub(crate) const CRASH: u16 = 0x0802;
+    pub(crate) const REPAIRED: u16 = 0x0803;
+    pub(crate) const SUSPEND_WATCH: u16 = 0x0804;
+    pub(crate) const SUSPEND_READY: u16 = 0x0805;
     pub(crate) const MEMORY_INFO: u16 = 0x0900;
     pub(crate) const MEMORY_WATCH: u16 = 0x0901;
     pub(crate) const GIVE: u16 = 0x0902;
