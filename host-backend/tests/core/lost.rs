@@ -74,7 +74,8 @@ fn busy(unwanted: Features, variant: fn(&mut Guest)) -> Guest {
     for (kind, page) in [(1, PAGE), (2, SECOND_PAGE)] {
         guest.ok(0, Op::PAGE, [kind, if unwanted.contains(Features::WINDOW) { page } else { 0 }]);
     }
-    guest.ok(0, Op::SUSPEND_WATCH, [31]);
+    guest.ok(0, Op::EVENT_BIND, [27, 2, 0]);
+    guest.ok(0, Op::SUSPEND_WATCH, [27]);
     assert!(guest.domain.ask_suspend());
     // A stop that vCPU 1 asked for.
     guest.submit(1, 2, Op::VCPU_STOP, [3, 0, 0]);
