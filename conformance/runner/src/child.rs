@@ -58,7 +58,7 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     let seed = params.get("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
-    let mut config = Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed);
+    let mut config = Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed).with_time();
     if name == "loopback-minor1" {
         config = config.of_minor(1);
     }

@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use step::HostCode;
+use tenon_abi::CounterKind;
 use tenon_conformance::Env;
 use tenon_conformance::env::{Bell, Handler};
 use tenon_host::Memory;
@@ -196,6 +197,11 @@ impl Env for Guest {
 
     fn step_through(&self, run: &mut dyn FnMut(), hook: fn()) -> Option<u32> {
         step::through(self.cpus, run, hook)
+    }
+
+    fn counter(&self, kind: u16) -> Option<u64> {
+        let ours = if cfg!(target_arch = "x86_64") { CounterKind::X86_TSC } else { CounterKind::ARM_CNTVCT };
+        if kind == ours.0 { tenon_host::loopback::clock::now().counter } else { None }
     }
 
     fn micros(&self) -> u64 {

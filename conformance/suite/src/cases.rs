@@ -8,10 +8,12 @@ pub mod entropy;
 pub mod event;
 pub mod lifecycle;
 pub mod meter;
+pub mod page;
 pub mod region;
 pub mod session;
 pub mod shared;
 pub mod stream;
+pub mod time;
 mod tools;
 pub mod vcpu;
 
@@ -61,7 +63,13 @@ pub const CHAPTERS: &[&[Case]] = &[
     vcpu::stop::CASES,
     vcpu::races::CASES,
     region::CASES,
+    page::CASES,
+    page::donated::CASES,
     console::CASES,
+    time::clock::CASES,
+    time::timer::CASES,
+    time::keep::CASES,
+    time::misuse::CASES,
     lifecycle::crash::CASES,
     lifecycle::kept::CASES,
     lifecycle::ends::CASES,

@@ -89,6 +89,13 @@ pub trait Env: Sync {
     /// where instructions cannot be stepped.
     fn step_through(&self, run: &mut dyn FnMut(), hook: fn()) -> Option<u32>;
 
+    /// What a counter of this kind says (TIME-4), read behind every load before it. `None` where this
+    /// environment has no such counter.
+    fn counter(&self, kind: u16) -> Option<u64> {
+        let _ = kind;
+        None
+    }
+
     /// Microseconds since some start, for reports.
     fn micros(&self) -> u64;
     /// A parameter from the boot command line.

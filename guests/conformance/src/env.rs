@@ -6,6 +6,7 @@ use crate::bell::Doorbells;
 use crate::{bar, find};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use tenon_abi::CounterKind;
 use tenon_conformance::env::{Bell, Env, Handler};
 use tenon_conformance::raw;
 use tenon_guest::Found;
@@ -209,6 +210,17 @@ impl Env for Image {
 
     fn step_through(&self, _: &mut dyn FnMut(), _: fn()) -> Option<u32> {
         None
+    }
+
+    fn counter(&self, kind: u16) -> Option<u64> {
+        let ours = if cfg!(target_arch = "x86_64") {
+            CounterKind::X86_TSC
+        } else if cfg!(target_arch = "aarch64") {
+            CounterKind::ARM_CNTVCT
+        } else {
+            CounterKind::RISCV_TIME
+        };
+        (kind == ours.0).then(rt::ticks)
     }
 
     fn micros(&self) -> u64 {

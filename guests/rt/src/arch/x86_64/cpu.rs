@@ -96,8 +96,8 @@ pub fn cpu_index() -> usize {
 #[inline]
 pub fn ticks() -> u64 {
     let (low, high): (u32, u32);
-    // SAFETY: reads a counter.
-    unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: reads a counter; the barrier keeps the look from being early.
+    unsafe { asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
     u64::from(high) << 32 | u64::from(low)
 }
 
