@@ -160,6 +160,7 @@ impl<W: Words, const N: usize> HostPage<W, N> {
                 clear(&words);
                 Writer::new(words, copies::<N>(), self.sequence)
             }
+            Before::Lost if planted!("recover-shows-no-sequence") => Writer::new(words, copies::<N>(), 0),
             Before::Lost => Writer::succeed(words, copies::<N>()),
         };
         let writer = writer.ok()?;
@@ -191,15 +192,15 @@ impl<W: Words, const N: usize> HostPage<W, N> {
         memory: &M,
         window: Option<W>,
     ) -> Result<Self, Status> {
-        let mut page = Self { sequence: saved.sequence, ..Self::new() };
+        let sequence = saved.sequence.wrapping_sub(u64::from(planted!("restore-shows-old-sequence")));
+        let mut page = Self { sequence, ..Self::new() };
         if let Some(words) = window {
-            page.window =
-                Some(Writer::new(words, copies::<N>(), saved.sequence).map_err(|_| Status::BAD_RANGE)?);
+            page.window = Some(Writer::new(words, copies::<N>(), sequence).map_err(|_| Status::BAD_RANGE)?);
         }
         if let Some((offset, len)) = saved.donated {
             let range = Range::check_area(memory, offset, len, len)?;
             memory.hand_over(offset, len);
-            let writer = Writer::new(range.words(memory)?, copies::<N>(), saved.sequence);
+            let writer = Writer::new(range.words(memory)?, copies::<N>(), sequence);
             page.donated = Some(Donated { range, writer: writer.map_err(|_| Status::BAD_RANGE)? });
         }
         Ok(page)

@@ -157,9 +157,11 @@ impl Time {
     }
 
     fn is_due(&self, clock: Clock, deadline: u64, now: Now) -> bool {
+        if deadline == NEVER {
+            return planted!("end-of-time-comes");
+        }
         let early = if planted!("timer-early") { 1_000_000 } else { 0 };
-        deadline != NEVER
-            && self.clocks.read(clock, now).is_some_and(|ns| deadline <= ns.saturating_add(early))
+        self.clocks.read(clock, now).is_some_and(|ns| deadline <= ns.saturating_add(early))
     }
 }
 
@@ -167,7 +169,7 @@ impl<M: Memory> Base<M> {
     /// The operations of time, which are told what time it is.
     pub(crate) fn time(&mut self, call: &Call<'_>, now: Option<Now>) -> Result<Done, Status> {
         use tenon_abi::Op;
-        let now = now.unwrap_or_else(|| self.time.clocks.last());
+        let now = now.filter(|_| !planted!("time-unasked")).unwrap_or_else(|| self.time.clocks.last());
         match call.op {
             Op::CLOCK_READ => self.clock_read(call, now),
             Op::TIMER_SET => self.timer_set(call, now),
@@ -190,8 +192,14 @@ impl<M: Memory> Base<M> {
         self.bound(port)?;
         self.time.clocks.tell(now);
         self.time.clocks.read(clock, now).ok_or(Status::BAD_STATE)?;
-        if !planted!("timer-kept-beside") || !self.time.timers.has(port) {
-            self.time.timers.remove(port);
+        let deadline = if planted!("slack-is-early") { deadline.saturating_sub(slack) } else { deadline };
+        if self.time.timers.remove(port).is_some_and(|old| {
+            planted!("timer-not-replaced") && {
+                self.time.timers.set(old);
+                true
+            }
+        }) {
+            return Ok(Done::Value(0));
         }
         if self.time.is_due(clock, deadline, now) {
             add(&mut self.counted.counts().timers, 1);
@@ -230,8 +238,10 @@ impl<M: Memory> Base<M> {
                     expired.again = true;
                     break;
                 }
-                if !planted!("timer-twice") || expired.timers > 0 {
-                    self.time.timers.remove(timer.port);
+                self.time.timers.remove(timer.port);
+                if planted!("timer-twice") && timer.slack == 0 {
+                    let deadline = timer.deadline.saturating_add(1_000_000);
+                    self.time.timers.set(Timer { deadline, slack: 1, ..timer });
                 }
                 if !planted!("timer-lost") || timer.port % 2 == 0 {
                     let _ = self.raise_port(timer.port);

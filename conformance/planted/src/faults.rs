@@ -6,12 +6,15 @@ mod host;
 mod ivshmem;
 mod kvm;
 mod rings;
+mod time;
 
 use crate::{Fault, Seen};
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
-    [rings::FAULTS, guest::FAULTS, host::FAULTS, kvm::FAULTS, ivshmem::FAULTS].into_iter().flatten()
+    [rings::FAULTS, guest::FAULTS, host::FAULTS, time::FAULTS, kvm::FAULTS, ivshmem::FAULTS]
+        .into_iter()
+        .flatten()
 }
 
 const fn fault(name: &'static str, clause: &'static str, what: &'static str, seen: Seen) -> Fault {

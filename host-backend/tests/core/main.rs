@@ -14,9 +14,11 @@ mod lost;
 mod memory;
 mod meter;
 mod order;
+mod page;
 mod pieces;
 mod saved;
 mod stop;
+mod time;
 mod tools;
 mod window;
 

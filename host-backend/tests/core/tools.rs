@@ -380,6 +380,17 @@ impl Guest {
         }
     }
 
+    /// All entries of ring 0 that were looked at are taken.
+    pub(crate) fn take_all_events(&mut self) {
+        let taken = self.book(0).events[0];
+        self.set(0, tenon_abi::vcpu::guest::TAKEN0, taken.into());
+    }
+
+    /// A word of region 0.
+    pub(crate) fn word(&self, offset: u64) -> u64 {
+        self.arena.memory().load((offset / 8) as usize, Site::ControlTake)
+    }
+
     pub(crate) fn actions(&mut self) -> Vec<Action> {
         std::iter::from_fn(|| self.domain.next_action()).collect()
     }

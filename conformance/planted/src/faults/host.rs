@@ -4,12 +4,12 @@
 use super::{fault, test};
 use crate::{Fault, Seen};
 
-const fn core(name: &'static str) -> Seen {
+pub(super) const fn core(name: &'static str) -> Seen {
     test("tenon-host", "core", name)
 }
 
 /// Seen by a case on the loopback host.
-const fn case(case: &'static str) -> Seen {
+pub(super) const fn case(case: &'static str) -> Seen {
     Seen::Case { host: "loopback", case }
 }
 

@@ -37,6 +37,11 @@ fn unbind(ctx: &Ctx) -> Outcome {
 fn moves(ctx: &Ctx) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 3, 0, 0)?;
+    let far = read(&mut bound, RUNNING)?.saturating_add(3600 * SECOND);
+    set(&mut bound, 3, RUNNING, far)?;
+    expect(&mut bound, op::EVENT_MOVE, &[3, 0, 1], status::OK, "EVENT_MOVE")?;
+    equal(cancel(&mut bound, 3)?, 1, "the timer of a port that moved")?;
+    expect(&mut bound, op::EVENT_MOVE, &[3, 0, 0], status::OK, "EVENT_MOVE")?;
     let deadline = read(&mut bound, RUNNING)?.saturating_add(20 * MS);
     set(&mut bound, 3, RUNNING, deadline)?;
     expect(&mut bound, op::EVENT_MOVE, &[3, 0, 1], status::OK, "EVENT_MOVE")?;
