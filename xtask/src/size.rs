@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, Output, Stdio};
 
 use object::{Object, ObjectSection, SectionKind};
 
@@ -17,6 +17,12 @@ const WITHOUT: &str = "BARE";
 
 /// The package that calls every public function of the shim, with a panic handler that cannot be linked.
 const PROBE_PACKAGE: &str = "tenon-guest-probe";
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Its features: what a kernel may use beside a session, a vCPU and a call.
+const FAMILIES: [&str; 9] =
+    ["batch", "event", "region", "console", "lifecycle", "entropy", "meter", "memory", "time"];
 
 /// Arguments of `size`.
 #[derive(clap::Args)]
@@ -59,6 +65,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
             Probe::Links => println!("size: every public function of the shim links without a panic handler"),
             Probe::Fails(lines) => problems.extend(lines),
         }
+        let (base, families) = families()?;
+        println!("size: a session, a vCPU and a call are {base} bytes of text; beside them");
+        for (family, bytes) in families {
+            println!("size: {family:>11} adds {bytes:>5}");
+        }
     }
     if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(Failure::Verdict(problems)) }
 }
@@ -88,23 +99,7 @@ enum Probe {
 
 /// Links the probe: it fails if the optimiser left a way to the panic handler.
 fn link_probe() -> Result<Probe, Failure> {
-    let flags = [
-        "-Crelocation-model=static",
-        // Freestanding, and nothing kept that the entry point does not need.
-        "-Clink-arg=-nostartfiles",
-        "-Clink-arg=-nostdlib",
-        "-Clink-arg=-static",
-        "-Clink-arg=-no-pie",
-        "-Clink-arg=-Wl,--gc-sections",
-    ]
-    .map(str::to_owned);
-    let mut cargo = project::nested();
-    cargo.current_dir(project::root().join("guests"));
-    cargo.args(["build", "--quiet", "--locked", "--config", "profile.toml", "--release"]);
-    // A target, so that the flags do not reach build scripts and macros.
-    cargo.args(["--package", PROBE_PACKAGE, "--target", "x86_64-unknown-linux-gnu"]);
-    nested::apart(&mut cargo, &project::target().join("size"), &flags);
-    let output = cargo.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    let (output, _) = link(&["--bin", "probe"])?;
     if output.status.success() {
         return Ok(Probe::Links);
     }
@@ -116,6 +111,46 @@ fn link_probe() -> Result<Probe, Failure> {
     Ok(Probe::Fails(
         missing.into_iter().map(|line| format!("size: the probe does not link: {line}")).collect(),
     ))
+}
+
+/// Text of a kernel that uses a session, a vCPU and a call, and what each family adds to that.
+fn families() -> Result<(u64, Vec<(&'static str, u64)>), Failure> {
+    let with = |features: &str| {
+        let (output, path) = link(&["--bin", "families", "--features", features])?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr);
+            return Err(Failure::Verdict(text.lines().map(str::to_owned).collect()));
+        }
+        text_size(&path)
+    };
+    let base = with("")?;
+    let add = |family: &&'static str| Ok((*family, with(family)?.saturating_sub(base)));
+    Ok((base, FAMILIES.iter().map(add).collect::<Result<_, Failure>>()?))
+}
+
+/// Links a program of the probe's package without a library; the result is what cargo said, and where the
+/// program is.
+fn link(what: &[&str]) -> Result<(Output, PathBuf), Failure> {
+    let flags = [
+        "-Crelocation-model=static",
+        // Freestanding, and nothing kept that the entry point does not need.
+        "-Clink-arg=-nostartfiles",
+        "-Clink-arg=-nostdlib",
+        "-Clink-arg=-static",
+        "-Clink-arg=-no-pie",
+        "-Clink-arg=-Wl,--gc-sections",
+    ]
+    .map(str::to_owned);
+    let folder = project::target().join("size");
+    let mut cargo = project::nested();
+    cargo.current_dir(project::root().join("guests"));
+    cargo.args(["build", "--quiet", "--locked", "--config", "profile.toml", "--release"]);
+    // A target, so that the flags do not reach build scripts and macros.
+    cargo.args(["--package", PROBE_PACKAGE, "--target", TARGET]).args(what);
+    nested::apart(&mut cargo, &folder, &flags);
+    let output = cargo.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    let name = what.get(1).copied().unwrap_or_default();
+    Ok((output, folder.join(TARGET).join("release").join(name)))
 }
 
 /// The linker's lines about symbols that it did not find, each once.

@@ -74,6 +74,8 @@ pub const CHAPTERS: &[&[Case]] = &[
     lifecycle::kept::CASES,
     lifecycle::ends::CASES,
     entropy::CASES,
+    time::shim::CASES,
+    time::shim_timer::CASES,
     meter::read::CASES,
     meter::counts::CASES,
     meter::shim::CASES,

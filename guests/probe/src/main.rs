@@ -9,7 +9,7 @@ use core::arch::global_asm;
 use core::fmt::Write;
 use core::hint::black_box;
 use core::ptr::NonNull;
-use tenon_abi::{Granule, Op, Record, Rights, Submission};
+use tenon_abi::{Granule, Op, PageKind, Record, Rights, Submission};
 use tenon_guest::call::{Batch, Request};
 use tenon_guest::conduit::{Doorbells, Hypercall, Mmio, PortIo};
 use tenon_guest::console::{Console, Read};
@@ -20,8 +20,11 @@ use tenon_guest::memory::{Given, Memory, Moving, Sharing, give, share};
 use tenon_guest::pci::{Bus, ConfigSpace, Ecam, Function, IVSHMEM, Ports};
 use tenon_guest::region::Region;
 use tenon_guest::shared::{self, Shared};
+use tenon_guest::time::{Clock, Counter, Monotonic, Processor, Rate, Reading, Timers};
 use tenon_guest::vcpu::needed;
-use tenon_guest::{Buffer, Calls, Conduit, Error, Found, Gate, Pages, Platform, Session, Vcpu, Wish};
+use tenon_guest::{
+    Buffer, Calls, Conduit, Error, Found, Gate, HostPage, Pages, Platform, Session, Vcpu, Wish,
+};
 use tenon_rings::Mapping;
 
 // The hosted target's prebuilt library lacks them.
@@ -56,6 +59,7 @@ unsafe impl Platform for Probe {
 }
 
 static GATE: Gate<64> = Gate::new();
+static MONOTONIC: Monotonic = Monotonic::new();
 
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
@@ -107,6 +111,7 @@ fn attach() -> Result<(), Error> {
     keep(through_trait(&vcpu).err());
     keep(events(&vcpu).err());
     keep(families(&vcpu).err());
+    keep(time(&session, &vcpu, &mut pool).err());
     keep(vcpu.release().map(memory).is_ok());
     session.reset()
 }
@@ -271,5 +276,28 @@ fn sharing<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     keep(unsafe { share::Shared::after_its_session(share::Shared::of(pages(4096)?)) });
     keep(share::Shared::into_pages(share::Shared::of(pages(4096)?)));
     keep(Sharing::over(vcpu));
+    Ok(())
+}
+
+fn time<const D: usize>(
+    session: &Session<'_, Probe>,
+    vcpu: &Vcpu<'_, Probe, D>,
+    pool: &mut Pages,
+) -> Result<(), Error> {
+    let page = session.page(vcpu, black_box(PageKind::TIME), pool)?;
+    keep(HostPage::words(&page));
+    let rate = Rate::new(black_box(1), black_box(2)).ok_or(Error::NoMatch)?;
+    keep((Rate::ns(rate, black_box(3)), Counter::kind(&Processor), Counter::read(&Processor)));
+    let told = Clock::by_page(vcpu, &page, Processor)?;
+    keep((Clock::copy(&told), told.utc()?));
+    let bracketed = Clock::bracketed(vcpu, Processor, rate).across(&MONOTONIC);
+    for clock in [told, bracketed] {
+        keep((clock.running()?, clock.boot()?.step_back, clock.read(black_box(tenon_abi::Clock(9)))));
+        keep(clock.bracket(tenon_abi::Clock::BOOT)?.map(|bracket| bracket.at(black_box(5))));
+    }
+    keep(Reading::reaches(&Clock::by_call(vcpu).running()?, black_box(7)));
+    vcpu.timers().set(black_box(7), tenon_abi::Clock::BOOT, black_box(8), black_box(9))?;
+    keep((Timers::cancel(&vcpu.timers(), black_box(7))?, Timers::over(vcpu)));
+    keep(page.release().is_ok());
     Ok(())
 }
