@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Host pages (PAGE-3, PAGE-4): what one side writes for as many readers as there are. A page begins with a sequence; behind
-//! it lie two copies, of which `copy[sequence & 1]` is the valid one.
+//! Host pages (PAGE-3, PAGE-4): what one side writes for as many readers as there are. A page begins with a
+//! sequence; behind it lie two copies, of which `copy[sequence & 1]` is the valid one.
 //!
 //! The writer fills the other copy only, so there is a valid one at every moment, also after a writer has
 //! died half-way. A reader takes a copy if the sequence is the same behind it as before it.

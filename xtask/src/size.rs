@@ -20,7 +20,7 @@ const PROBE_PACKAGE: &str = "tenon-guest-probe";
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Its features: what a kernel may use beside a session, a vCPU and a call.
+/// What a kernel may use beside a session, a vCPU and a call.
 const FAMILIES: [&str; 9] =
     ["batch", "event", "region", "console", "lifecycle", "entropy", "meter", "memory", "time"];
 
@@ -99,7 +99,7 @@ enum Probe {
 
 /// Links the probe: it fails if the optimiser left a way to the panic handler.
 fn link_probe() -> Result<Probe, Failure> {
-    let (output, _) = link(&["--bin", "probe"])?;
+    let (output, _) = link("probe", "probe")?;
     if output.status.success() {
         return Ok(Probe::Links);
     }
@@ -115,8 +115,8 @@ fn link_probe() -> Result<Probe, Failure> {
 
 /// Text of a kernel that uses a session, a vCPU and a call, and what each family adds to that.
 fn families() -> Result<(u64, Vec<(&'static str, u64)>), Failure> {
-    let with = |features: &str| {
-        let (output, path) = link(&["--bin", "families", "--features", features])?;
+    let with = |family: &str| {
+        let (output, path) = link("families", &format!("family=\"{family}\""))?;
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr);
             return Err(Failure::Verdict(text.lines().map(str::to_owned).collect()));
@@ -128,9 +128,9 @@ fn families() -> Result<(u64, Vec<(&'static str, u64)>), Failure> {
     Ok((base, FAMILIES.iter().map(add).collect::<Result<_, Failure>>()?))
 }
 
-/// Links a program of the probe's package without a library; the result is what cargo said, and where the
-/// program is.
-fn link(what: &[&str]) -> Result<(Output, PathBuf), Failure> {
+/// Links a program of the probe's package without a library, and with one more configuration; the result is
+/// what cargo said, and where the program is.
+fn link(program: &str, cfg: &str) -> Result<(Output, PathBuf), Failure> {
     let flags = [
         "-Crelocation-model=static",
         // Freestanding, and nothing kept that the entry point does not need.
@@ -144,13 +144,14 @@ fn link(what: &[&str]) -> Result<(Output, PathBuf), Failure> {
     let folder = project::target().join("size");
     let mut cargo = project::nested();
     cargo.current_dir(project::root().join("guests"));
-    cargo.args(["build", "--quiet", "--locked", "--config", "profile.toml", "--release"]);
+    cargo.args(["rustc", "--quiet", "--locked", "--config", "profile.toml", "--release"]);
     // A target, so that the flags do not reach build scripts and macros.
-    cargo.args(["--package", PROBE_PACKAGE, "--target", TARGET]).args(what);
+    cargo.args(["--package", PROBE_PACKAGE, "--target", TARGET, "--bin", program]);
     nested::apart(&mut cargo, &folder, &flags);
+    // Of the program alone: what it depends on is compiled once.
+    cargo.args(["--", "--cfg", cfg]);
     let output = cargo.stdin(Stdio::null()).output().context("cannot start cargo")?;
-    let name = what.get(1).copied().unwrap_or_default();
-    Ok((output, folder.join(TARGET).join("release").join(name)))
+    Ok((output, folder.join(TARGET).join("release").join(program)))
 }
 
 /// The linker's lines about symbols that it did not find, each once.

@@ -50,8 +50,8 @@ pub struct Bracket {
 }
 
 impl Bracket {
-    /// The host said `ns` between two readings of the counter; the result is for the second one. Its clock was
-    /// at `ns` then, or further by what passed since the first one: the middle is wrong by half of that.
+    /// The host said `ns` between two readings of the counter; the result is for the second one. Its clock
+    /// was at `ns` then, or further by what passed since the first one: the middle is wrong by half of that.
     pub(super) fn between(rate: Rate, first: u64, ns: u64, second: u64) -> Self {
         let (width, wrong) = rate.ns(second.saturating_sub(first));
         let width = width.saturating_add(wrong);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A kernel's use of one family, chosen by a feature, beside what all of them need: a session, a vCPU, a call.
-//! `cargo xtask size` links it with each feature and with none. It is never run.
+//! A kernel's use of one family, `--cfg family="…"`, beside what all of them need: a session, a vCPU, a call.
+//! `cargo xtask size` links it with each family and with none. It is never run.
 #![no_std]
 #![no_main]
 #![allow(unsafe_code, reason = "entry point, memory functions and a platform")]
@@ -80,42 +80,42 @@ type OneVcpu<'p> = Vcpu<'p, Kernel>;
 
 #[allow(unused_variables, reason = "most families need less")]
 fn family(session: &OneSession<'_>, vcpu: &OneVcpu<'_>, pool: &mut Pages) -> Result<(), Error> {
-    #[cfg(feature = "batch")]
+    #[cfg(family = "batch")]
     {
         let mut batch = vcpu.batch::<32>();
         batch.push(tenon_abi::Submission::new(black_box(Op::PROBE), black_box([0; 6])))?;
         keep(batch.commit()?);
     }
-    #[cfg(feature = "event")]
+    #[cfg(family = "event")]
     {
         vcpu.bind_port(black_box(7), 0, 1)?;
         keep(vcpu.take_events(keep)?);
         keep((vcpu.mask(black_box(7)), vcpu.unmask(black_box(7)), vcpu.arm()?));
     }
-    #[cfg(feature = "region")]
+    #[cfg(family = "region")]
     keep(vcpu.region().length(black_box(1))?);
-    #[cfg(feature = "console")]
+    #[cfg(family = "console")]
     keep(vcpu.console().write(black_box(b"text"))?);
-    #[cfg(feature = "lifecycle")]
+    #[cfg(family = "lifecycle")]
     {
         vcpu.lifecycle().crash(black_box(b"text"))?;
         keep(vcpu.lifecycle().exit(black_box(3)));
     }
-    #[cfg(feature = "entropy")]
+    #[cfg(family = "entropy")]
     keep(vcpu.entropy().fill(&tenon_guest::Buffer::new(pages(4096)?))?);
-    #[cfg(feature = "meter")]
+    #[cfg(family = "meter")]
     {
         let buffer = tenon_guest::Buffer::new(pages(4096)?);
         keep(vcpu.meter().read(black_box(0), &buffer)?.epoch());
     }
-    #[cfg(feature = "memory")]
+    #[cfg(family = "memory")]
     {
         let memory = vcpu.memory();
         keep(memory.info(&tenon_guest::Buffer::new(pages(4096)?))?);
         let given = memory.give(pages(4096)?).map_err(|(error, _)| error)?;
         keep(given.wait().is_ok());
     }
-    #[cfg(feature = "time")]
+    #[cfg(family = "time")]
     {
         use tenon_guest::time::{Clock, Monotonic, Processor};
         static ALL: Monotonic = Monotonic::new();

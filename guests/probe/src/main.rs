@@ -20,7 +20,7 @@ use tenon_guest::memory::{Given, Memory, Moving, Sharing, give, share};
 use tenon_guest::pci::{Bus, ConfigSpace, Ecam, Function, IVSHMEM, Ports};
 use tenon_guest::region::Region;
 use tenon_guest::shared::{self, Shared};
-use tenon_guest::time::{Clock, Counter, Monotonic, Processor, Rate, Reading, Timers};
+use tenon_guest::time::{Bracket, Clock, Counter, Monotonic, Processor, Rate, Reading, Timers};
 use tenon_guest::vcpu::needed;
 use tenon_guest::{
     Buffer, Calls, Conduit, Error, Found, Gate, HostPage, Pages, Platform, Session, Vcpu, Wish,
@@ -112,7 +112,7 @@ fn attach() -> Result<(), Error> {
     keep(events(&vcpu).err());
     keep(families(&vcpu).err());
     keep(time(&session, &vcpu, &mut pool).err());
-    keep(vcpu.release().map(memory).is_ok());
+    keep(Vcpu::release(vcpu).map(memory).is_ok());
     session.reset()
 }
 
@@ -287,17 +287,21 @@ fn time<const D: usize>(
     let page = session.page(vcpu, black_box(PageKind::TIME), pool)?;
     keep(HostPage::words(&page));
     let rate = Rate::new(black_box(1), black_box(2)).ok_or(Error::NoMatch)?;
-    keep((Rate::ns(rate, black_box(3)), Counter::kind(&Processor), Counter::read(&Processor)));
+    keep((Rate::ns(rate, black_box(3)), Processor::kind(&Processor), Processor::read(&Processor)));
     let told = Clock::by_page(vcpu, &page, Processor)?;
     keep((Clock::copy(&told), told.utc()?));
     let bracketed = Clock::bracketed(vcpu, Processor, rate).across(&MONOTONIC);
     for clock in [told, bracketed] {
-        keep((clock.running()?, clock.boot()?.step_back, clock.read(black_box(tenon_abi::Clock(9)))));
-        keep(clock.bracket(tenon_abi::Clock::BOOT)?.map(|bracket| bracket.at(black_box(5))));
+        keep((
+            clock.running()?,
+            clock.boot()?.step_back,
+            Clock::read(&clock, black_box(tenon_abi::Clock(9))),
+        ));
+        keep(clock.bracket(tenon_abi::Clock::BOOT)?.map(|bracket| Bracket::at(&bracket, black_box(5))));
     }
     keep(Reading::reaches(&Clock::by_call(vcpu).running()?, black_box(7)));
     vcpu.timers().set(black_box(7), tenon_abi::Clock::BOOT, black_box(8), black_box(9))?;
     keep((Timers::cancel(&vcpu.timers(), black_box(7))?, Timers::over(vcpu)));
-    keep(page.release().is_ok());
+    keep(HostPage::release(page).is_ok());
     Ok(())
 }

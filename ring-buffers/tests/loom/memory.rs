@@ -33,8 +33,8 @@ impl Word {
     }
 }
 
-/// Whether only who owns a slot accesses it there. A host page's readers look at copies that are being filled,
-/// and drop what they have seen.
+/// Whether only who owns a slot accesses it there. A host page's readers look at copies that are being
+/// filled, and drop what they have seen.
 const fn is_body(site: Site) -> bool {
     matches!(site.operation(), Operation::Access) && !matches!(site, Site::Status | Site::PageBody)
 }

@@ -97,7 +97,9 @@ pub fn cpu_index() -> usize {
 pub fn ticks() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: reads a counter; the barrier keeps the look from being early.
-    unsafe { asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags))
+    };
     u64::from(high) << 32 | u64::from(low)
 }
 
