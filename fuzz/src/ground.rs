@@ -13,7 +13,9 @@ use crate::store::Store;
 /// Bytes of region 0.
 pub(crate) const MEMORY_LEN: u64 = 256 << 10;
 /// Bytes of the longest window.
-pub(crate) const WINDOW_MOST: u64 = 0x1000 + (0x4000 << 4);
+pub(crate) const WINDOW_MOST: u64 = PAGED + (0x4000 << 4);
+/// Bytes of a window that suffice for a record and a page at the largest granule.
+pub(crate) const PAGED: u64 = 0x2_0000;
 
 /// One access of the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use tenon_abi::{
 use tenon_host::{Conduit, Config};
 use zerocopy::IntoBytes;
 
-use crate::ground::{MEMORY_LEN, Race, words};
+use crate::ground::{MEMORY_LEN, PAGED, Race, words};
 use crate::guest::{Book, Bytes, lay, numbered, ops, read_request, request};
 use crate::model::Model;
 use crate::world::{Step, World, assert_alike};
@@ -56,7 +56,12 @@ impl<'a> Life<'a> {
         };
         let unwanted = bytes.byte();
         config.features = Features::from_bits_truncate(!u64::from(unwanted & unwanted >> 1));
-        config.window_len = 0x1000 + (0x4000 << bytes.below(5));
+        let window = 0x4000 << bytes.below(5);
+        let has_time = unwanted & 0x60 == 0;
+        if !has_time {
+            config.features.remove(Features::PAGES | Features::TIME);
+        }
+        config.window_len = window + if has_time { PAGED } else { 0x1000 };
         (config.max_depth, config.max_events, config.max_payload) = (64, 256, 4096);
         config.max_ports = 64 + bytes.below(2) * 16;
         let hole = u64::from(bytes.byte());
@@ -64,7 +69,8 @@ impl<'a> Life<'a> {
             (config.smallest_granule(), config.features.bits(), config.max_ports);
         let world = World::new(config);
         world.ground.hole.set((hole << 10, (hole << 10) + (hole & 7) * 512));
-        let model = Model::new(&world.ground, vcpus, ports);
+        let has_page = world.domain.config().features.contains(Features::PAGES | Features::WINDOW);
+        let model = Model::new(&world.ground, vcpus, ports, has_page);
         let books = (0..vcpus).map(|_| None).collect();
         let granule = smallest;
         // In a plain test always; where inputs come by the thousand, in some lives.
@@ -129,7 +135,7 @@ impl<'a> Life<'a> {
                 let vcpu = self.bytes.below(5);
                 self.enter(&Step::Stopped(vcpu));
             }
-            22 => self.enter(&Step::TakeOutput),
+            22 => self.pass(),
             23 => {
                 let word = self.bytes.edge() as usize % words(MEMORY_LEN);
                 let value = self.bytes.edge();
@@ -142,6 +148,20 @@ impl<'a> Life<'a> {
             30 => self.copy(),
             _ => self.shrink(),
         }
+    }
+
+    /// Output is taken, or time passes.
+    fn pass(&mut self) {
+        let (kind, amount) = (self.bytes.byte(), self.bytes.byte());
+        let ns = u64::from(amount) << (kind >> 3);
+        self.enter(&match kind & 7 {
+            0 | 1 => Step::TakeOutput,
+            2 => Step::Utc(None),
+            3 => Step::Utc(Some(ns)),
+            4 => Step::Pass { ns: u64::MAX, budget: 1 },
+            5 => Step::Pass { ns, budget: 1 },
+            _ => Step::Pass { ns, budget: 64 },
+        });
     }
 
     /// The guest stores words.
@@ -397,10 +417,13 @@ impl<'a> Life<'a> {
             return;
         }
         self.restores += 1;
+        self.enter(&Step::Pause);
         let ground = Rc::clone(&self.world.ground);
+        ground.log.borrow_mut().clear();
         let from = ground.grants.borrow().len();
         let Some(mut world) = self.world.restored(Rc::clone(&ground), self.writes_states) else {
             ground.log.borrow_mut().clear();
+            self.enter(&Step::GoOn);
             return;
         };
         world.drain();
@@ -408,6 +431,7 @@ impl<'a> Life<'a> {
         let made = from..ground.grants.borrow().len();
         self.model.restored(made);
         self.world = world;
+        self.enter(&Step::GoOn);
     }
 
     /// A restored copy lives beside the domain for a while.
@@ -418,11 +442,12 @@ impl<'a> Life<'a> {
         }
         self.twins += 1;
         self.world.ground.race.set(None);
-        let Some(mut twin) = self.world.restored(self.world.ground.twin(), self.writes_states) else {
-            return;
-        };
-        twin.drain();
-        self.twin = Some((twin, TWIN_STEPS));
+        self.enter(&Step::Pause);
+        if let Some(mut twin) = self.world.restored(self.world.ground.twin(), self.writes_states) {
+            twin.drain();
+            self.twin = Some((twin, TWIN_STEPS));
+        }
+        self.enter(&Step::GoOn);
     }
 
     /// Region 0 loses its end, or gets it back.
@@ -449,6 +474,13 @@ fn shape(op: Op, [a, b, c]: [u8; 3]) -> Submission {
         Op::VCPU_STOP => [a % 4, b % 4, 0],
         Op::VCPU_UPCALL => [a % 4, if b == 0 { 0 } else { 32 + b % 8 }, 0],
         Op::EXIT => [a, 0, 0],
+        Op::PAGE => [a & 3, if c & 1 == 0 { 0 } else { b << 12 }, 0],
+        Op::CLOCK_READ => [a & 3, 0, 0],
+        Op::TIMER_SET => {
+            let deadline = if c == 0xff { u64::MAX } else { c << (b >> 2) };
+            return Submission::new(op, [a % 16, b & 3, deadline, a << (c & 31), 0, 0]);
+        }
+        Op::TIMER_CANCEL => [a % 16, 0, 0],
         _ => match op.row() {
             Some(row) if row.traits.contains(Traits::PAYLOAD) && c & 1 == 0 => {
                 let payload = vec![0x5a; a as usize % 49];

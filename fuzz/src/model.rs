@@ -68,6 +68,8 @@ pub(crate) struct Model {
     bad_id: Option<(usize, usize)>,
     /// A ring whose guest says that it took what it cannot have taken (EVT-8).
     bad_taken: Option<(usize, usize)>,
+    /// The page in the window, and the one that the guest donated: which grant, and the sequence in it.
+    pages: [Option<(usize, u64)>; 2],
     ended: bool,
     /// The words that never change (DISC-3).
     fixed: Vec<u64>,
@@ -81,7 +83,9 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(ground: &Ground, max_vcpus: u32, max_ports: u32) -> Self {
+    pub(crate) fn new(ground: &Ground, max_vcpus: u32, max_ports: u32, has_page: bool) -> Self {
+        // It was placed before anything else, and written when its domain was made and when it was started.
+        let pages = [has_page.then_some((WINDOW + 1, 2)), None];
         let mut model = Self {
             seed: 0,
             max_ports,
@@ -89,6 +93,7 @@ impl Model {
             taking: None,
             bad_id: None,
             bad_taken: None,
+            pages,
             ended: false,
             fixed: (0..16).map(|word| ground.window(word)).collect(),
             completed: Vec::new(),
@@ -132,6 +137,7 @@ impl Model {
     /// The session is over: nothing of it may be touched (SES-7).
     pub(crate) fn reset(&mut self) {
         self.areas.iter_mut().for_each(|area| *area = None);
+        self.pages[1] = None;
     }
 
     pub(crate) fn is_bound(&self, vcpu: usize) -> bool {
@@ -140,6 +146,9 @@ impl Model {
 
     /// A restored domain has reached for its areas anew, vCPU by vCPU.
     pub(crate) fn restored(&mut self, mut made: std::ops::Range<usize>) {
+        for (grant, _) in self.pages.iter_mut().flatten() {
+            *grant = made.next().expect("a restored domain has its pages");
+        }
         for area in self.areas.iter_mut().flatten() {
             area.guest = made.next().expect("a restored vCPU has its areas");
             area.host = made.next().expect("a restored vCPU has its areas");
@@ -160,6 +169,10 @@ impl Model {
         (self.fetched, self.stops, self.answered) = (0, 0, false);
         let mut log = ground.log.take();
         let clears: usize = made.clone().map(|grant| ground.grants.borrow()[grant].len).sum();
+        if matches!(step, Step::Serve { .. }) && !made.is_empty() {
+            assert!(made.len() == 1 && self.pages[1].is_none(), "a call reaches for one page (PAGE-6)");
+            self.pages[1] = Some((made.start, u64::MAX));
+        }
         for access in &log {
             self.access(access, step, made.clone());
         }
@@ -209,6 +222,9 @@ impl Model {
             }
             Access::Store { grant, index, value, site } => {
                 self.end_taking();
+                if self.page(grant, index, value, site) {
+                    return;
+                }
                 assert!(
                     !self.ended || matches!(step, Step::Stopped(_) | Step::Raise(_) | Step::Input(_)),
                     "a store after the end"
@@ -223,6 +239,34 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// A store to a page, if it is one: beside the valid copy, and then the next sequence (PAGE-3).
+    fn page(&mut self, grant: usize, index: usize, value: u64, site: Site) -> bool {
+        let Some((_, sequence)) = self.pages.iter_mut().flatten().find(|(page, _)| *page == grant) else {
+            return false;
+        };
+        match site {
+            // A page that was just donated is cleared, and shows any sequence first.
+            Site::Status => {
+                assert!(*sequence == u64::MAX && value == 0, "a page is cleared when it is donated")
+            }
+            Site::PageBody if *sequence == u64::MAX => assert!((8..40).contains(&index)),
+            Site::PageBody => {
+                let first = if *sequence % 2 == 0 { 24 } else { 8 };
+                assert!((first..first + 16).contains(&index), "a store to word {index} of a page");
+            }
+            Site::PagePublish => {
+                assert!(index == 0 && value != 0);
+                assert!(
+                    *sequence == u64::MAX || value == *sequence + 1,
+                    "a sequence that is not the next one"
+                );
+                *sequence = value;
+            }
+            _ => panic!("a store of kind {site:?} to a page"),
+        }
+        true
     }
 
     fn load(&mut self, grant: usize, index: usize, value: u64, site: Site) {
@@ -372,7 +416,11 @@ impl Model {
             assert_eq!(self.fetched, 0, "a fetch without a kick");
         }
         let ports = self.max_ports as usize;
-        let most = ACCESSES * (self.fetched + 1) + self.stops * ports * 24 + clears;
+        let expired = if matches!(step, Step::Pass { .. }) { outcome.value / 2 } else { 0 };
+        if let Step::Pass { budget, .. } = step {
+            assert!(expired <= *budget as usize, "more timers expired than the budget allows (TIME-18)");
+        }
+        let most = ACCESSES * (self.fetched + 1) + expired * 24 + self.stops * ports * 24 + clears;
         assert!(accesses <= most, "{accesses} accesses, {most} are the most");
         let most = 64 + 2 * ports + 8;
         assert!(outcome.actions.len() <= most, "{} actions, {most} are the most", outcome.actions.len());
@@ -445,5 +493,6 @@ fn may_end(step: &Step, op: Op, status: Status) -> bool {
         Step::Stopped(_) => op == Op::VCPU_STOP,
         Step::Input(_) => op == Op::CONSOLE_READ,
         Step::Control(_) | Step::Raise(_) | Step::TakeOutput => false,
+        Step::Pass { .. } | Step::Utc(_) | Step::Pause | Step::GoOn => false,
     }
 }
