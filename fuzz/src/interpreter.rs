@@ -65,9 +65,10 @@ impl<'a> Life<'a> {
         (config.max_depth, config.max_events, config.max_payload) = (64, 256, 4096);
         config.max_ports = 64 + bytes.below(2) * 16;
         let hole = u64::from(bytes.byte());
-        let (smallest, offered, ports) =
-            (config.smallest_granule(), config.features.bits(), config.max_ports);
+        let (smallest, ports) = (config.smallest_granule(), config.max_ports);
         let world = World::new(config);
+        // Without what no service is there for: a guest that asked for more would get no session at all.
+        let offered = world.domain.config().features.bits();
         world.ground.hole.set((hole << 10, (hole << 10) + (hole & 7) * 512));
         let has_page = world.domain.config().features.contains(Features::PAGES | Features::WINDOW);
         let model = Model::new(&world.ground, vcpus, ports, has_page);
