@@ -276,6 +276,9 @@ extern "C" {
 #define TENON_SMEAR_NOON_LINEAR 0x1u // evenly, from the noon before to the noon behind [TIME-8]
 #define TENON_SMEAR_UTC_SLS 0x2u // evenly, over the last 1000 seconds before the end of the day [TIME-8]
 
+// The features that a minor version has [NEG-2]
+#define TENON_FEATURES_OF_MINOR(minor) ((minor) == 0 ? UINT64_C(0x0) : (minor) == 1 ? UINT64_C(0x7f) : UINT64_C(0x3fff))
+
 // Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features
 // that must all have been negotiated [NEG-7]. arguments: how many are used. traits: TENON_TRAITS_... A check
 // is TENON_CHECK_... without its prefix.

@@ -235,7 +235,7 @@ pub(crate) struct Actions {
 
 impl Actions {
     /// While this many wait nothing is fetched, so what one submission may add is all that can be beyond it.
-    const HIGH: u32 = 64;
+    const HIGH: usize = 64;
 
     pub(crate) fn push(&mut self, action: impl Into<Action>) {
         self.queue.push_back(action.into());
@@ -247,7 +247,7 @@ impl Actions {
 
     /// How many more may wait before nothing is fetched any more.
     pub(crate) fn room(&self) -> u32 {
-        Self::HIGH.saturating_sub(u32::try_from(self.queue.len()).unwrap_or(u32::MAX))
+        u32::try_from(Self::HIGH.saturating_sub(self.queue.len())).unwrap_or(0)
     }
 
     /// What waits in `earlier` comes first.

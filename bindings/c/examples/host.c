@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A Tenon host of one vCPU on KVM, x86-64: discovery, calls, events, console, lifecycle. Written from docs/abi.md and
+// A Tenon host of one vCPU on KVM, x86-64: discovery, calls, events, console, lifecycle, time. Written from docs/abi.md and
 // tenon.h alone, to see that they suffice. Brackets hold clauses of docs/abi.md.
 //
 //   cc -std=gnu11 -O2 -I bindings/c -o host bindings/c/examples/host.c
@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,9 +40,12 @@ enum { SMALLEST = 12, GRANULES = 1 << SMALLEST | 1 << 14 | 1 << 16 }; // the sma
 #define WINDOW_AT UINT64_C(0xd0000000) // aligned to the largest granule, so its offsets are too
 #define WINDOW_LEN (UINT64_C(2) << 20)
 #define AREA_AT UINT64_C(0x10000) // the vCPU's area in the window
+#define PAGE_AT (WINDOW_LEN - (1 << 16)) // the page TIME, alone in a granule of the largest kind [PAGE-5]
+#define TICK UINT64_C(20000000) // ns: so often, at least, input and timers are looked at
 
 static const uint64_t OFFERED = TENON_FEATURES_WINDOW | TENON_FEATURES_EVENTS | TENON_FEATURES_DIRECT
-                                | TENON_FEATURES_UPCALL | TENON_FEATURES_CONSOLE | TENON_FEATURES_LIFECYCLE;
+                                | TENON_FEATURES_UPCALL | TENON_FEATURES_CONSOLE | TENON_FEATURES_LIFECYCLE
+                                | TENON_FEATURES_PAGES | TENON_FEATURES_TIME;
 
 // What queues and rings have in common: a state word, and an armed word as the host has seen it [CALL-15, CALL-16].
 struct track {
@@ -74,7 +78,10 @@ struct port {
     enum { FREE, IN_RING, DIRECT } kind;
     uint8_t class, vector; // an interrupt, as `upcall` [VCPU-8]
     uint64_t end; // beyond its last entry in the ring it is bound to
+    struct timer { bool set; uint8_t clock; uint64_t deadline; } timer; // [TIME-11]
 };
+
+struct piece { uint64_t at, len; }; // of region 0; of length 0 where there is none
 
 static struct {
     uint8_t *ram, *window;
@@ -91,6 +98,9 @@ static struct {
     uint8_t input[INPUT_MAX];
     size_t input_len;
     struct { bool kept; uint64_t code; size_t len; uint8_t text[TENON_CRASH_TEXT_MAX]; } crash; // the last [LIFE-4]
+    struct piece areas[2], page; // the guest's, and what it donated: the host-written area and the page TIME
+    uint64_t began, tick, utc_ahead; // monotonic ns: the clocks' begin, the next tick, and how far UTC was ahead
+    uint64_t sequence, disruptions; // of the page TIME
     bool echo, leash, freed, ended;
     int vm;
 } host;
@@ -240,6 +250,127 @@ static bool leave_ring(struct port *port) {
     return true;
 }
 
+static uint64_t now(clockid_t clock) {
+    struct timespec at;
+    clock_gettime(clock, &at);
+    return (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
+}
+
+// What a clock says [TIME-2]. The domain runs as long as this program, so BOOT is RUNNING [TIME-7].
+static uint64_t clock_says(uint64_t clock) {
+    return clock == TENON_CLOCK_UTC ? now(CLOCK_REALTIME) : now(CLOCK_MONOTONIC) - host.began;
+}
+
+// Asks for a signal after so many nanoseconds, or at the next tick if that comes first.
+static void wake_after(uint64_t ns) {
+    uint64_t at = now(CLOCK_MONOTONIC), left = host.tick > at ? host.tick - at : 0;
+    if (ns < left) left = ns;
+    const struct itimerval next = {.it_interval = {.tv_usec = TICK / 1000}, .it_value = {.tv_usec = (long)(left / 1000 + 1)}};
+    setitimer(ITIMER_REAL, &next, NULL);
+}
+
+static bool is_due(const struct timer *timer, uint64_t says) {
+    return timer->deadline <= says && timer->deadline != UINT64_MAX;
+}
+
+// Expires every timer whose clock is at its deadline, at most one for each port [TIME-13, TIME-18].
+static void look_at_timers(void) {
+    const uint64_t says[] = {clock_says(TENON_CLOCK_RUNNING), clock_says(TENON_CLOCK_BOOT), clock_says(TENON_CLOCK_UTC)};
+    uint64_t next = UINT64_MAX;
+    for (uint32_t number = 0; number < MAX_PORTS; number++) {
+        struct timer *timer = &host.ports[number].timer;
+        if (!timer->set) continue;
+        if (is_due(timer, says[timer->clock])) {
+            timer->set = false;
+            raise_port(number); // a corrupt ring loses it
+        } else if (timer->deadline - says[timer->clock] < next) {
+            next = timer->deadline - says[timer->clock];
+        }
+    }
+    wake_after(next);
+}
+
+// Writes one page [PAGE-3]. There is one guest thread, which stands still: the order is for who reads it elsewhere.
+static void put_time(uint8_t *page, const struct tenon_time_copy *copy) {
+    uint64_t words[sizeof *copy / 8];
+    memcpy(words, copy, sizeof words);
+    uint64_t *to = (uint64_t *)(page + ((host.sequence & 1) == 0 ? TENON_TIME_PAGE_COPY0 : TENON_TIME_PAGE_COPY1));
+    fence();
+    for (size_t index = 0; index < sizeof words / 8; index++) store(to + index, words[index]);
+    store_release((uint64_t *)(page + TENON_TIME_PAGE_SEQUENCE), host.sequence);
+}
+
+// Tells the clocks in the page, wherever it lies [TIME-3]. How the guest's counter goes is not known here, so there is
+// none [TIME-4].
+static void tell_time(void) {
+    struct timex kernel = {0};
+    bool kept = adjtimex(&kernel) != TIME_ERROR;
+    uint64_t running = clock_says(TENON_CLOCK_RUNNING);
+    const struct tenon_time_copy copy = {
+        .counter_kind = TENON_COUNTER_KIND_NONE, .ns = {running, running, clock_says(TENON_CLOCK_UTC)},
+        .error_ns = {0, 0, kept ? (uint64_t)kernel.maxerror * 1000 : UINT64_MAX},
+        .valid = TENON_CLOCKS_RUNNING | TENON_CLOCKS_BOOT | TENON_CLOCKS_UTC, .disruption_marker = host.disruptions,
+        .flags = kernel.tai != 0 ? TENON_TIME_FLAGS_TAI_OFFSET_VALID : 0, .tai_offset = (uint32_t)kernel.tai,
+        .status = kept ? TENON_CLOCK_STATUS_SYNCHRONIZED : TENON_CLOCK_STATUS_UNKNOWN,
+    };
+    host.sequence++;
+    put_time(host.window + PAGE_AT, &copy);
+    if (host.page.len != 0) put_time(host.ram + host.page.at, &copy);
+}
+
+// Looks whether UTC has stepped: the kernel slews it by less than a thousandth [TIME-9].
+static void look_at_utc(void) {
+    uint64_t ahead = now(CLOCK_REALTIME) - now(CLOCK_MONOTONIC), step = ahead - host.utc_ahead + TICK / 10;
+    host.utc_ahead = ahead;
+    if (step <= TICK / 5) return;
+    host.disruptions++;
+    tell_time();
+}
+
+static bool overlap(struct piece one, struct piece other);
+static uint16_t area(struct piece piece, uint8_t **at);
+
+// Where the page TIME lies, or where it is to be from now on [PAGE-2, PAGE-5, PAGE-6].
+static uint16_t place_page(uint64_t kind, uint64_t address, uint64_t *value) {
+    const struct piece piece = {address, UINT64_C(1) << host.shift};
+    uint8_t *at;
+    bool donated = (host.features & TENON_FEATURES_WINDOW) == 0;
+    if (!donated && address != 0) return TENON_STATUS_BAD_RESERVED;
+    if (kind > 0xffff) return TENON_STATUS_BAD_ARGUMENT;
+    if (kind != TENON_PAGE_KIND_TIME || (host.features & TENON_FEATURES_TIME) == 0) return TENON_STATUS_NOT_FOUND;
+    if (!donated) *value = PAGE_AT;
+    if (!donated || (host.page.len != 0 && host.page.at == address)) return TENON_STATUS_OK;
+    uint16_t status = area(piece, &at);
+    if (status != TENON_STATUS_OK) return status;
+    if (host.page.len != 0) return TENON_STATUS_EXISTS;
+    if (overlap(piece, host.areas[0]) || overlap(piece, host.areas[1])) return TENON_STATUS_BAD_RANGE;
+    memset(at, 0, piece.len);
+    host.page = piece;
+    tell_time();
+    return TENON_STATUS_OK;
+}
+
+static uint16_t set_timer(const uint64_t *args) {
+    if (args[0] >= MAX_PORTS || args[1] > TENON_CLOCK_UTC) return TENON_STATUS_BAD_ARGUMENT;
+    struct port *port = &host.ports[args[0]];
+    if (port->kind == FREE) return TENON_STATUS_NOT_FOUND;
+    port->timer = (struct timer){.set = true, .clock = (uint8_t)args[1], .deadline = args[2]}; // in time, whatever the slack
+    uint64_t says = clock_says(args[1]);
+    port->timer.set = !is_due(&port->timer, says);
+    if (!port->timer.set) raise_port((uint32_t)args[0]);
+    else if (args[2] - says < TICK) wake_after(args[2] - says);
+    return TENON_STATUS_OK;
+}
+
+static uint16_t cancel_timer(uint64_t number, uint64_t *value) {
+    if (number >= MAX_PORTS) return TENON_STATUS_BAD_ARGUMENT;
+    struct port *port = &host.ports[number];
+    if (port->kind == FREE) return TENON_STATUS_NOT_FOUND;
+    *value = port->timer.set;
+    port->timer.set = false;
+    return TENON_STATUS_OK;
+}
+
 static uint16_t event(uint16_t op, const uint64_t *args) {
     bool binds = op == TENON_OP_EVENT_BIND || op == TENON_OP_EVENT_BIND_DIRECT;
     if (args[0] >= MAX_PORTS || args[1] >= MAX_VCPUS) return TENON_STATUS_BAD_ARGUMENT;
@@ -252,7 +383,7 @@ static uint16_t event(uint16_t op, const uint64_t *args) {
     if (op == TENON_OP_EVENT_SIGNAL) return raise_port((uint32_t)args[0]);
     if (op == TENON_OP_EVENT_UNBIND) {
         leave_ring(port);
-        port->kind = FREE;
+        *port = (struct port){.kind = FREE}; // its timer too [TIME-16]
     } else if (op == TENON_OP_EVENT_BIND_DIRECT) {
         *port = (struct port){.kind = DIRECT, .vector = (uint8_t)args[2]};
     } else if (port->kind != IN_RING || port->class != args[2]) { // EVENT_BIND, EVENT_MOVE [EVT-3, EVT-17]
@@ -260,7 +391,7 @@ static uint16_t event(uint16_t op, const uint64_t *args) {
         if (!look_at_taken(ring)) return TENON_STATUS_BAD_STATE;
         if (ring->bound + ring->departed == ring->size) return TENON_STATUS_NO_CAPACITY; // [EVT-4]
         bool untaken = leave_ring(port);
-        *port = (struct port){.kind = IN_RING, .class = (uint8_t)args[2]};
+        *port = (struct port){.kind = IN_RING, .class = (uint8_t)args[2], .timer = port->timer}; // it moves too [TIME-16]
         ring->bound++;
         if (untaken) raise_port((uint32_t)args[0]);
     }
@@ -369,6 +500,16 @@ static uint16_t call(struct queue *queue, uint16_t op, uint16_t id, const uint64
         host.crash.len = len;
         memcpy(host.crash.text, payload, len);
         return TENON_STATUS_OK;
+    case TENON_OP_PAGE:
+        return place_page(args[0], args[1], value);
+    case TENON_OP_CLOCK_READ:
+        if (args[0] > TENON_CLOCK_UTC) return TENON_STATUS_BAD_ARGUMENT;
+        *value = clock_says(args[0]);
+        return TENON_STATUS_OK;
+    case TENON_OP_TIMER_SET:
+        return set_timer(args);
+    case TENON_OP_TIMER_CANCEL:
+        return cancel_timer(args[0], value);
     default:
         return event(op, args);
     }
@@ -450,6 +591,8 @@ static void new_session(void) {
     memset(&host.lane, 0, sizeof host.lane);
     memset(host.rings, 0, sizeof host.rings);
     memset(host.ports, 0, sizeof host.ports);
+    memset(host.areas, 0, sizeof host.areas);
+    host.page.len = 0;
     host.read.active = host.upcall_owed = host.freed = false;
     host.features = host.shift = host.upcall = 0;
     do {
@@ -465,7 +608,7 @@ static void new_session(void) {
 static uint16_t negotiate(const struct tenon_control_request *ask) {
     if (host.shift != 0) return TENON_STATUS_BAD_STATE;
     if (ask->major != TENON_MAJOR || ask->minor > TENON_MINOR) return TENON_STATUS_BAD_VERSION;
-    if ((ask->features & ~OFFERED) != 0) return TENON_STATUS_BAD_FEATURES;
+    if ((ask->features & ~(OFFERED & TENON_FEATURES_OF_MINOR(ask->minor))) != 0) return TENON_STATUS_BAD_FEATURES;
     if (ask->granule > 31 || (GRANULES >> ask->granule & 1) == 0) return TENON_STATUS_BAD_ARGUMENT;
     host.features = ask->features;
     host.shift = ask->granule;
@@ -475,15 +618,17 @@ static uint16_t negotiate(const struct tenon_control_request *ask) {
     return TENON_STATUS_OK;
 }
 
-// One of a vCPU's areas in region 0 [VCPU-3].
-static uint16_t area(uint64_t address, uint64_t len, uint8_t **at) {
-    uint64_t below = address & ((UINT64_C(1) << host.shift) - 1);
-    uint16_t status = range(address, len, at);
+// One of a vCPU's areas in region 0, or a donated page [VCPU-3, PAGE-6].
+static uint16_t area(struct piece piece, uint8_t **at) {
+    uint64_t below = piece.at & ((UINT64_C(1) << host.shift) - 1);
+    uint16_t status = range(piece.at, piece.len, at);
     return status == TENON_STATUS_OK && below != 0 ? TENON_STATUS_BAD_ALIGNMENT : status;
 }
 
 // Whether two pieces of region 0 have a byte in common; both lie inside it.
-static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len) { return a < b + b_len && b < a + a_len; }
+static bool overlap(struct piece one, struct piece other) {
+    return one.len != 0 && other.len != 0 && one.at < other.at + other.len && other.at < one.at + one.len;
+}
 
 // `frame`: where the request itself lies. There is one vCPU, so there are no areas but those of the request [VCPU-10].
 static uint16_t bind_vcpu(const struct tenon_control_request *ask, uint64_t frame, uint64_t *value) {
@@ -499,18 +644,23 @@ static uint16_t bind_vcpu(const struct tenon_control_request *ask, uint64_t fram
     const uint64_t guest_len = TENON_GUEST_AREA_LEN(ask->depth), granule = UINT64_C(1) << host.shift;
     const uint64_t places[] = {TENON_HOST_AREA_RING0(ask->depth), TENON_HOST_AREA_RING1(ask->depth, sizes[0])};
     const uint64_t len = TENON_HOST_AREA_LEN(ask->depth, sizes[0], sizes[1]); // [VCPU-4]
-    uint16_t status = area(ask->guest_area, guest_len, &guest);
+    const struct piece request = {frame, granule}, theirs = {ask->guest_area, guest_len};
+    struct piece donated = {ask->host_area, len};
+    uint16_t status = area(theirs, &guest);
     if (status != TENON_STATUS_OK) return status;
-    if (overlap(ask->guest_area, guest_len, frame, granule)) return TENON_STATUS_BAD_RANGE;
+    if (overlap(theirs, request) || overlap(theirs, host.page)) return TENON_STATUS_BAD_RANGE;
     if ((host.features & TENON_FEATURES_WINDOW) == 0) { // [NEG-6]
-        status = area(ask->host_area, len, &own);
+        status = area(donated, &own);
         if (status != TENON_STATUS_OK) return status;
-        if (overlap(ask->host_area, len, frame, granule)) return TENON_STATUS_BAD_RANGE;
-        if (overlap(ask->host_area, len, ask->guest_area, guest_len)) return TENON_STATUS_BAD_RANGE;
+        if (overlap(donated, request) || overlap(donated, host.page)) return TENON_STATUS_BAD_RANGE;
+        if (overlap(donated, theirs)) return TENON_STATUS_BAD_RANGE;
     } else {
         if (ask->host_area != 0) return TENON_STATUS_BAD_RESERVED;
+        donated.len = 0;
         *value = AREA_AT; // the largest area that the limits allow has room
     }
+    host.areas[0] = theirs;
+    host.areas[1] = donated;
     memset(own, 0, len); // [SES-2]
     host.call.track.state = (uint64_t *)(own + TENON_HOST_AREA_CALL_STATE);
     host.call.track.armed = (const uint64_t *)(guest + TENON_GUEST_AREA_COMPLETIONS_ARMED);
@@ -580,6 +730,9 @@ static void write_record(void) {
     };
     host.seed = random_word();
     new_session();
+    host.began = now(CLOCK_MONOTONIC);
+    host.utc_ahead = now(CLOCK_REALTIME) - host.began;
+    tell_time();
 }
 
 // The machine: everything below is KVM and the boot protocol, not Tenon.
@@ -736,18 +889,22 @@ static void woken(int signal) {
 }
 
 static void play(int vcpu, time_t limit) {
-    const struct itimerval often = {.it_interval = {.tv_usec = 20000}, .it_value = {.tv_usec = 20000}};
     const struct sigaction action = {.sa_handler = woken};
     struct kvm_run *run = host.run;
     if (limit != 0) limit += time(NULL);
     sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &often, NULL);
+    wake_after(TICK);
     while (!host.ended) {
         if (ioctl(vcpu, KVM_RUN, 0) < 0) {
             if (errno != EINTR && errno != EAGAIN) end("failed KVM_RUN: ", strerror(errno));
             if (limit != 0 && time(NULL) >= limit) end("failed ", "its time is up");
             run->immediate_exit = 0;
-            look_at_input();
+            if (now(CLOCK_MONOTONIC) >= host.tick) {
+                host.tick = now(CLOCK_MONOTONIC) + TICK;
+                look_at_input();
+                look_at_utc();
+            }
+            if (!host.ended) look_at_timers();
         } else if (run->exit_reason == KVM_EXIT_IO) {
             port_io();
         } else if (run->exit_reason == KVM_EXIT_MMIO) { // a store to the window, or nobody's memory [DISC-5]

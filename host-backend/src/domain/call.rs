@@ -164,6 +164,7 @@ impl<M: Memory> Domain<M> {
     }
 
     /// Sends the upcall that completions owe (CALL-16).
+    #[inline(always)]
     fn completions_written(&mut self, vcpu: u32, lane: Lane) {
         if lane == Lane::Emergency || !self.base.has(Features::UPCALL) {
             return;

@@ -197,7 +197,7 @@ impl<W: Words> Completer<W> {
         let end = first.wrapping_add(budget);
         let ids = pack(depth.wrapping_sub(1).wrapping_shl(16), 0);
         // Neither the number in flight nor the latch changes in here, so `check_ready` holds throughout.
-        let stranger = loop {
+        let behind = loop {
             if position == end {
                 break None;
             }
@@ -210,9 +210,9 @@ impl<W: Words> Completer<W> {
             let (word, body) = submissions.take(at, wanted, SUBMISSION_TAKE);
             let Some(body) = body else { break Some(word) };
             let tail = Tail::from_word(word);
-            let behind = if IDLE { position } else { completed.wrapping_add(position.wrapping_sub(first)) };
-            let turn = if IDLE { tail.turn } else { turn(seed, behind) };
-            let at = slot(behind, depth, COMPLETION_WORDS);
+            let place = if IDLE { position } else { completed.wrapping_add(position.wrapping_sub(first)) };
+            let turn = if IDLE { tail.turn } else { turn(seed, place) };
+            let at = slot(place, depth, COMPLETION_WORDS);
             let done = |status: Status| Tail { code: status.0, id: tail.id, turn }.to_word();
             match answer(&Submission::from_words(whole(body, word))) {
                 Ok(value) => completions.publish::<1>(at, |_| value, done(Status::OK), COMPLETION_PUBLISH),
@@ -226,7 +226,7 @@ impl<W: Words> Completer<W> {
         let answered = position.wrapping_sub(first);
         self.state.fetched = position;
         self.state.completed = completed.wrapping_add(answered);
-        (answered, stranger)
+        (answered, behind)
     }
 
     /// Whether another submission may be fetched.

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tenon_abi::layout::{Field, LAYOUT, NUMBERS, Struct};
 use tenon_abi::operation::OPERATIONS;
-use tenon_abi::{call, control, discovery, event, lifecycle};
+use tenon_abi::{Features, VERSION, call, control, discovery, event, lifecycle};
 
 use crate::failure::{Context, Failure};
 use crate::project;
@@ -46,8 +46,8 @@ const TAIL: &str = "
 
 /// Numbers that stand alone: name, value, clause, meaning.
 const SINGLE: &[(&str, u64, &str, &str)] = &[
-    ("MAJOR", tenon_abi::VERSION.major as u64, "NEG-1", "major version of this header"),
-    ("MINOR", tenon_abi::VERSION.minor as u64, "NEG-1", "minor version of this header"),
+    ("MAJOR", VERSION.major as u64, "NEG-1", "major version of this header"),
+    ("MINOR", VERSION.minor as u64, "NEG-1", "minor version of this header"),
     ("RECORD_MAGIC", discovery::MAGIC, "DISC-1", "`Tenon\\0DR`"),
     ("CONTROL_MAGIC", control::MAGIC, "SES-3", "`Tenon\\0CR`"),
     ("CPUID_FIRST", discovery::CPUID_FIRST as u64, "DISC-4", "first leaf that a guest looks at"),
@@ -82,6 +82,7 @@ pub(crate) fn text() -> String {
             number(&mut text, &name, literal(item.value, WIDE.contains(&group.name)), item.doc, item.clause);
         }
     }
+    features(&mut text);
     operations(&mut text);
     for item in LAYOUT {
         structure(&mut text, item);
@@ -89,6 +90,16 @@ pub(crate) fn text() -> String {
     inline::write(&mut text);
     text.push_str(TAIL);
     text
+}
+
+/// What each minor version knows: a host offers no more in a session of that version.
+fn features(text: &mut String) {
+    text.push_str("\n// The features that a minor version has [NEG-2]\n#define TENON_FEATURES_OF_MINOR(minor) (");
+    for minor in 0..VERSION.minor {
+        let known = literal(Features::of_minor(minor).bits(), true);
+        let _ = write!(text, "(minor) == {minor} ? {known} : ");
+    }
+    let _ = writeln!(text, "{})", literal(Features::all().bits(), true));
 }
 
 /// The operations as an X-macro: a host in C makes its gating, its checks and its dispatch from it.
