@@ -335,8 +335,8 @@ static uint16_t place_page(uint64_t kind, uint64_t address, uint64_t *value) {
     const struct piece piece = {address, UINT64_C(1) << host.shift};
     uint8_t *at;
     bool donated = (host.features & TENON_FEATURES_WINDOW) == 0;
-    if (!donated && address != 0) return TENON_STATUS_BAD_RESERVED;
     if (kind > 0xffff) return TENON_STATUS_BAD_ARGUMENT;
+    if (!donated && address != 0) return TENON_STATUS_BAD_RESERVED;
     if (kind != TENON_PAGE_KIND_TIME || (host.features & TENON_FEATURES_TIME) == 0) return TENON_STATUS_NOT_FOUND;
     if (!donated) *value = PAGE_AT;
     if (!donated || (host.page.len != 0 && host.page.at == address)) return TENON_STATUS_OK;

@@ -173,6 +173,7 @@ fn address(ctx: &Ctx) -> Outcome {
     ] {
         expect(&mut bound, op::PAGE, args, status::BAD_RESERVED, what)?;
     }
+    expect(&mut bound, op::PAGE, &[0x1_0000, at], status::BAD_ARGUMENT, "a kind that cannot be")?;
     Page::in_window(&mut bound).map(|_| ())
 }
 
