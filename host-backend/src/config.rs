@@ -304,6 +304,23 @@ impl Config {
         self
     }
 
+    /// The same, whose guest can give memory back: for an attachment that does the actions of
+    /// [`crate::MemoryAction`] and says so.
+    #[must_use]
+    pub fn with_balloon(mut self, balloon: Balloon) -> Self {
+        self.features |= Features::MEMORY;
+        self.balloon = Some(balloon);
+        self
+    }
+
+    /// The same of a closed domain: for memory that refuses what was neither handed over nor shared.
+    #[must_use]
+    pub fn with_sharing(mut self, sharing: Sharing) -> Self {
+        self.features |= Features::CLOSED;
+        self.closed = Some(sharing);
+        self
+    }
+
     /// Features that are not configured.
     pub(crate) fn missing(&self) -> Features {
         let mut missing = Features::empty();

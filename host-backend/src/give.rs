@@ -84,7 +84,7 @@ impl Balloon {
     /// A port that is released is not told any more (MEM-5).
     pub(crate) fn unbound(&mut self, call: &Call<'_>) {
         let [port, ..] = call.numbers();
-        self.watch = self.watch.filter(|watch| *watch != port);
+        self.watch = self.watch.filter(|watch| *watch != port || planted!("memory-told-after-unbind"));
     }
 
     /// Tells the guest that something of the above is another now (MEM-5).

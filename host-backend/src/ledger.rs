@@ -8,6 +8,7 @@ use crate::range::Range;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::{Rights, Status};
+use tenon_rings::planted;
 
 /// Jobs of the attachment that may be under way at once.
 pub(crate) const MAX_JOBS: usize = 64;
@@ -196,6 +197,18 @@ impl Ledger {
     pub(crate) fn end(&mut self, number: u32) -> Option<Job> {
         let at = self.jobs.iter().position(|job| job.number == number)?;
         Some(self.jobs.remove(at))
+    }
+
+    /// As it is saved.
+    pub(crate) fn save(&self) -> Self {
+        let mut saved = self.clone();
+        if planted!("save-loses-given") {
+            saved.given = Ranges::default();
+        }
+        if planted!("save-loses-shared") {
+            saved.shared = Ranges::default();
+        }
+        saved
     }
 
     /// The session is over: everything is the guest's, and nothing is shared (MEM-9, MEM-14).

@@ -21,7 +21,13 @@ impl<M: Memory> Base<M> {
         }
         let open = self.config.closed.is_none() || planted!("payload-unshared");
         let rights = if planted!("rights-unchecked") { Rights::empty() } else { rights };
-        if open || self.ledger.shared.covers(range, rights) { Ok(()) } else { Err(Status::DENIED) }
+        if open || self.ledger.shared.covers(range, rights) {
+            Ok(())
+        } else if range.is_memory(&self.memory) {
+            Err(Status::DENIED)
+        } else {
+            Err(Status::BAD_RANGE)
+        }
     }
 
     /// The range of SHARE and UNSHARE, as far as one call goes, and what is to be done there (MEM-12,

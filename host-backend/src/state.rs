@@ -144,7 +144,7 @@ impl<M: Memory> Domain<M> {
             ports: self.base.ports.clone(),
             late: self.base.late.save(planted!("save-loses-asker")),
             families,
-            ledger: self.base.ledger.clone(),
+            ledger: self.base.ledger.save(),
             counted: self.base.counted,
             time: self.base.time.save(),
             pages: self.base.pages.save(),

@@ -5,6 +5,7 @@ mod guest;
 mod host;
 mod ivshmem;
 mod kvm;
+mod memory;
 mod rings;
 mod time;
 
@@ -12,7 +13,7 @@ use crate::{Fault, Seen};
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
-    [rings::FAULTS, guest::FAULTS, host::FAULTS, time::FAULTS, kvm::FAULTS, ivshmem::FAULTS]
+    [rings::FAULTS, guest::FAULTS, host::FAULTS, memory::FAULTS, time::FAULTS, kvm::FAULTS, ivshmem::FAULTS]
         .into_iter()
         .flatten()
 }

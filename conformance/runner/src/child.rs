@@ -2,7 +2,7 @@
 //! The loopback machines: this process is the machine. Its standard output is the serial port, and on
 //! standard error the host says how it ended.
 
-use crate::console;
+use crate::console::{self, Order};
 use crate::faults::memory::FaultyMemory;
 use crate::faults::{self, Fault, Line, Past};
 use crate::guest::cpu::Cpus;
@@ -17,9 +17,10 @@ use std::process::ExitCode;
 use std::{panic, process, thread};
 use tenon_conformance::Selection;
 use tenon_host::loopback::{Act, Loopback, Timing};
+use tenon_host::memory::closed::{Closed, Guard, Refused};
 use tenon_host::{
-    Action, Conduit, Config, ConsoleAction, CrashRecord, Domain, EventAction, LifecycleAction, Memory,
-    VcpuAction,
+    Action, Balloon, Conduit, Config, ConsoleAction, CrashRecord, Domain, EventAction, LifecycleAction,
+    Memory, MemoryAction, Sharing, VcpuAction,
 };
 
 /// What the host's last line on standard error starts with.
@@ -48,7 +49,7 @@ pub fn run(host: &str, command_line: &str, fault: Option<&str>) -> ExitCode {
 
 fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static Guest, Box<dyn Error>> {
     let timing = match name {
-        "loopback" | "loopback-minor1" => Timing::Synchronous,
+        "loopback" | "loopback-minor1" | "loopback-closed" => Timing::Synchronous,
         "loopback-async" => Timing::Asynchronous,
         _ => return Err(format!("there is no loopback host `{name}`").into()),
     };
@@ -59,6 +60,12 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
         .collect();
     let seed = params.get("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
     let mut config = Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed).with_time();
+    // So little for one call, and so few ranges, that the cases reach the end of both.
+    config = config.with_balloon(Balloon { granule: 4096, max_range: 256 << 10, max_ranges: 64 });
+    let guard = (name == "loopback-closed").then(|| Guard::new(touched));
+    if guard.is_some() {
+        config = config.with_sharing(Sharing { max_range: 256 << 10, max_ranges: 16 });
+    }
     if name == "loopback-minor1" {
         config = config.of_minor(1);
     }
@@ -67,14 +74,20 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
     let memory = GuestMemory::new(usize::try_from(config.window_len)?)?;
     let cpus: &'static Cpus = Box::leak(Box::default());
     let host: &'static dyn Doorbells = match fault {
-        None => Box::leak(Box::new(Loopback::new(config, memory, timing, act(cpus))?)),
+        None => match guard {
+            None => Box::leak(Box::new(Loopback::new(config, memory, timing, act(cpus, memory, None))?)),
+            Some(guard) => {
+                let closed = Closed::new(memory, guard.clone());
+                Box::leak(Box::new(Loopback::new(config, closed, timing, act(cpus, memory, Some(guard)))?))
+            }
+        },
         Some(fault) => broken(config, memory, timing, faults::by_name(fault)?, cpus)?,
     };
     Ok(Box::leak(Box::new(Guest::new(host, Box::leak(Box::new(memory)), cpus, params))))
 }
 
 /// What a loopback machine does for its host.
-fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
+fn act<M: Memory>(cpus: &'static Cpus, memory: GuestMemory, guard: Option<Guard>) -> Act<M> {
     let mut crash = None;
     Box::new(move |domain: &mut Domain<M>, action| match action {
         Action::Vcpu(VcpuAction::Upcall { vcpu, vector })
@@ -88,7 +101,14 @@ fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
         }
         Action::Console(ConsoleAction::Output) => {
             let output = domain.take_output();
-            domain.input(console::echo(&output));
+            match console::order(&output) {
+                Some(Order::Target(bytes)) => domain.set_memory_target(Some(bytes)),
+                Some(Order::Add(len)) if memory.add(len) => domain.memory_changed(),
+                Some(Order::Add(_)) => {}
+                None => {
+                    domain.input(console::echo(&output));
+                }
+            }
         }
         Action::Lifecycle(LifecycleAction::Crash(record)) => crash = Some(record),
         Action::Lifecycle(LifecycleAction::Exit { code }) => end(&format!("exit={code}"), crash.as_ref()),
@@ -97,8 +117,42 @@ fn act<M: Memory>(cpus: &'static Cpus) -> Act<M> {
         Action::Vcpu(VcpuAction::Route { .. })
         | Action::Event(EventAction::Route { .. } | EventAction::Unroute { .. })
         | Action::Session(_) => {}
+        Action::Memory(action) => act_on_memory(domain, memory, guard.as_ref(), &action),
         other => end(&format!("the core asks for {other:?}"), crash.as_ref()),
     })
+}
+
+/// Memory that is given, taken and shared.
+fn act_on_memory<M: Memory>(
+    domain: &mut Domain<M>,
+    memory: GuestMemory,
+    guard: Option<&Guard>,
+    action: &MemoryAction,
+) {
+    let (job, done) = match *action {
+        MemoryAction::Give { job, offset, len }
+        | MemoryAction::Take { job, offset, len }
+        | MemoryAction::Hint { job, offset, len } => {
+            memory.discard(offset, len);
+            (job, true)
+        }
+        MemoryAction::Share { job, offset, len, rights } => {
+            guard.inspect(|guard| guard.share(offset, len, rights));
+            (job, guard.is_some())
+        }
+        MemoryAction::Unshare { job, offset, len } => {
+            guard.inspect(|guard| guard.unshare(offset, len));
+            (job, guard.is_some())
+        }
+        _ => end("the core asks for something of memory that is not known here", None),
+    };
+    domain.memory_done(job, done);
+}
+
+/// The core touched what its guest neither handed over nor shared: the case that runs has failed.
+fn touched(refused: Refused) {
+    let Refused { what, offset, len } = refused;
+    end(&format!("was touched where it is closed: {what} of {len} bytes at {offset:#x} (MEM-11)"), None)
 }
 
 /// A host with a fault.
@@ -110,7 +164,7 @@ fn broken(
     cpus: &'static Cpus,
 ) -> Result<&'static dyn Doorbells, Box<dyn Error>> {
     let past: &'static Past = Box::leak(Box::default());
-    let mut sound = act(cpus);
+    let mut sound = act(cpus, memory, None);
     let act: Act<FaultyMemory> = Box::new(move |domain, action| {
         let action = match fault.line {
             Line::Act(line) => line(domain, action),

@@ -119,7 +119,7 @@ impl Env for Guest {
         let _host = HostCode::enter();
         let mut next = self.next_page.lock().unwrap_or_else(PoisonError::into_inner);
         let at = next.checked_next_multiple_of(align.max(8))?;
-        let end = at.checked_add(len)?;
+        let end = at.checked_add(len).filter(|end| *end <= memory::MEMORY_LEN)?;
         let words = self.memory.region().slice(at / 8, len.div_ceil(8))?;
         for index in 0..words.len() {
             words.store(index, 0, Site::Status);

@@ -116,15 +116,18 @@ pub trait Machine {
 const HYPERCALL: &str = if cfg!(target_arch = "x86_64") { "kvm-vmcall" } else { "kvm-hvc" };
 
 /// What a run without `--host` plays: the hosts that need nothing but Rust, in the order of the report.
-pub const OURS: &[&str] = &["loopback", "loopback-async", "loopback-minor1", "kvm", "kvm-native"];
+pub const OURS: &[&str] =
+    &["loopback", "loopback-async", "loopback-minor1", "loopback-closed", "kvm", "kvm-native", "kvm-closed"];
 /// Names of all hosts, in the order of the report: those that need other tools, or more than every KVM has,
 /// come last, and with `--all`.
 pub const NAMES: &[&str] = &[
     "loopback",
     "loopback-async",
     "loopback-minor1",
+    "loopback-closed",
     "kvm",
     "kvm-native",
+    "kvm-closed",
     "kvm-mmio",
     HYPERCALL,
     "kvm-large",
@@ -148,11 +151,12 @@ pub type Image = Arc<[u8]>;
 /// Why it is not available here, in one line.
 pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, String> {
     match name {
-        "loopback" | "loopback-async" | "loopback-minor1" => {
+        "loopback" | "loopback-async" | "loopback-minor1" | "loopback-closed" => {
             Ok(Box::new(loopback::Loopback::new(name, None)?))
         }
         "kvm" => kvm::host(kvm::Kind::default(), image),
         "kvm-native" => kvm::host(kvm::Kind { level: kvm::Level::User, ..Default::default() }, image),
+        "kvm-closed" => kvm::host(kvm::Kind { closed: true, ..Default::default() }, image),
         "kvm-mmio" => kvm::host(kvm::Kind { conduit: Some(ConduitKind::MMIO), ..Default::default() }, image),
         HYPERCALL => {
             kvm::host(kvm::Kind { conduit: Some(ConduitKind::HYPERCALL), ..Default::default() }, image)

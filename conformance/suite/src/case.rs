@@ -96,6 +96,8 @@ pub enum Lacks {
     Vcpus,
     /// A granule.
     Granule,
+    /// Memory that the host reaches without being let: the domain is closed.
+    OpenMemory,
     /// A hole in region 0, by what the platform's firmware says of memory.
     Hole,
 }
@@ -107,6 +109,7 @@ impl fmt::Display for Lacks {
             Self::Conduit(flags) => names(f, flags.iter_names().map(|(name, _)| name)),
             Self::Kind(kind) => write!(f, "the conduit is {}", kind.name().unwrap_or("of another kind")),
             Self::Vcpus => f.write_str("max_vcpus is too small"),
+            Self::OpenMemory => f.write_str("the domain is closed: its host reaches what is shared alone"),
             Self::Granule => f.write_str("a granule is not offered"),
             Self::Hole => f.write_str("no hole in region 0"),
         }

@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod entropy;
 pub mod event;
 pub mod lifecycle;
+pub mod memory;
 pub mod meter;
 pub mod page;
 pub mod region;
@@ -65,6 +66,13 @@ pub const CHAPTERS: &[&[Case]] = &[
     region::CASES,
     page::CASES,
     page::donated::CASES,
+    memory::info::CASES,
+    memory::give::CASES,
+    memory::misuse::CASES,
+    memory::watch::CASES,
+    memory::closed::CASES,
+    memory::shares::CASES,
+    memory::shim::CASES,
     console::CASES,
     time::clock::CASES,
     time::timer::CASES,

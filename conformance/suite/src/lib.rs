@@ -10,6 +10,7 @@
 pub mod case;
 pub mod cases;
 pub mod env;
+mod kit;
 pub mod load;
 pub mod raw;
 pub mod report;

@@ -7,6 +7,7 @@
 
 use crate::case::Fail;
 use crate::env::Env;
+use crate::kit;
 use crate::since;
 use core::sync::atomic::{Ordering, fence};
 use tenon_abi::Record;
@@ -164,13 +165,15 @@ pub struct Bound {
     pub reaped: u32,
 }
 
-/// Fails as an error of the environment when there are no pages.
+/// Pages for anything; in a closed domain they may hold payload, as long as there are such.
+/// Fails as an error of the environment when there are none.
 ///
 /// # Errors
 ///
 /// [`Fail::Error`].
 pub fn pages(env: &dyn Env, len: usize, align: usize) -> Result<(Mapping, u64), Fail> {
-    env.pages(len, align).ok_or(Fail::Error("no pages left"))
+    let pages = kit::pages(env, len, align).or_else(|| env.pages(len, align));
+    pages.ok_or(Fail::Error("no pages left"))
 }
 
 /// Negotiates the newest version that host and suite know, with everything that the host offers in it and the
@@ -226,7 +229,9 @@ pub fn bind(
         ))?,
     };
     let seed = load(&window, 0x80) as u32;
-    Ok(Bound { env, scratch, guest, host, vcpu, depth, events, seed, next: 0, reaped: 0 })
+    let mut bound = Bound { env, scratch, guest, host, vcpu, depth, events, seed, next: 0, reaped: 0 };
+    kit::share(&mut bound)?;
+    Ok(bound)
 }
 
 /// Negotiates and binds vCPU 0 with depth 64 and rings of 256, by hand.

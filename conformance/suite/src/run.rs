@@ -3,6 +3,7 @@
 
 use crate::case::{Case, Ctx, Ends, Fail};
 use crate::env::Env;
+use crate::kit;
 use crate::raw;
 use crate::report::Line;
 use core::fmt;
@@ -91,6 +92,7 @@ pub fn run(env: &'static dyn Env, selection: Selection<'_>, arch: &str) {
         // Whatever state the case left, the next one begins with an idle session.
         let idle = raw::reset(env);
         env.clean();
+        kit::forget();
         let micros = env.micros().wrapping_sub(before);
         match (outcome, idle) {
             (Ok(()), false) => reporter

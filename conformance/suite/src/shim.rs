@@ -4,8 +4,8 @@
 
 use crate::case::Fail;
 use crate::env::Env;
-use crate::raw;
-use tenon_abi::Granule;
+use crate::{kit, raw};
+use tenon_abi::{Granule, Rights};
 use tenon_guest::{Conduit, Error, Found, Pages, Platform, Session, Vcpu, Wish};
 
 /// An environment as the shim's platform.
@@ -85,7 +85,28 @@ impl SuitePlatform {
     /// [`Fail::Failed`] when the host refuses.
     pub fn bind<'p>(&'p self, session: &Session<'p, Self>, vcpu: u32) -> Result<Vcpu<'p, Self>, Fail> {
         let mut pages = self.areas(session.granule())?;
-        session.bind(vcpu, &mut pages, [256, 256]).map_err(|error| failed("no vCPU", error))
+        let vcpu = session.bind(vcpu, &mut pages, [256, 256]).map_err(|error| failed("no vCPU", error))?;
+        self.share(&vcpu)?;
+        Ok(vcpu)
+    }
+
+    /// In a closed domain: shares what [`Self::pages`] then hands out for payload.
+    ///
+    /// # Errors
+    ///
+    /// [`Fail::Failed`] when the host refuses.
+    pub fn share<P: Platform>(&self, vcpu: &Vcpu<'_, P>) -> Result<(), Fail> {
+        kit::share_by(self.env, |mapping, at| {
+            // SAFETY: as in `pages`.
+            let pages = unsafe { Pages::new(mapping.base(), mapping.byte_len(), at) };
+            let mut rest = Some(pages.map_err(|_| Fail::Error("unusable pages"))?);
+            while let Some(pages) = rest {
+                let moving = vcpu.sharing().share(pages, Rights::all());
+                let moving = moving.map_err(|(error, _)| failed("SHARE for the kit", error))?;
+                (_, rest) = moving.wait().map_err(|(error, _)| failed("SHARE for the kit", error))?;
+            }
+            Ok(())
+        })
     }
 
     /// A frame for control requests, aligned to any granule.
@@ -112,8 +133,7 @@ impl SuitePlatform {
     ///
     /// [`Fail::Error`] when there are none left.
     pub fn pages(&self, len: usize, granule: Granule) -> Result<Pages, Fail> {
-        let (mapping, offset) =
-            self.env.pages(len, 1 << granule.shift()).ok_or(Fail::Error("no pages left"))?;
+        let (mapping, offset) = raw::pages(self.env, len, 1 << granule.shift())?;
         // SAFETY: the environment owns the pages until `Env::clean`, which comes after the case; no reference
         // to them exists.
         unsafe { Pages::new(mapping.base(), mapping.byte_len(), offset) }

@@ -31,7 +31,7 @@ pub use chosen::Fresh;
 pub use chosen::map::{BIND_ADDRESS, KICK_ADDRESS, WINDOW_ADDRESS};
 pub(crate) use chosen::map::{
     CONDUIT, CONDUITS, EXIT, FIRST_INPUT, IMAGE, INTERRUPTS, MAX_START, NEEDS, RAM_MAX, SERIAL,
-    SERIAL_STATUS, SILENT_INPUTS, WINDOW, layout, route,
+    SERIAL_STATUS, SILENT_INPUTS, WINDOW, layout, room_at, route,
 };
 pub(crate) use chosen::{
     Board, discovered, guest_counter, host_counter, hypercall, plan, program_counter, trap_hypercalls,

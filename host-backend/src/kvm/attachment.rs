@@ -13,7 +13,7 @@ use super::job::{Ask, Job, Said};
 use super::noise::{self, Message, Noise};
 use super::time::Timing;
 use super::{
-    Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, VmMemory,
+    Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, Room, VmMemory,
 };
 use crate::action::{
     Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction, TimeAction,
@@ -113,6 +113,22 @@ impl Handle {
         }
     }
 
+    /// Adds bytes of memory to the guest's, in the room of [`super::VmmConfig::room`]. The guest is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadConfig`] where there is no room, or this waits for itself; [`Error::System`].
+    pub fn add_memory(&self, bytes: u64) -> Result<(), Error> {
+        if self.0.is_inside() {
+            return Err(Error::BadConfig("memory is not added by whom the domain calls itself"));
+        }
+        let room = self.0.room.as_ref().ok_or(Error::BadConfig("the machine has no room for more memory"))?;
+        // Without the domain's lock: KVM waits for its vCPUs.
+        room.add(bytes)?;
+        self.0.with(|state| state.domain.memory_changed());
+        Ok(())
+    }
+
     /// How much memory there is, is given, and is wanted; `None` where it waits for itself.
     #[must_use]
     pub fn memory_stats(&self) -> Option<Stats> {
@@ -178,6 +194,7 @@ pub(super) struct Attachment {
     console: Sender<Said>,
     asks: Sender<Ask>,
     discards: Arc<Discards>,
+    room: Option<Arc<Room>>,
 }
 
 impl Attachment {
@@ -191,9 +208,11 @@ impl Attachment {
         let upcalls = (0..domain.config().max_vcpus).map(|_| interrupts.line()).collect::<Result<_, _>>()?;
         let conduit = domain.config().conduit;
         let discards = Arc::clone(domain.memory().discards());
+        let room = domain.memory().room().cloned();
         let (direct, spare, timing) = (BTreeMap::new(), Vec::new(), Some(timing));
         let state = State { domain, upcalls, direct, spare, noise: Noise::default(), timing };
-        Ok(Self { state: Mutex::new(state), conduit, control, interrupts, jobs, console, asks, discards })
+        let state = Mutex::new(state);
+        Ok(Self { state, conduit, control, interrupts, jobs, console, asks, discards, room })
     }
 
     pub(super) const fn control(&self) -> &Control {

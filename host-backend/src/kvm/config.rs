@@ -18,6 +18,9 @@ pub struct Config {
     /// than 3 GiB lies from 4 GiB on. It takes memory of the host's only where it is touched; a multiple of
     /// 2 MiB is touched faster ([`super::memory::mapping`]).
     pub memory: usize,
+    /// Bytes of room behind memory, a multiple of 4 KiB: what may be added while the machine runs. It takes
+    /// no memory before it is added and touched.
+    pub room: usize,
     /// vCPUs, 1 to 255.
     pub cpus: u32,
     /// Memory that the guest can read and the host writes.
@@ -41,6 +44,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             memory: 32 << 20,
+            room: 0,
             cpus: 1,
             window: None,
             #[cfg(target_arch = "x86_64")]

@@ -21,7 +21,7 @@ use super::helpers::Helpers;
 use super::serial::Serial;
 use super::setup::request;
 use super::vcpu::Vcpu;
-use super::{Control, Entry, Error, Exits, GuestCounter, Interrupts, Outcome, Runner, memory};
+use super::{Control, Entry, Error, Exits, GuestCounter, Interrupts, Outcome, Room, Runner, memory};
 
 /// A vCPU's thread may take so long to come back after the run has ended, if the limit leaves it that much
 /// time.
@@ -41,6 +41,7 @@ pub struct Machine {
     vm: Arc<VmFd>,
     layout: Layout,
     memory: Arc<GuestMemoryMmap>,
+    room: Option<Arc<Room>>,
     window: Option<(WindowConfig, Arc<MmapRegion>)>,
     interrupts: Arc<Interrupts>,
     cpus: Vec<(VcpuFd, Fresh)>,
@@ -59,6 +60,10 @@ impl Machine {
         let vm = Arc::new(request("making a virtual machine", || kvm.create_vm())?);
         let control = Control::new(config.cpus);
         let memory = memory::guest_memory(&layout)?;
+        let room = match config.room {
+            0 => None,
+            size => Some(Arc::new(Room::new(&vm, &layout, size)?)),
+        };
         let window = match config.window {
             Some(place) => Some((place, Arc::new(memory::mapping(place.size)?))),
             None => None,
@@ -73,7 +78,7 @@ impl Machine {
         board.finish(&vm, config.cpus)?;
         let interrupts = Arc::new(Interrupts::new(Arc::clone(&vm))?);
         let helpers = Helpers::new(control.clone());
-        Ok(Self { vm, layout, memory, window, interrupts, cpus, control, helpers })
+        Ok(Self { vm, layout, memory, room, window, interrupts, cpus, control, helpers })
     }
 
     /// Where memory and window are.
@@ -96,6 +101,11 @@ impl Machine {
     /// The guest's memory.
     pub fn memory(&self) -> &Arc<GuestMemoryMmap> {
         &self.memory
+    }
+
+    /// Room for more of it.
+    pub fn room(&self) -> Option<&Arc<Room>> {
+        self.room.as_ref()
     }
 
     /// The window, as the host writes it.
@@ -243,7 +253,8 @@ impl Machine {
             let mut seat = self.control.take(index).ok_or(Error::BadConfig("a machine runs once"))?;
             let (exits, serial) = (Arc::clone(exits), Arc::clone(serial));
             // What the vCPU's mappings need must outlive it, even where its thread has to be left behind.
-            let keep = (Arc::clone(&self.vm), Arc::clone(&self.memory), self.window.clone());
+            let keep =
+                (Arc::clone(&self.vm), Arc::clone(&self.memory), self.room.clone(), self.window.clone());
             let spawned = thread::Builder::new().name(format!("vcpu-{index}")).spawn(move || {
                 let runner = Runner::new(fd, fresh, &mut seat);
                 Vcpu { index, seat, runner, exits, serial }.live();

@@ -46,6 +46,7 @@ mod msi;
 mod noise;
 mod place;
 mod region;
+mod room;
 mod runner;
 mod serial;
 mod setup;
@@ -70,6 +71,7 @@ pub use life::Life;
 pub use machine::Machine;
 pub use msi::Msi;
 pub use region::VmMemory;
+pub use room::Room;
 pub use runner::Runner;
 /// What is planned before a guest starts: its types are in signatures here.
 pub use tenon_boot;

@@ -9,8 +9,8 @@ use std::vec::Vec;
 use tenon_rings::Mapping;
 use vm_memory::{GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, MmapRegion};
 
-use super::Error;
 use super::balloon::Discards;
+use super::{Error, Room};
 use crate::memory::{Guard, Memory, Pieces};
 use tenon_abi::Rights;
 
@@ -21,6 +21,7 @@ pub struct VmMemory {
     discards: Arc<Discards>,
     /// What is open, of memory that is closed.
     guard: Option<Guard>,
+    room: Option<Arc<Room>>,
     _owners: (Arc<GuestMemoryMmap>, Arc<MmapRegion>),
 }
 
@@ -48,7 +49,33 @@ impl VmMemory {
         let window_words = mapping(window.as_ptr(), window.size()).ok_or(SHAPE)?;
         let pieces = Pieces::new(ram, window_words).ok_or(SHAPE)?;
         let discards = Arc::new(Discards::new(memory));
-        Ok(Self { pieces, discards, guard: None, _owners: (Arc::clone(memory), Arc::clone(window)) })
+        let owners = (Arc::clone(memory), Arc::clone(window));
+        Ok(Self { pieces, discards, guard: None, room: None, _owners: owners })
+    }
+
+    /// The memory of a machine with room for more: what is not added yet is a hole (MEM-3).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn with_room(
+        memory: &Arc<GuestMemoryMmap>,
+        window: &Arc<MmapRegion>,
+        room: &Arc<Room>,
+    ) -> Result<Self, Error> {
+        let all = Arc::new(room.beside(memory)?);
+        Ok(Self { room: Some(Arc::clone(room)), ..Self::new(&all, window)? })
+    }
+
+    pub(super) const fn room(&self) -> Option<&Arc<Room>> {
+        self.room.as_ref()
+    }
+
+    /// Whether a range has nothing of the room that is not added.
+    fn is_there(&self, offset: u64, len: u64) -> bool {
+        self.room.as_ref().is_none_or(|room| {
+            offset.checked_add(len).is_some_and(|end| end <= room.address().saturating_add(room.added()))
+        })
     }
 
     /// The same, closed to its host but for what `guard` opens (MEM-10).
@@ -67,7 +94,8 @@ impl VmMemory {
 
     fn admits(&self, what: &'static str, offset: u64, len: usize, rights: Rights) -> bool {
         let len = u64::try_from(len).unwrap_or(u64::MAX);
-        self.guard.as_ref().is_none_or(|guard| guard.admits(what, offset, len, rights))
+        self.is_there(offset, len)
+            && self.guard.as_ref().is_none_or(|guard| guard.admits(what, offset, len, rights))
     }
 }
 
@@ -90,6 +118,9 @@ impl Memory for VmMemory {
     }
 
     fn words(&self, region: u16, offset: u64, len: u64) -> Option<Mapping> {
+        if !self.is_there(offset, len) {
+            return None;
+        }
         if let Some(guard) = &self.guard {
             guard.area(offset, len)?;
         }
@@ -109,7 +140,13 @@ impl Memory for VmMemory {
     }
 
     fn piece(&self, index: usize) -> Option<(u64, u64)> {
-        self.pieces.piece(index)
+        let (offset, len) = self.pieces.piece(index)?;
+        match &self.room {
+            Some(room) if offset == room.address() => {
+                Some((offset, room.added())).filter(|(_, added)| *added != 0)
+            }
+            _ => Some((offset, len)),
+        }
     }
 
     fn hand_over(&self, offset: u64, len: u64) {

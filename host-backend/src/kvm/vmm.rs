@@ -34,6 +34,8 @@ mod tests;
 pub struct VmmConfig {
     /// Bytes of memory: a multiple of 4 KiB, the smallest granule. It lies where [`MachineConfig`] says.
     pub memory: usize,
+    /// Bytes of room for memory that [`Handle::add_memory`] adds: a multiple of 64 KiB.
+    pub room: usize,
     /// vCPUs, 1 to 255.
     pub vcpus: u32,
     /// Where session seeds are drawn from: give every guest another one.
@@ -62,6 +64,8 @@ pub struct VmmConfig {
     /// whoever saves this machine and restores it by [`Handle::save`] and [`Handle::put_back`], or by a
     /// domain of their own, and by nothing else (LIFE-5).
     pub life: Option<Life>,
+    /// How the guest gives memory back; `None`: it does not (MEM-1).
+    pub balloon: Option<Balloon>,
     /// The guest's memory is closed to its host, but for what the guest hands over or shares (MEM-10): the
     /// host opens it in this guard, and refuses itself everything else. It is a model: KVM's own memory is
     /// open to its process.
@@ -73,6 +77,7 @@ impl Default for VmmConfig {
     fn default() -> Self {
         Self {
             memory: 32 << 20,
+            room: 0,
             vcpus: 1,
             seed: 0,
             limit: Duration::from_secs(60),
@@ -88,6 +93,7 @@ impl Default for VmmConfig {
             services: Services::ready(),
             follows_utc: true,
             life: None,
+            balloon: Some(Balloon::of(Granule::K64.size())),
             closed: None,
         }
     }
@@ -122,13 +128,17 @@ impl Vmm {
         let window = WindowConfig { address: WINDOW_ADDRESS, size: WINDOW_SIZE };
         let plain = MachineConfig {
             memory: config.memory,
+            room: config.room,
             cpus: config.vcpus,
             window: Some(window),
             ..MachineConfig::default()
         };
         let machine = Machine::new(&plain.discovered()?)?;
         let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
-        let mut memory = VmMemory::new(machine.memory(), region)?;
+        let mut memory = match machine.room() {
+            Some(room) => VmMemory::with_room(machine.memory(), region, room)?,
+            None => VmMemory::new(machine.memory(), region)?,
+        };
         if !arch::CONDUITS.contains(&config.conduit) {
             return Err(Error::BadConfig("this platform's machine has no such conduit"));
         }
@@ -151,13 +161,15 @@ impl Vmm {
         offer.window_len = u64::try_from(WINDOW_SIZE).unwrap_or(0);
         (offer.max_events, offer.max_ports) = (65_536, 4096);
         (offer.max_start, offer.interrupts) = (arch::MAX_START, arch::INTERRUPTS);
-        offer.balloon = Some(Balloon::of(Granule::K64.size()));
         if config.life.is_some() {
             offer = offer.with_generation();
         }
+        if let Some(balloon) = config.balloon {
+            offer = offer.with_balloon(balloon);
+        }
         if let Some(guard) = config.closed {
             memory = memory.closed(guard);
-            offer.closed = Some(Sharing::default());
+            offer = offer.with_sharing(Sharing::default());
         }
         let domain =
             Domain::with(offer.of_minor(config.minor), memory, config.services).map_err(Error::Domain)?;

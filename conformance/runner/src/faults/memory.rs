@@ -81,6 +81,10 @@ impl Memory for FaultyMemory {
     fn window(&self) -> FaultyWords {
         self.wrap(self.inner.window())
     }
+
+    fn piece(&self, index: usize) -> Option<(u64, u64)> {
+        self.inner.piece(index)
+    }
 }
 
 /// Words behind a fault.

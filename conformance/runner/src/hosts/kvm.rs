@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-large`, `kvm-minor1` and
-//! `kvm-old-image`: the bootable image on the KVM machine.
+//! The rows `kvm`, `kvm-native`, `kvm-mmio`, `kvm-vmcall`, on Arm `kvm-hvc`, `kvm-large`, `kvm-closed`,
+//! `kvm-minor1` and `kvm-old-image`: the bootable image on the KVM machine.
 
 use super::{Host, Image};
 use tenon_abi::ConduitKind;
@@ -39,6 +39,8 @@ pub struct Kind {
     pub age: Age,
     /// A machine with memory on both sides of 4 GiB, whose cases have theirs above.
     pub large: bool,
+    /// A host that reaches only what was handed over or shared.
+    pub closed: bool,
 }
 
 /// The KVM host.
@@ -72,21 +74,24 @@ pub fn host(_: Kind, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod machine {
     use super::{Age, ConduitKind, Kind, Level};
-    use crate::console;
+    use crate::console::{self, Order};
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use std::io::{self, Write};
-    use std::sync::Arc;
     use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+    use std::sync::{Arc, OnceLock};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
     use tenon_abi::VERSION;
     use tenon_host::Services;
     use tenon_host::kvm::{Error, Handle, Outcome, Vmm, VmmConfig};
+    use tenon_host::memory::closed::{Guard, Refused};
 
     /// vCPUs of a machine: what the cases need, and one more.
     const CPUS: u32 = 3;
     /// Bytes of a large machine's memory: no multiple of 2 MiB.
     const LARGE: usize = (6 << 30) + (4 << 10);
+    /// Bytes that a case may add to a machine's memory.
+    const ROOM: usize = 1 << 20;
     /// Pieces of output that wait for the judge: a machine that talks faster waits itself (REP-13).
     const BACKLOG: usize = 64;
     /// A machine ends by itself after this time, should its judge have forgotten it.
@@ -134,13 +139,21 @@ mod machine {
             let arena = if self.kind.large { " arena=high" } else { "" };
             let command_line = format!("{command_line} serial=burst{mode}{arena}");
             let (sender, receiver) = sync_channel(BACKLOG);
+            let (ear, handle) = (sender.clone(), Arc::new(OnceLock::new()));
+            let user = Arc::clone(&handle);
             let vmm = Vmm::new(VmmConfig {
+                room: if self.kind.age == Age::Today { ROOM } else { 0 },
+                balloon: match self.kind.age {
+                    Age::OldImage => None,
+                    Age::Today | Age::OldHost => VmmConfig::default().balloon,
+                },
+                closed: self.kind.closed.then(|| Guard::new(move |refused| touched(&ear, refused))),
                 memory: self.memory(),
                 vcpus: CPUS,
                 conduit: self.conduit,
                 seed: crate::hosts::seed(&command_line),
                 limit: LIMIT,
-                console: Box::new(|output| console::echo(output).to_vec()),
+                console: Box::new(move |output| answer(&user, output)),
                 serial: Box::new(Serial(sender.clone())),
                 minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
                 services: match self.kind.age {
@@ -150,7 +163,7 @@ mod machine {
                 ..VmmConfig::default()
             })
             .map_err(|error| error.to_string())?;
-            let handle = vmm.handle();
+            let handle = handle.get_or_init(|| vmm.handle()).clone();
             let (image, domain) = (Arc::clone(&self.image), handle.clone());
             let runner = thread::spawn(move || {
                 let result = vmm.run(&image, &command_line);
@@ -170,6 +183,27 @@ mod machine {
         fn excuse(&self, case: &str) -> Option<&'static str> {
             (self.kind.age == Age::OldImage && OLD_DIFFERS.contains(&case)).then_some(WHY_IT_DIFFERS)
         }
+    }
+
+    /// What the machine's user answers, and does.
+    fn answer(handle: &OnceLock<Handle>, output: &[u8]) -> Vec<u8> {
+        let Some((order, handle)) = console::order(output).zip(handle.get()) else {
+            return console::echo(output).to_vec();
+        };
+        match order {
+            Order::Target(bytes) => handle.set_memory_target(Some(bytes)),
+            // The case says what it misses.
+            Order::Add(bytes) => drop(handle.add_memory(bytes)),
+        }
+        Vec::new()
+    }
+
+    /// The core touched what its guest neither handed over nor shared: the case that runs has failed.
+    fn touched(ear: &SyncSender<Event>, refused: Refused) {
+        let Refused { what, offset, len } = refused;
+        let how = format!("was touched where it is closed: {what} of {len} bytes at {offset:#x} (MEM-11)");
+        // Called with the domain's lock held: whoever listens has room for one more, or has gone.
+        let _ = ear.try_send(Event::Ended(End::Other(how)));
     }
 
     /// The suite's own image.

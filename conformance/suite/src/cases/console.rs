@@ -120,9 +120,7 @@ fn write_bad_arguments(ctx: &Ctx) -> Outcome {
 fn too_long(ctx: &Ctx) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
     let max = u64::from(raw::record(ctx.env).max_payload.get());
-    let Some((_, at)) = ctx.env.pages(max as usize + 64, 4096) else {
-        return Err(Fail::Error("no pages for max_payload"));
-    };
+    let (_, at) = raw::pages(ctx.env, max as usize + 64, 4096)?;
     for op in [op::CONSOLE_WRITE, op::CONSOLE_READ] {
         // The longer ones leave the region too.
         for len in [max + 1, max * 2, (1 << 32) | 1, 1 << 63] {

@@ -3,7 +3,7 @@
 
 use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check, equal};
 use crate::cases::discovery::window::window_in_region;
-use crate::cases::tools::{case, expect, op, settle, status};
+use crate::cases::tools::{case, end_of_memory, expect, op, open_memory, settle, status};
 use crate::raw::{self, Bound};
 use tenon_abi::Features;
 
@@ -71,9 +71,10 @@ fn unknown(ctx: &Ctx) -> Outcome {
 }
 
 fn range_end(ctx: &Ctx) -> Outcome {
+    open_memory(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     let op = payload_op(ctx)?;
-    let end = raw::record(ctx.env).region0_len.get();
+    let end = end_of_memory(&mut bound)?;
     // The last byte is inside, and is all that is.
     expect(&mut bound, op, &[end - 1, 1], status::OK, "the last byte of region 0")?;
     for (at, len, what) in [

@@ -7,8 +7,9 @@
 
 pub(super) mod second;
 
-use crate::case::{Case, Ctx, Fail, Needs, Outcome, check};
+use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check};
 use crate::env::Env;
+use crate::kit;
 use crate::raw::{self, Bound, Done, LONGER, full_fence, load, store};
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -104,6 +105,21 @@ pub(super) fn expect(
         return Err(Fail::Failed("a value with a status other than OK", done.value, u64::from(status)));
     }
     Ok(done.value)
+}
+
+/// Skips what is about payload anywhere in memory, where the host reaches what is shared alone (MEM-11).
+pub(super) fn open_memory(env: &dyn Env) -> Outcome {
+    if kit::is_closed(env) { Err(Fail::Skip(Lacks::OpenMemory)) } else { Ok(()) }
+}
+
+/// The offset behind the last byte of memory: behind it, region 0 may have a hole up to its end (MEM-3).
+pub(super) fn end_of_memory(bound: &mut Bound) -> Result<u64, Fail> {
+    if load(&bound.env.window(), 0x90) & (1 << 12) == 0 {
+        return Ok(raw::record(bound.env).region0_len.get());
+    }
+    let desk = super::memory::Desk::new(bound.env)?;
+    let info = desk.info(bound)?;
+    Ok(desk.end(&info))
 }
 
 /// Binds a port to a vCPU and class.

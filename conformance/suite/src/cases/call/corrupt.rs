@@ -6,6 +6,7 @@ use super::held::hold_read;
 use crate::case::{Case, Ctx, Needs, Outcome, check, equal};
 use crate::cases::session::desk::{Desk, settle, wait_corrupt};
 use crate::cases::tools::{case, op};
+use crate::kit;
 use crate::raw::{self, Bound, store};
 
 /// The cases.
@@ -53,9 +54,9 @@ fn bad_id(ctx: &Ctx) -> Outcome {
 
 fn duplicate_id(ctx: &Ctx) -> Outcome {
     let desk = Desk::new(ctx.env)?;
-    let buffer = raw::pages(ctx.env, 0x1000, 0x1000)?;
     for id in [0, 5, 15] {
         let mut bound = desk.attach(desk.features(), 16)?;
+        let buffer = raw::pages(ctx.env, 0x1000, 0x1000)?;
         hold_read(&mut bound, id, buffer.1, 64)?;
         let position = bound.next;
         // The same id by another operation: what is in flight is the id.
@@ -73,6 +74,7 @@ fn duplicate_id(ctx: &Ctx) -> Outcome {
 }
 
 fn latched(ctx: &Ctx) -> Outcome {
+    kit::share_nothing();
     let desk = Desk::new(ctx.env)?;
     let mut bound = desk.attach(desk.features(), 16)?;
     for id in 0..3 {
@@ -105,6 +107,7 @@ fn latched(ctx: &Ctx) -> Outcome {
 }
 
 fn others_go_on(ctx: &Ctx) -> Outcome {
+    kit::share_nothing();
     let desk = Desk::new(ctx.env)?;
     let mut first = desk.attach(desk.features(), 16)?;
     let mut second = desk.bind(1, 16, [16, 16])?;

@@ -10,6 +10,7 @@ use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::event::bind::TWO_VCPUS;
 use crate::cases::event::shim::{lend, with_vcpu};
 use crate::cases::tools::{Upcalls, arm, bind_port, case, signal, want_entry};
+use crate::kit;
 use crate::raw::{self, full_fence};
 use crate::shim::{SuitePlatform, failed};
 use core::cell::{Cell, RefCell};
@@ -82,6 +83,7 @@ const PORT: u32 = 5;
 /// raised by the other vCPU's queue, so that the host looks at a submission of which only a part is there, if
 /// it looks at other queues than the one that was kicked.
 fn every_access(ctx: &Ctx) -> Outcome {
+    kit::share_nothing();
     let (scratch, shift) = raw::open(ctx.env)?;
     let bound = raw::bind(ctx.env, scratch, shift, 0, 4, [8, 8])?;
     let mut other = raw::bind(ctx.env, scratch, shift, 1, 4, [8, 8])?;

@@ -194,6 +194,7 @@ fn impatient(ctx: &Ctx) -> Outcome {
     let mut pages = suite.areas(session.granule())?;
     let vcpu: Vcpu<'_, _> =
         session.bind(0, &mut pages, [16, 16]).map_err(|error| failed("no vCPU", error))?;
+    suite.share(&vcpu)?;
     let read = read_submission(&suite)?;
     platform.patience.set(50);
     check(vcpu.call_with(read) == Err(Error::Pending), "a call that is not answered in time")?;

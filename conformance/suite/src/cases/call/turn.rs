@@ -4,6 +4,7 @@
 use crate::case::{Case, Ctx, Needs, Outcome, check, equal};
 use crate::cases::session::desk::{Desk, settle};
 use crate::cases::tools::{case, op, status};
+use crate::kit;
 use crate::raw::{self, Bound, load, store};
 
 /// The cases.
@@ -19,6 +20,7 @@ pub const CASES: &[Case] = &[
 
 /// One call, every byte of it by the tables and nothing else.
 fn bytes(ctx: &Ctx) -> Outcome {
+    kit::share_nothing();
     let bound = raw::attach(ctx.env)?;
     let (guest, host, seed) = (bound.guest.0, bound.host, bound.seed);
     for position in 0..3u32 {
@@ -97,6 +99,7 @@ fn cleared_slot(ctx: &Ctx) -> Outcome {
 
 /// Calls in full batches, so many that each slot is used again and again.
 fn laps(ctx: &Ctx, depth: u16, calls: u64) -> Outcome {
+    kit::share_nothing();
     let desk = Desk::new(ctx.env)?;
     let mut bound = desk.attach(desk.features(), u32::from(depth))?;
     let mut value = 0u64;

@@ -4,6 +4,7 @@
 use super::desk::Desk;
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::tools::{case, op, status};
+use crate::kit;
 use crate::raw::{self, Bound, Control, load, store};
 use tenon_abi::Features;
 
@@ -129,6 +130,7 @@ fn area_cleared(ctx: &Ctx) -> Outcome {
 }
 
 fn area_cleared_in_the_window(ctx: &Ctx) -> Outcome {
+    kit::share_nothing();
     let desk = Desk::new(ctx.env)?;
     for lap in 0..3 {
         desk.open()?;

@@ -3,6 +3,7 @@
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::tools::{bind_port, case, emergency, expect, op, settle, signal, status, want_entry};
+use crate::kit;
 use crate::raw::{self, Bound, Control, load};
 
 /// The cases.
@@ -190,6 +191,7 @@ fn offsets(ctx: &Ctx) -> Outcome {
 }
 
 fn cleared(ctx: &Ctx) -> Outcome {
+    kit::share_nothing();
     // Twice, so that the second session finds what the first has left.
     for _ in 0..2 {
         check(raw::reset(ctx.env), "RESET")?;

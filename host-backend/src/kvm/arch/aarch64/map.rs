@@ -52,6 +52,11 @@ pub(crate) fn layout(ram: u64) -> Result<Layout, tenon_boot::Error> {
     Layout::aarch64(ram)
 }
 
+/// Room for more memory: behind RAM.
+pub(crate) fn room_at(end: u64, len: u64) -> Option<u64> {
+    end.checked_add(len).filter(|room_end| *room_end <= RAM_MAX.0.saturating_add(AARCH64_RAM)).map(|_| end)
+}
+
 pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {
     let irqchip = kvm_irq_routing_irqchip { irqchip: 0, pin: msi.vector.saturating_sub(FIRST_SPI) };
     kvm_irq_routing_entry {

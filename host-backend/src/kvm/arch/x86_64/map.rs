@@ -49,6 +49,13 @@ pub(crate) fn layout(ram: u64) -> Result<Layout, tenon_boot::Error> {
     Layout::x86_64(ram)
 }
 
+/// Room for more memory: behind RAM, but not in the hole for devices.
+pub(crate) fn room_at(end: u64, len: u64) -> Option<u64> {
+    let low = end.checked_add(len)? <= tenon_boot::layout::X86_64_HOLE;
+    let at = if low { end } else { end.max(tenon_boot::layout::X86_64_HIGH) };
+    at.checked_add(len).filter(|end| *end <= RAM_MAX.0).map(|_| at)
+}
+
 pub(crate) fn route(input: u32, msi: Msi) -> kvm_irq_routing_entry {
     const MSI_WINDOW: u32 = 0xfee0_0000;
     let msi = kvm_irq_routing_msi {
