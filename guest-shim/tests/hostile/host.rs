@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 
 use tenon_guest::{Buffer, Conduit, Found, Pages, Platform};
-use tenon_host::{Config, Domain, Memory};
+use tenon_host::{Action, Balloon, Config, Domain, Memory, MemoryAction};
 use tenon_rings::{Mapping, Site, Words};
 
 /// Bytes of guest memory: control frame, a vCPU's area, its donated area, a buffer; a granule each.
@@ -108,6 +108,10 @@ pub(crate) struct Host {
     pub(crate) deaf: Cell<bool>,
     /// Becomes deaf after so many more kicks.
     pub(crate) silent_after: Cell<Option<u32>>,
+    /// Answers no request about memory while it is set.
+    pub(crate) slow: Cell<bool>,
+    /// The last such request.
+    pub(crate) job: Cell<Option<u32>>,
     attack: Cell<Option<Attack>>,
     entered: Cell<u32>,
     /// The window as the host left it.
@@ -120,7 +124,7 @@ fn config() -> Config {
     let mut config = Config::new(tenon_host::Conduit::call(true), 2, 99);
     (config.granules, config.window_len) = (tenon_abi::Granules::K4, WINDOW as u64);
     (config.max_depth, config.max_events, config.max_ports, config.max_payload) = (64, 256, 64, 4096);
-    config
+    config.with_balloon(Balloon { granule: 4096, max_range: 4096, max_ranges: 64 })
 }
 
 impl Host {
@@ -132,6 +136,8 @@ impl Host {
             domain,
             deaf: Cell::new(false),
             silent_after: Cell::new(None),
+            slow: Cell::new(false),
+            job: Cell::new(None),
             attack: Cell::new(attack),
             entered: Cell::new(0),
             left: RefCell::default(),
@@ -147,10 +153,22 @@ impl Host {
         self.assert_window_untouched();
         let mut domain = self.domain.borrow_mut();
         let result = run(&mut domain);
-        while domain.next_action().is_some() {}
+        while let Some(action) = domain.next_action() {
+            self.act(&mut domain, &action);
+        }
         self.entered.set(self.entered.get() + 1);
         self.attack();
         result
+    }
+
+    /// Nothing is done about memory: that it was is all that the shim can see.
+    fn act(&self, domain: &mut Domain<Shared>, action: &Action) {
+        if let Action::Memory(MemoryAction::Give { job, .. } | MemoryAction::Take { job, .. }) = action {
+            self.job.set(Some(*job));
+            if !self.slow.get() {
+                domain.memory_done(*job, true);
+            }
+        }
     }
 
     pub(crate) const fn entered(&self) -> u32 {
@@ -246,6 +264,14 @@ impl Host {
     pub(crate) fn all_from(&self, offset: u64) -> Pages {
         // SAFETY: as in `pages`; a test that takes all of them takes no others meanwhile.
         unsafe { Pages::new(self.shared.region.base(), REGION, offset) }.expect("they are aligned")
+    }
+
+    /// Where nothing else is, with the window: two granules.
+    pub(crate) fn rest(&self) -> Pages {
+        let offset = 2 * GRANULE;
+        // SAFETY: as in `pages`.
+        unsafe { Pages::new(self.shared.region.base().add(offset), 2 * GRANULE, offset as u64) }
+            .expect("they are aligned")
     }
 
     pub(crate) fn scratch(&self) -> Pages {

@@ -11,6 +11,7 @@ mod found;
 mod host;
 mod lies;
 mod masks;
+mod memory;
 mod pages;
 mod session;
 mod small;

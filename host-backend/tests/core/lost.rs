@@ -10,7 +10,7 @@ use std::fmt::Write;
 use tenon_abi::vcpu::{guest as area, host};
 use tenon_abi::{Clock, ConduitKind, ControlOp, Features, Op, Submission};
 use tenon_host::time::{Passed, Utc};
-use tenon_host::{Config, Memory, State};
+use tenon_host::{Balloon, Config, Memory, Sharing, State};
 use tenon_rings::{Site, Words};
 
 /// Where a page is donated.
@@ -18,7 +18,10 @@ const PAGE: u64 = 0x8_0000;
 const SECOND_PAGE: u64 = 0x9_0000;
 
 /// What may be lost without a trace, and why.
-const UNUSED: &[(&str, &str)] = &[("/vcpus/*/owed", "a restore owes each bound vCPU an upcall (EVT-13)")];
+const UNUSED: &[(&str, &str)] = &[
+    ("/ledger/given/*/rights", "memory that is given has no rights, which are those of shares"),
+    ("/vcpus/*/owed", "a restore owes each bound vCPU an upcall (EVT-13)"),
+];
 
 /// A configuration that has a value in each field, and few ports.
 fn full() -> Config {
@@ -27,6 +30,8 @@ fn full() -> Config {
     config.conduit.kind = ConduitKind::HYPERCALL;
     (config.conduit.kick_base, config.conduit.kick_stride, config.conduit.bind_base) = (0x100, 4, 0x200);
     config
+        .with_balloon(Balloon { granule: 4096, max_range: 1 << 16, max_ranges: 64 })
+        .with_sharing(Sharing { max_range: 1 << 16, max_ranges: 16 })
 }
 
 /// A guest that is in the middle of everything that can be under way at once; what is not, the variants have.
@@ -55,6 +60,23 @@ fn busy(unwanted: Features, variant: fn(&mut Guest)) -> Guest {
     guest.ok(0, Op::EVENT_BIND_DIRECT, [6, 1, 50]);
     guest.ok(0, Op::EVENT_BIND, [31, 0, 0]);
     (0..2).for_each(|word| guest.store(PAYLOAD + 8 * word, 0x6162_6364_6566_6768));
+    // Memory that is shared, given, on its way to both, and watched.
+    guest.moved(1, Op::SHARE, [PAYLOAD, 0x1000, 3]);
+    guest.moved(1, Op::SHARE, [0x4000, 0x3000, 1]);
+    guest.moved(1, Op::GIVE, [0x8000, 0x3000, 0]);
+    guest.domain.set_memory_target(Some(0x7000));
+    guest.ok(0, Op::MEMORY_WATCH, [31, 0, 0]);
+    for (id, op, args) in [
+        (40, Op::GIVE, [0x2_0000, 0x1000, 0]),
+        (41, Op::TAKE, [0x9000, 0x1000, 0]),
+        (42, Op::HINT, [0x2_2000, 0x1000, 0]),
+        (43, Op::SHARE, [0x2_4000, 0x1000, 2]),
+        (44, Op::UNSHARE, [0x5000, 0x1000, 0]),
+    ] {
+        guest.submit(1, id, op, args);
+    }
+    let _ = guest.kick(1);
+    guest.actions();
     guest.ok(1, Op::CONSOLE_WRITE, [PAYLOAD, 16, 0]);
     guest.ok(1, Op::CRASH, [PAYLOAD, 4, 77]);
     // A lane and a queue that are corrupt.
@@ -129,11 +151,26 @@ fn trace(guest: &mut Guest) -> String {
         say("answers", &[guest.take(vcpu, 0), guest.take(vcpu, 1)]);
         say("state", &[host::CALL_STATE, host::EMERGENCY_STATE].map(|at| guest.shown(vcpu, at)));
     }
+    say("wanted", &guest.domain.memory_stats());
+    guest.domain.set_memory_target(Some(0x6000));
+    say("watched", &(guest.entries(0, 0), guest.actions()));
     for port in 0..64 {
         say("raised", &guest.domain.raise(port));
     }
     say("input", &guest.domain.input(b"abcdefgh"));
     (0..4).for_each(|vcpu| guest.domain.stopped(vcpu));
+    say("stats", &guest.domain.memory_stats());
+    for op in [Op::TAKE, Op::UNSHARE] {
+        for at in [0x4000, 0x5000, 0x6000, 0x8000, 0x9000, 0xa000, 0x2_0000, 0x2_4000] {
+            say("asked", &ask(guest, 0, op, [at, 0x1000, 0]));
+            // None of those that the saved domain waits for.
+            (9..40).for_each(|job| guest.domain.memory_done(job, true));
+            say("answers", &guest.take(0, 0));
+        }
+    }
+    (0..9).for_each(|job| guest.domain.memory_done(job, job % 7 != 6));
+    say("answers", &guest.take(1, 0));
+    say("stats", &guest.domain.memory_stats());
     say("told then", &guest.actions());
     say("answers", &guest.take(1, 0));
     for vcpu in 0..2 {

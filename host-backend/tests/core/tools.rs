@@ -10,7 +10,7 @@ use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_abi::{ControlOp, ControlRequest, Entry, Features, Granules, Op, Status, Submission, Tail, turn};
 use tenon_host::loopback::{Arena, Piece};
 use tenon_host::time::Now;
-use tenon_host::{Action, Conduit, Config, Domain, Memory, Served, Services, VcpuAction};
+use tenon_host::{Action, Conduit, Config, Domain, Memory, MemoryAction, Served, Services, VcpuAction};
 use tenon_rings::{Site, Words};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -98,6 +98,8 @@ pub(crate) struct Patchy {
     pub(crate) hole: Cell<(u64, u64)>,
     /// Largest payload that was copied out at once.
     pub(crate) longest: Cell<usize>,
+    /// The session's word when the core said that a session is over.
+    pub(crate) over: Cell<Option<u64>>,
 }
 
 impl Patchy {
@@ -130,6 +132,10 @@ impl Memory for Patchy {
 
     fn write(&self, region: u16, offset: u64, data: &[u8]) -> bool {
         self.reachable(offset, data.len() as u64) && self.arena.write(region, offset, data)
+    }
+
+    fn end_session(&self) {
+        self.over.set(Some(self.arena.window().load(0x80 / 8, Site::ControlTake)));
     }
 
     fn window(&self) -> Watched {
@@ -364,6 +370,27 @@ impl Guest {
         value
     }
 
+    /// As [`Self::ok`], for what the attachment does: it does it, as far as anybody looks.
+    pub(crate) fn moved(&mut self, vcpu: u32, op: Op, args: [u64; 3]) {
+        self.submit(vcpu, 60, op, args);
+        let _ = self.kick(vcpu);
+        for action in self.actions() {
+            if let Action::Memory(
+                MemoryAction::Give { job, .. }
+                | MemoryAction::Take { job, .. }
+                | MemoryAction::Share { job, .. },
+            ) = action
+            {
+                self.domain.memory_done(job, true);
+            }
+        }
+        let taken = self.take(vcpu, 0);
+        assert!(
+            matches!(taken[..], [(60, Status::OK, value)] if value == args[1]),
+            "{op:?} {args:x?}: {taken:?}"
+        );
+    }
+
     /// Entries of a ring that were not looked at before; `taken` is left to the caller.
     pub(crate) fn entries(&mut self, vcpu: u32, class: usize) -> Vec<u32> {
         let seed = self.seed();
@@ -437,6 +464,7 @@ pub(crate) fn patchy(arena: &Arena) -> Patchy {
         len: Cell::new(arena.region_len(0).expect("region 0")),
         hole: Cell::new((0, 0)),
         longest: Cell::new(0),
+        over: Cell::new(None),
     }
 }
 
