@@ -219,6 +219,12 @@ impl Ledger {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
 mod tests {
     use super::*;
     use alloc::vec;

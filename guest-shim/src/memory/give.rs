@@ -139,7 +139,7 @@ impl Info {
         let holds = planted!("info-believed")
             || unit
                 && max_range != 0
-                && max_range.is_multiple_of(granule)
+                && max_range & granule.wrapping_sub(1) == 0
                 && given <= memory
                 && target <= memory;
         let pieces = pieces.min(usize::try_from(told.pieces.get()).unwrap_or(0));
@@ -172,8 +172,8 @@ impl<'v> Memory<'v> {
             return Err(Error::BadMemory);
         }
         let info = MemoryInfo::read_from_bytes(&head).map_err(|_| Error::BadMemory)?;
-        let room = told.checked_sub(HEAD).ok_or(Error::NoMatch)? / size_of::<MemoryPiece>();
-        Info::checked(&info, room).ok_or(Error::NoMatch)
+        let room = told.checked_sub(HEAD).ok_or(Error::NoMatch)?.checked_div(size_of::<MemoryPiece>());
+        Info::checked(&info, room.unwrap_or(0)).ok_or(Error::NoMatch)
     }
 
     /// Has a port raised whenever the target or the memory is another ([MEM-5]). Look at [`Self::info`] once

@@ -50,6 +50,9 @@ pub enum Fate<M, F> {
     Lost,
 }
 
+/// What has come to its new use, and the rest.
+pub type Parts<T, F> = (T, Option<F>);
+
 /// A request that has pages from one use to another. Dropped, they are gone for good: the host may still do
 /// it ([CALL-17]).
 ///
@@ -78,7 +81,7 @@ impl<'v, F: Hold, T: Hold> Moving<'v, F, T> {
     ///
     /// Why not, and what became of the pages. NO_CAPACITY: the host cannot do it now.
     #[allow(clippy::result_large_err, reason = "the request comes back, and there is no allocator to box it")]
-    pub fn wait(mut self) -> Result<(T, Option<F>), (Error, Fate<Self, F>)> {
+    pub fn wait(mut self) -> Result<Parts<T, F>, (Error, Fate<Self, F>)> {
         match self.request.wait() {
             Ok(done) => match self.cut(done) {
                 Some(parts) => Ok(parts),
@@ -91,9 +94,9 @@ impl<'v, F: Hold, T: Hold> Moving<'v, F, T> {
     }
 
     /// The first `done` bytes, and the rest. `None` for a number that cannot be.
-    fn cut(mut self, done: u64) -> Option<(T, Option<F>)> {
+    fn cut(mut self, done: u64) -> Option<Parts<T, F>> {
         let len = u64::try_from(self.pages.mapping().byte_len()).ok()?;
-        if done == 0 || done > len || !done.is_multiple_of(Granule::K4.size()) {
+        if done == 0 || done > len || done & Granule::K4.size().wrapping_sub(1) != 0 {
             return None;
         }
         if done == len || planted!("rest-counts-as-done") {

@@ -169,7 +169,6 @@ fn reset(ctx: &Ctx) -> Outcome {
     let (_, at, unit) = secret(ctx, 2)?;
     share(&mut bound, at, 2 * unit, READ | WRITE)?;
     expect(&mut bound, op::CONSOLE_WRITE, &[at, 8], status::OK, "what is shared")?;
-    drop(bound);
     check(raw::reset(ctx.env), "the session cannot be reset")?;
     let mut bound = raw::attach(ctx.env)?;
     expect(&mut bound, op::CONSOLE_WRITE, &[at, 8], status::DENIED, "a share of the last session")?;

@@ -210,7 +210,6 @@ fn hint(ctx: &Ctx) -> Outcome {
 fn reset(ctx: &Ctx) -> Outcome {
     let (mut bound, _, info, (page, at)) = set_up(ctx, 2)?;
     whole(&mut bound, &info, op::GIVE, at, 2 * info.granule)?;
-    drop(bound);
     check(raw::reset(ctx.env), "the session cannot be reset")?;
     // The next kernel has all of it, and keeps what it stores there from now on.
     mark(&page, 0, 2 * info.granule);
@@ -234,7 +233,6 @@ fn reset_in_flight(ctx: &Ctx) -> Outcome {
         }
         bound.kick();
         // Nobody waits for the answers.
-        drop(bound);
         check(raw::reset(ctx.env), "the session cannot be reset")?;
         mark(&page, 0, 4 * info.granule);
         let mut bound = raw::attach(ctx.env)?;
@@ -242,7 +240,6 @@ fn reset_in_flight(ctx: &Ctx) -> Outcome {
         marked(&page, 0, 4 * info.granule)?;
         let desk = Desk::new(ctx.env)?;
         given(&mut bound, &desk, 0)?;
-        drop(bound);
         check(raw::reset(ctx.env), "the session cannot be reset")?;
         ctx.env.clean();
         crate::kit::forget();

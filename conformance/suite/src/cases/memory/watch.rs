@@ -178,7 +178,6 @@ fn reset(ctx: &Ctx) -> Outcome {
     let (mut bound, _, info) = set_up(ctx)?;
     bind_port(&mut bound, 5, 0, 0)?;
     watch(&mut bound, 5)?;
-    drop(bound);
     check(raw::reset(ctx.env), "the session cannot be reset")?;
     let mut bound = raw::attach(ctx.env)?;
     let desk = Desk::new(ctx.env)?;
@@ -187,7 +186,6 @@ fn reset(ctx: &Ctx) -> Outcome {
     want(&mut bound, &desk, less, less)?;
     no_entry(&mut bound, 0, 0, "a port of the last session is told")?;
     // What the host wants goes on.
-    drop(bound);
     check(raw::reset(ctx.env), "the session cannot be reset")?;
     let mut bound = raw::attach(ctx.env)?;
     let desk = Desk::new(ctx.env)?;
