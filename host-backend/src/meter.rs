@@ -9,7 +9,7 @@ use crate::range::Range;
 use crate::request::{Call, Done};
 use serde::{Deserialize, Serialize};
 use tenon_abi::meter::READ_MIN;
-use tenon_abi::{Op, Status};
+use tenon_abi::{Op, Rights, Status};
 use tenon_rings::planted;
 
 /// The family of METER_READ. What it reads is counted everywhere, and stands in the base.
@@ -29,6 +29,7 @@ impl Family for Metering {
             return Err(Status::TOO_LONG);
         }
         let range = Range::check(&base.memory, address, len)?;
+        base.admit(range, Rights::WRITE)?;
         let room = if planted!("meter-one-row-more") { len.saturating_add(16) } else { len };
         let (bytes, len) = base.counted.answer(first, room);
         let written = bytes.get(..len).unwrap_or_default();

@@ -48,7 +48,10 @@ struct Answer {
 impl Answer {
     /// The words of an answer of `bytes` bytes: an epoch, and rows in ascending order from `first` on.
     fn of(page: &Mapping, bytes: u64, first: u64) -> Result<Self, Fail> {
-        check(bytes >= 8 && (bytes - 8).is_multiple_of(16), "the value is not that of an epoch and whole rows")?;
+        check(
+            bytes >= 8 && (bytes - 8).is_multiple_of(16),
+            "the value is not that of an epoch and whole rows",
+        )?;
         let len = ((bytes - 8) / 16) as usize;
         check(len <= ROWS, "more rows than this case looks at")?;
         let mut answer = Self { epoch: load(page, 0), rows: [(0, 0); ROWS], len };
