@@ -25,6 +25,7 @@
 //! | [`packed`] | words that hold several fields |
 //! | [`status`] | status codes, queue states and corruption reasons |
 //! | [`layout`] | all of the above as data |
+//! | `item`, `wire`, `word` | what is said of each item, the macros that describe them, words of several fields |
 #![no_std]
 #![forbid(unsafe_code)]
 

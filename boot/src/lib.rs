@@ -13,6 +13,7 @@
 //! | [`pvh`] | x86-64: the PVH boot protocol, and the state in which vCPUs start (VCPU-5) |
 //! | [`cpuid`] | x86-64: the leaves of discovery (DISC-4), and those that differ between vCPUs |
 //! | [`aarch64`] | AArch64: Linux's boot protocol, with a device tree (DISC-13) |
+//! | `elf`, `error` | an ELF file's segments and entries, and why a guest cannot be booted |
 //!
 //! Every segment of an image is checked before a byte is written: that its bytes are in the file and are no
 //! more than its memory, that all of its memory, bytes or not, is RAM, and that nothing else lies there.

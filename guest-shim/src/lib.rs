@@ -17,7 +17,7 @@
 //! | [`vcpu`] | a bound vCPU; start, stop, upcall |
 //! | [`call`] | calls and batches |
 //! | [`calls`] | what the families below are made of |
-//! | [`event`] | ports, taking, masking |
+//! | [`event`], `events` | ports, taking, masking |
 //! | [`region`] | lengths of regions |
 //! | [`page`] | pages that the host writes |
 //! | [`console`] | output as `core::fmt::Write`, input by call |
@@ -25,6 +25,7 @@
 //! | [`entropy`] | random bytes of the host's |
 //! | [`meter`] | what the host counts |
 //! | [`time`] | clocks and timers |
+//! | `error` | why something was not done |
 //!
 //! [GEN-8]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#generalities
 #![no_std]

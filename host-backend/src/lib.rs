@@ -22,17 +22,19 @@
 //! | `page` | pages that the host writes |
 //! | [`console`] | output and input |
 //! | [`time`] | clocks and timers |
-//! | [`lifecycle`] | exit, restart, crash record, generations, suspension |
+//! | [`lifecycle`], `crash`, `generation`, `suspend` | exit, restart, crash record, generations, suspension |
 //! | [`give`], [`share`] | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
-//! | [`meter`] | what is counted for a guest |
+//! | [`meter`], `counted` | what is counted for a guest |
 //! | `base` | what all families share |
 //! | `areas`, `port`, `queues` | what it holds of one vCPU, one port, two queues |
 //! | `ledger` | what is given and what is shared |
 //! | `range` | where a range of the guest's is checked |
-//! | `family` | the trait of leaf families, and their list |
+//! | `request` | one request on its way |
+//! | `family`, `families` | the trait of leaf families, and their list |
 //! | `late` | requests that complete late |
 //! | [`state`] | everything private as one serialisable value |
+//! | `error`, `quiet` | what an embedder can do wrong, and how often a guest's doings are logged |
 //! | [`loopback`] | guest and host in one process |
 //! | [`cpus`] | start, stop and end of vCPU threads, for any hypervisor |
 //! | `kvm` | a ready KVM machine |

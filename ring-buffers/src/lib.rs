@@ -9,9 +9,11 @@
 //! | [`mapping`] | mapped memory as words, and the copy routine for payload |
 //! | [`call`] | the queue: submitter and completer |
 //! | [`event`] | the event ring: raiser and taker |
+//! | `arm`, `role` | when the other side is to be told, and one end for one thread |
 //! | [`wait`] | looking for a while, and then sleeping |
 //! | [`page`] | host pages: writer and reader; the largest value of a clock |
 //! | [`stream`] | the data ring: producer and consumer, of records or of messages |
+//! | `error`, [`planted`] | what a ring can answer besides its result, and faults that tests plant |
 //!
 //! The rules that all of it keeps:
 //!

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask check-abi`: the rules that reviewers would otherwise have to remember, as code.
 
+mod contents;
 mod manifest;
 mod probe;
 mod text;
@@ -31,6 +32,7 @@ fn check(sources: &[Source]) -> Vec<String> {
     let mut problems = Vec::new();
     for source in sources {
         problems.extend(text::check(source));
+        problems.extend(contents::check(source));
         if source.path.ends_with("Cargo.toml") {
             problems.extend(manifest::check(source));
         }

@@ -94,7 +94,9 @@ pub(crate) fn text() -> String {
 
 /// What each minor version knows: a host offers no more in a session of that version.
 fn features(text: &mut String) {
-    text.push_str("\n// The features that a minor version has [NEG-2]\n#define TENON_FEATURES_OF_MINOR(minor) (");
+    text.push_str(
+        "\n// The features that a minor version has [NEG-2]\n#define TENON_FEATURES_OF_MINOR(minor) (",
+    );
     for minor in 0..VERSION.minor {
         let known = literal(Features::of_minor(minor).bits(), true);
         let _ = write!(text, "(minor) == {minor} ? {known} : ");
