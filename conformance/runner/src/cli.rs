@@ -2,6 +2,7 @@
 //! The command line.
 
 mod machines;
+mod times;
 
 use crate::child;
 use crate::emulated;
@@ -23,6 +24,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tenon_guest_images::Arch;
+use times::{Clocks, Timers};
 
 /// Boots guests on hosts and says which clauses of the spec both kept.
 ///
@@ -113,6 +115,11 @@ enum Task {
     KillWorkers(Kill),
     /// Run two guests at once that try to reach each other's memory and doorbells: on unmodified QEMU.
     Neighbours(Machines),
+    /// Read the page TIME on all vCPUs at once, and hold it against the host's clock: on the KVM machine.
+    Clocks(Clocks),
+    /// Set many timers on all vCPUs at once, with random deadlines, and take each one's event: on the KVM
+    /// machine.
+    Timers(Timers),
     /// Time calls against a bare loop behind the same device, interleaved: on unmodified QEMU.
     Pace(Machines),
 }
@@ -158,6 +165,8 @@ pub fn main() -> ExitCode {
         Some(Task::KillWorkers(wish)) => machines::kill_workers(wish),
         Some(Task::Neighbours(machines)) => machines::neighbours(machines),
         Some(Task::Pace(machines)) => machines::pace(machines),
+        Some(Task::Clocks(wish)) => times::clocks(wish),
+        Some(Task::Timers(wish)) => times::timers(wish),
         None => run(args),
     };
     match result {

@@ -20,7 +20,6 @@ pub mod qemu;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tenon_abi::ConduitKind;
 use tenon_conformance::case::Ends;
 
 /// How a machine ended.
@@ -154,14 +153,7 @@ pub fn by_name(name: &str, image: Option<&Image>) -> Result<Box<dyn Host>, Strin
         "loopback" | "loopback-async" | "loopback-minor1" | "loopback-closed" => {
             Ok(Box::new(loopback::Loopback::new(name, None)?))
         }
-        "kvm" => kvm::host(kvm::Kind::default(), image),
-        "kvm-native" => kvm::host(kvm::Kind { level: kvm::Level::User, ..Default::default() }, image),
-        "kvm-closed" => kvm::host(kvm::Kind { closed: true, ..Default::default() }, image),
-        "kvm-mmio" => kvm::host(kvm::Kind { conduit: Some(ConduitKind::MMIO), ..Default::default() }, image),
-        HYPERCALL => {
-            kvm::host(kvm::Kind { conduit: Some(ConduitKind::HYPERCALL), ..Default::default() }, image)
-        }
-        "kvm-large" => kvm::host(kvm::Kind { large: true, ..Default::default() }, image),
+        _ if let Some(kind) = kvm::kind(name) => kvm::host(kind, image),
         "kvm-minor1" => kvm::host(kvm::Kind { age: kvm::Age::OldHost, ..Default::default() }, image),
         "kvm-old-image" => kvm::host(kvm::Kind { age: kvm::Age::OldImage, ..Default::default() }, image),
         "c-host" => c_host::host(kvm::Level::Kernel, image),

@@ -17,6 +17,7 @@
 //! | `neighbours` | two guests at once that try to reach each other |
 //! | `pace` | a call against a bare loop behind the same device |
 //! | `restart` | kills workers of a host under load |
+//! | `time` | the page TIME against the host's clock, and many timers at once |
 //! | [`clauses`] | the clauses of the spec |
 //! | [`out`] | standard output and standard error |
 //! | [`progress`] | progress on standard error |
@@ -50,4 +51,6 @@ pub mod report;
 pub mod restart;
 pub mod rows;
 pub mod slowness;
+#[cfg(target_os = "linux")]
+pub mod time;
 pub mod verdict;

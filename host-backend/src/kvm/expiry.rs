@@ -55,6 +55,7 @@ impl State {
     /// Sets the alarm for what comes next.
     pub(super) fn arm(&mut self) {
         let due = self.domain.next_deadline().unwrap_or(u64::MAX);
+        let due = if tenon_rings::planted!("deadline-not-armed") { u64::MAX } else { due };
         let Some(timing) = &mut self.timing else { return };
         let next = due.min(timing.renew);
         timing.alarm.set(next.saturating_sub(monotonic()));

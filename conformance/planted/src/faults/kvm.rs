@@ -51,6 +51,24 @@ pub(super) const FAULTS: &[Fault] = &[
         unit("kvm::runner::tests::a_kick_while_a_vcpu_is_started_again_is_kept"),
     ),
     fault(
+        "period-too-long",
+        "TIME-6",
+        "the counter's period is a thousandth too long",
+        unit("kvm::time::source::tests::a_period_and_its_error_are_those_of_two_moments"),
+    ),
+    fault(
+        "guest-counter-ahead",
+        "TIME-5",
+        "the guest's counter is taken to be ahead of what it is",
+        unit("kvm::vmm::tests::time::the_page_tells_the_hosts_clock_by_the_guests_counter"),
+    ),
+    fault(
+        "deadline-not-armed",
+        "TIME-13",
+        "nobody is woken for the next deadline",
+        unit("kvm::vmm::tests::time::a_timer_raises_its_port_by_itself_and_never_early"),
+    ),
+    fault(
         "memory-without-a-hole",
         "REG-1",
         "memory behind the hole under 4 GiB is taken to follow what lies before it",

@@ -43,6 +43,21 @@ pub struct Kind {
     pub closed: bool,
 }
 
+/// What a row's name means, for the rows with an image of today.
+#[must_use]
+pub fn kind(name: &str) -> Option<Kind> {
+    let usual = Kind::default();
+    match name {
+        "kvm" => Some(usual),
+        "kvm-native" => Some(Kind { level: Level::User, ..usual }),
+        "kvm-mmio" => Some(Kind { conduit: Some(ConduitKind::MMIO), ..usual }),
+        "kvm-closed" => Some(Kind { closed: true, ..usual }),
+        "kvm-large" => Some(Kind { large: true, ..usual }),
+        super::HYPERCALL => Some(Kind { conduit: Some(ConduitKind::HYPERCALL), ..usual }),
+        _ => None,
+    }
+}
+
 /// The KVM host.
 ///
 /// # Errors
@@ -69,6 +84,39 @@ pub fn host(kind: Kind, image: Option<&Image>) -> Result<Box<dyn Host>, String> 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub fn host(_: Kind, _: Option<&Image>) -> Result<Box<dyn Host>, String> {
     Err("the KVM machine is for Linux on x86-64 or AArch64".to_owned())
+}
+
+/// A kind of machine, and another image than the suite's own.
+pub type Wanted<'a> = (Kind, Option<&'a Image>);
+
+/// A machine of this kind with so many vCPUs and these services, whose image does what `parameters` ask for.
+///
+/// # Errors
+///
+/// As [`host`].
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub fn trial(
+    (kind, image): Wanted<'_>,
+    cpus: u32,
+    services: tenon_host::Services,
+    parameters: &str,
+) -> Result<Box<dyn super::Machine>, String> {
+    machine::KvmHost::new(kind, image)?.start(parameters, cpus, services)
+}
+
+/// As above.
+///
+/// # Errors
+///
+/// Always: it says so.
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub fn trial(
+    (kind, image): Wanted<'_>,
+    _: u32,
+    _: tenon_host::Services,
+    _: &str,
+) -> Result<Box<dyn super::Machine>, String> {
+    host(kind, image).and_then(|_| Err(String::new()))
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -135,6 +183,29 @@ mod machine {
 
     impl Host for KvmHost {
         fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
+            let services = match self.kind.age {
+                Age::OldImage => Services::default(),
+                Age::Today | Age::OldHost => Services::ready(),
+            };
+            self.start(command_line, CPUS, services)
+        }
+
+        fn has(&self, case: &str) -> bool {
+            self.kind.age != Age::OldImage || OLD_CASES.lines().any(|name| name == case)
+        }
+
+        fn excuse(&self, case: &str) -> Option<&'static str> {
+            (self.kind.age == Age::OldImage && OLD_DIFFERS.contains(&case)).then_some(WHY_IT_DIFFERS)
+        }
+    }
+
+    impl KvmHost {
+        pub(super) fn start(
+            &self,
+            command_line: &str,
+            vcpus: u32,
+            services: Services,
+        ) -> Result<Box<dyn Machine>, String> {
             let mode = if self.kind.level == Level::User { " mode=native" } else { "" };
             let arena = if self.kind.large { " arena=high" } else { "" };
             let command_line = format!("{command_line} serial=burst{mode}{arena}");
@@ -149,17 +220,14 @@ mod machine {
                 },
                 closed: self.kind.closed.then(|| Guard::new(move |refused| touched(&ear, refused))),
                 memory: self.memory(),
-                vcpus: CPUS,
+                vcpus,
                 conduit: self.conduit,
                 seed: crate::hosts::seed(&command_line),
                 limit: LIMIT,
                 console: Box::new(move |output| answer(&user, output)),
                 serial: Box::new(Serial(sender.clone())),
                 minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
-                services: match self.kind.age {
-                    Age::OldImage => Services::default(),
-                    Age::Today | Age::OldHost => Services::ready(),
-                },
+                services,
                 ..VmmConfig::default()
             })
             .map_err(|error| error.to_string())?;
@@ -174,14 +242,6 @@ mod machine {
                 let _ = sender.send(Event::Ended(end(result)));
             });
             Ok(Box::new(Running { handle, receiver: Some(receiver), runner: Some(runner) }))
-        }
-
-        fn has(&self, case: &str) -> bool {
-            self.kind.age != Age::OldImage || OLD_CASES.lines().any(|name| name == case)
-        }
-
-        fn excuse(&self, case: &str) -> Option<&'static str> {
-            (self.kind.age == Age::OldImage && OLD_DIFFERS.contains(&case)).then_some(WHY_IT_DIFFERS)
         }
     }
 

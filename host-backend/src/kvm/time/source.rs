@@ -39,6 +39,9 @@ impl TimeSource {
     #[must_use]
     pub fn new(counter: Option<GuestCounter>) -> Self {
         let mut this = Self { counter, first: Sample::default(), told: None, closest: u64::MAX };
+        if let (Some(counter), true) = (&mut this.counter, tenon_rings::planted!("guest-counter-ahead")) {
+            counter.offset = counter.offset.wrapping_add(1 << 28);
+        }
         this.first = this.sample(LOOKS);
         this
     }
@@ -96,7 +99,8 @@ fn relation(first: Sample, last: Sample, counter: GuestCounter) -> Option<Relati
         let wide = u128::from(ns).wrapping_shl(SHIFT.into()).checked_div(ticks.into());
         u64::try_from(wide.unwrap_or(u128::MAX)).ok()
     };
-    let period = scaled(ns)?;
+    let long = if tenon_rings::planted!("period-too-long") { ns >> 10 } else { 0 };
+    let period = scaled(ns.saturating_add(long))?;
     let ns_of = |ticks: u64| ticks_to_ns(ticks, period, SHIFT).saturating_add(1);
     // Each moment may be wrong by its width, and by the nanosecond that a clock is rounded to.
     let apart = ns_of(first.width).saturating_add(ns_of(last.width)).saturating_add(2);
