@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tenon_guest_images::BENCH;
 use tenon_host::kvm::{
-    BIND_PORT, Config, Error, Exits, Flow, Interrupts, KICK_PORT, Line, Machine, Msi, VmMemory,
-    WINDOW_ADDRESS, WindowConfig,
+    Alarm, BIND_PORT, Config, Error, Exits, Flow, Interrupts, KICK_PORT, Line, Machine, Msi, TimeSource,
+    VmMemory, WINDOW_ADDRESS, WindowConfig,
 };
+use tenon_host::time::Passed;
 use tenon_host::{Action, Conduit, Domain, EventAction, Memory, VcpuAction};
 use tenon_rings::Mapping;
 
@@ -40,6 +41,8 @@ struct State {
     domain: Domain<VmMemory>,
     upcall: Line,
     direct: Line,
+    source: TimeSource,
+    alarm: Alarm,
 }
 
 /// A machine with the image loaded, and its host.
@@ -49,15 +52,22 @@ pub fn machine(parameters: &str) -> Result<(Machine, Arc<Host>), Error> {
     let machine = Machine::new(&config)?;
     let region = machine.window().ok_or(Error::BadConfig("the machine has no window"))?;
     let memory = VmMemory::new(machine.memory(), region)?;
-    let mut offer = tenon_host::Config::new(Conduit::port_io(KICK_PORT, BIND_PORT), 1, 1);
+    let mut offer = tenon_host::Config::new(Conduit::port_io(KICK_PORT, BIND_PORT), 1, 1).with_time();
     (offer.window_len, offer.max_start) = (WINDOW_SIZE as u64, u64::from(u32::MAX));
-    let domain = Domain::new(offer, memory).map_err(Error::Domain)?;
+    let mut domain = Domain::new(offer, memory).map_err(Error::Domain)?;
+    let mut source = TimeSource::new(machine.counter());
+    domain.start_clocks(source.now(), Passed::default());
+    // Long enough for a period that does not change while a bench runs.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let (now, relation) = source.measure();
+    domain.set_counter(now, relation);
+    let alarm = Alarm::new().map_err(|why| Error::System { what: "making a timer", why })?;
     let interrupts = Arc::clone(machine.interrupts());
     let (upcall, direct, bare) = (interrupts.line()?, interrupts.line()?, interrupts.line()?);
     interrupts.route(&bare, Some(Msi { cpu: 0, vector: BARE_VECTOR }))?;
     machine.load(BENCH.bytes, &format!("serial=burst control={CONTROL_PORT} {parameters}"))?;
     let host = Host {
-        state: Mutex::new(State { domain, upcall, direct }),
+        state: Mutex::new(State { domain, upcall, direct, source, alarm }),
         interrupts,
         bare,
         exits: AtomicU64::new(0),
@@ -93,8 +103,23 @@ impl Host {
     /// What a doorbell asks for.
     pub fn serve(&self, queue: u32) {
         let mut state = self.lock();
-        while state.domain.serve(queue, BUDGET).again {}
+        let State { domain, source, .. } = &mut *state;
+        while domain.serve_at(queue, BUDGET, || source.now()).again {}
         self.act(&mut state);
+    }
+
+    /// What rings when a timer is due: a thread waits for it and calls [`Self::expire`].
+    pub fn alarm(&self) -> Alarm {
+        self.lock().alarm.clone()
+    }
+
+    /// Expires timers.
+    pub fn expire(&self) {
+        let mut state = self.lock();
+        let now = state.source.now();
+        let _ = state.domain.expire(now, BUDGET);
+        self.act(&mut state);
+        state.arm();
     }
 
     /// What a device does.
@@ -132,11 +157,24 @@ impl Host {
                 Action::Console(_) | Action::Session(_) | Action::Event(EventAction::Unroute { .. }) => {
                     Ok(())
                 }
+                Action::Time(_) => {
+                    state.arm();
+                    Ok(())
+                }
                 other => panic!("this machine cannot do {other:?}"),
             };
             if let Err(why) = routed {
                 eprintln!("an interrupt cannot be routed: {why}");
             }
+        }
+    }
+}
+
+impl State {
+    fn arm(&mut self) {
+        let now = self.source.now().monotonic;
+        if let Some(due) = self.domain.next_deadline() {
+            self.alarm.set(due.saturating_sub(now));
         }
     }
 }

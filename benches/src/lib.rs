@@ -12,6 +12,7 @@
 //! | `host` | a machine that counts exits, rings an eventfd for a queue, and has a bare interrupt and a bare doorbell beside Tenon's |
 //! | `call` | calls and doorbells against bare exits and bare doorbells (CALL-24) |
 //! | `event` | events against bare interrupts |
+//! | `timer` | timers against a timerfd behind a bare doorbell |
 //! | `rings` | rings against other crates and against the floors |
 
 pub mod process;
@@ -29,3 +30,5 @@ pub mod listen;
 pub mod quiet;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod rings;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod timer;

@@ -33,6 +33,8 @@ enum What {
     /// Queues, channels, streams and events beside other crates and beside the floors; a chart in the target
     /// folder.
     Rings(Options),
+    /// Timers.
+    Time(Options),
     /// A call of a guest on QEMU beside a bare doorbell and poll behind the same device. Fails over its
     /// limit.
     Ivshmem,
@@ -50,13 +52,16 @@ struct Options {
 
 /// Measures and shows.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let options = match &args.what {
-        What::Call(options) => options,
+    let (options, lines) = match &args.what {
+        What::Call(options) => {
+            let mut lines = instructions::count()?;
+            lines.extend(program("machine")?);
+            (options, lines)
+        }
+        What::Time(options) => (options, program("timers")?),
         What::Rings(options) => return rings::run(options),
         What::Ivshmem => return ivshmem(),
     };
-    let mut lines = instructions::count()?;
-    lines.extend(machine()?);
     if options.json {
         for line in &lines {
             println!("{}", line.json());
@@ -88,14 +93,13 @@ fn ivshmem() -> Outcome {
     }
 }
 
-/// What the program `machine` measures.
-fn machine() -> Result<Vec<Line>, Failure> {
-    let program = build("machine")?;
-    let output = std::process::Command::new(program)
+/// What a program with a machine measures.
+fn program(name: &str) -> Result<Vec<Line>, Failure> {
+    let output = std::process::Command::new(build(name)?)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .context("cannot start the program `machine`")?;
+        .context(format!("cannot start the program `{name}`"))?;
     if !output.status.success() {
         return Err(Failure::Verdict(vec!["bench: a guest did not end well".to_owned()]));
     }

@@ -2,7 +2,7 @@
 //! Times calls, doorbells and events from inside a guest. What it finds goes out on the serial port, never
 //! through Tenon.
 //!
-//! Boot parameters: `bench` = `exits`, `call`, `doorbell` or `event`; `rounds`; `bare`, the port of the bare
+//! Boot parameters: `bench` = `exits`, `call`, `doorbell`, `event` or `timer`; `rounds`; `bare`, the port of the bare
 //! `out`; `control`, the port that hands the host a page; `idle` = `halt` or `spin`. A line is a word and
 //! numbers.
 #![no_std]
@@ -13,6 +13,7 @@ mod event;
 mod line;
 mod platform;
 mod time;
+mod timer;
 
 use platform::Bench;
 use tenon_guest::discovery::cpuid_by;
@@ -45,6 +46,7 @@ fn attach() -> Result<u32, Error> {
         Some("call") => call::times(&vcpu)?,
         Some("doorbell") => call::doorbells(&vcpu)?,
         Some("event") => event::answer(&vcpu)?,
+        Some("timer") => timer::times(&session, &vcpu, &mut pages)?,
         _ => return Ok(BAD_PARAMETERS),
     }
     Ok(0)

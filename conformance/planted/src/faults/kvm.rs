@@ -63,9 +63,9 @@ pub(super) const FAULTS: &[Fault] = &[
         unit("kvm::vmm::tests::time::the_page_tells_the_hosts_clock_by_the_guests_counter"),
     ),
     fault(
-        "deadline-not-armed",
+        "expiry-forgotten",
         "TIME-13",
-        "nobody is woken for the next deadline",
+        "whoever is woken for a deadline looks at no timer",
         unit("kvm::vmm::tests::time::a_timer_raises_its_port_by_itself_and_never_early"),
     ),
     fault(
