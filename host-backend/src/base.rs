@@ -8,7 +8,7 @@ use crate::counted::Counted;
 use crate::late::{Key, Late};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
-use crate::page::Pages;
+use crate::pages::Pages;
 use crate::port::Port;
 use crate::quiet::Quiet;
 use crate::services::Services;

@@ -215,9 +215,9 @@ impl Default for Sharing {
 }
 
 impl Config {
-    /// Modest limits, 64 KiB of window for each vCPU, interrupts 32 to 255. Everything is offered that asks no
-    /// more of an attachment than the actions of sessions, events, vCPUs, console and lifecycle: what does,
-    /// is set up by a method of its own, as [`Self::with_time`].
+    /// Modest limits, 64 KiB of window for each vCPU, interrupts 32 to 255. Everything is offered that asks
+    /// no more of an attachment than the actions of sessions, events, vCPUs, console and lifecycle: what
+    /// does, is set up by a method of its own, as [`Self::with_time`].
     #[must_use]
     pub fn new(conduit: Conduit, max_vcpus: u32, seed: u64) -> Self {
         // One granule for the record, and room for default areas at the largest granule.

@@ -20,7 +20,7 @@ use crate::families::Families;
 use crate::late::Late;
 use crate::ledger::Ledger;
 use crate::memory::Memory;
-use crate::page::{Before, Pages};
+use crate::pages::{Before, Pages};
 use crate::port::Port;
 use crate::queues::Queues;
 use crate::quiet::Quiet;

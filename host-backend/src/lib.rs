@@ -19,9 +19,9 @@
 //! | [`event`] | ports |
 //! | [`vcpu`] | start, stop, upcall |
 //! | [`region`] | what a guest may ask about regions |
-//! | `page` | pages that the host writes |
+//! | `page`, `pages` | pages that the host writes: what is asked of them, and what it holds |
 //! | [`console`] | output and input |
-//! | [`time`] | clocks and timers |
+//! | [`time`], `timer` | clocks and timers: what it holds, and what is asked of them |
 //! | [`lifecycle`], `crash`, `generation`, `suspend` | exit, restart, crash record, generations, suspension |
 //! | [`give`], [`share`] | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
@@ -99,6 +99,7 @@ pub mod loopback;
 pub mod memory;
 pub mod meter;
 mod page;
+mod pages;
 mod port;
 mod queues;
 mod quiet;
@@ -110,6 +111,7 @@ pub mod share;
 pub mod state;
 mod suspend;
 pub mod time;
+mod timer;
 pub mod vcpu;
 
 pub use action::{

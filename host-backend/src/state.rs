@@ -19,7 +19,7 @@ use crate::families::Families;
 use crate::late::{Late, Saved};
 use crate::ledger::{Job, Ledger, Work, ask};
 use crate::memory::Memory;
-use crate::page::SavedPages;
+use crate::pages::SavedPages;
 use crate::port::{Port, Target};
 use crate::queues::Queues;
 use crate::range::Range;

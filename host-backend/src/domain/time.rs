@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an embedder tells of time, and what it asks (TIME-7 to TIME-9, TIME-13, TIME-18). With a page, each of
-//! these writes it.
+//! What an embedder tells of time, and what it asks (TIME-7 to TIME-9, TIME-13, TIME-18). With a page, each
+//! of these writes it.
 
 use crate::domain::Domain;
 use crate::memory::Memory;
@@ -49,8 +49,8 @@ impl<M: Memory> Domain<M> {
         self.base.write_time();
     }
 
-    /// Expires timers whose deadline is reached, at most `budget` of them. Whoever looked at the deadline does
-    /// not look again, until the action says so.
+    /// Expires timers whose deadline is reached, at most `budget` of them. Whoever looked at the deadline
+    /// does not look again, until the action says so.
     pub fn expire(&mut self, now: Now, budget: u32) -> Expired {
         if self.base.ended {
             return Expired { timers: 0, again: false };

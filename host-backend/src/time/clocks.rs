@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! RUNNING, BOOT and UTC, and the copy of the page that tells them (TIME-2 to TIME-9).
 
-use super::{Now, Passed, Relation, Utc};
+use super::told::{Now, Passed, Relation, Utc};
 use serde::{Deserialize, Serialize};
 use tenon_abi::time::{self, NEVER, SHIFT_MAX, TimeFlags, ticks_to_ns};
 use tenon_abi::{Clock, CounterKind, TimeCopy};
