@@ -70,7 +70,7 @@ fn let_pass(bound: &mut Bound, port: u32, position: u32, deadline: u64) -> Outco
 fn by_formula(copy: &Copy, clock: u64, counter: u64) -> u64 {
     let shift = copy[5] >> 16 & 0xffff;
     let ticks = counter.saturating_sub(copy[0]);
-    let passed = u128::from(ticks) * u128::from(copy[1]) >> shift;
+    let passed = (u128::from(ticks) * u128::from(copy[1])) >> shift;
     copy[2 + clock as usize].saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
 }
 

@@ -31,15 +31,11 @@ const DIRECT: Needs = Needs { features: Needs::DIRECT.features.union(Features::T
 /// Timers of a clock one after the other: each is raised, and none before its deadline.
 fn each(ctx: &Ctx, clock: u64) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
-    if clock == UTC && bound.call(op::CLOCK_READ, [UTC, 0, 0, 0, 0, 0])?.status == status::BAD_STATE {
-        return equal(
-            u64::from(bound.call(op::TIMER_SET, [3, UTC, 0, 0, 0, 0])?.status),
-            u64::from(status::NOT_FOUND),
-            "a timer of an unbound port and a clock that is not known",
-        )
-        .or_else(|_| Ok(()));
-    }
     bind_port(&mut bound, 3, 0, 0)?;
+    if clock == UTC && bound.call(op::CLOCK_READ, [UTC, 0, 0, 0, 0, 0])?.status == status::BAD_STATE {
+        let what = "a timer of a clock that is not known";
+        return expect(&mut bound, op::TIMER_SET, &[3, UTC, 0, 0], status::BAD_STATE, what).map(|_| ());
+    }
     for (position, ahead) in [0, MS / 10, MS, 3 * MS, 7 * MS].into_iter().enumerate() {
         let position = position as u32;
         let deadline = read(&mut bound, clock)?.saturating_add(ahead);
