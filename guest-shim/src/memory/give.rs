@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that is given back to the host, and taken again ([MEM-1] to [MEM-9]).
 //!
-//! A kernel that follows the host's wish watches a port, and whenever that is raised:
+//! A kernel that follows the host's wish ([MEM-4]) watches a port, and whenever that is raised:
 //!
 //! 1. it looks at [`Memory::info`];
 //! 2. for [`Wanted::Give`] it takes so many bytes out of its allocator, and calls [`Memory::give`];
@@ -9,6 +9,7 @@
 //!    [`piece`].
 //!
 //! [MEM-1]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#memory
+//! [MEM-4]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#memory
 //! [MEM-9]: https://github.com/tenon-abi/tenon/blob/main/docs/abi.md#memory
 
 use super::moving::{Hold, Moving, sealed};
