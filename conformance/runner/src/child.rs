@@ -2,7 +2,7 @@
 //! The loopback machines: this process is the machine. Its standard output is the serial port, and on
 //! standard error the host says how it ended.
 
-use crate::console::{self, Order};
+use crate::console::{self, Asked, Order};
 use crate::faults::memory::FaultyMemory;
 use crate::faults::{self, Fault, Line, Past};
 use crate::guest::cpu::Cpus;
@@ -16,8 +16,9 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::{panic, process, thread};
 use tenon_conformance::Selection;
-use tenon_host::loopback::{Act, Loopback, Timing};
+use tenon_host::loopback::{Act, Loopback, Timing, clock};
 use tenon_host::memory::closed::{Closed, Guard, Refused};
+use tenon_host::time::Passed;
 use tenon_host::{
     Action, Balloon, Conduit, Config, ConsoleAction, CrashRecord, Domain, EventAction, LifecycleAction,
     Memory, MemoryAction, Sharing, VcpuAction,
@@ -63,7 +64,9 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
     // So little for one call, and so few ranges, that the cases reach the end of both.
     config = config.with_balloon(Balloon { granule: 4096, max_range: 256 << 10, max_ranges: 64 });
     let guard = (name == "loopback-closed").then(|| Guard::new(touched));
-    if guard.is_some() {
+    if guard.is_none() {
+        config = config.with_generation();
+    } else {
         config = config.with_sharing(Sharing { max_range: 256 << 10, max_ranges: 16 });
     }
     if name == "loopback-minor1" {
@@ -87,7 +90,7 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
 }
 
 /// What a loopback machine does for its host.
-fn act<M: Memory>(cpus: &'static Cpus, memory: GuestMemory, guard: Option<Guard>) -> Act<M> {
+fn act<M: Memory + Clone>(cpus: &'static Cpus, memory: GuestMemory, guard: Option<Guard>) -> Act<M> {
     let mut crash = None;
     Box::new(move |domain: &mut Domain<M>, action| match action {
         Action::Vcpu(VcpuAction::Upcall { vcpu, vector })
@@ -101,6 +104,11 @@ fn act<M: Memory>(cpus: &'static Cpus, memory: GuestMemory, guard: Option<Guard>
         }
         Action::Console(ConsoleAction::Output) => {
             let output = domain.take_output();
+            for asked in console::asked(&output) {
+                if let Err(why) = life(domain, asked) {
+                    end(&format!("the domain cannot go back: {why}"), crash.as_ref());
+                }
+            }
             match console::order(&output) {
                 Some(Order::Target(bytes)) => domain.set_memory_target(Some(bytes)),
                 Some(Order::Add(len)) if memory.add(len) => domain.memory_changed(),
@@ -113,6 +121,8 @@ fn act<M: Memory>(cpus: &'static Cpus, memory: GuestMemory, guard: Option<Guard>
         Action::Lifecycle(LifecycleAction::Crash(record)) => crash = Some(record),
         Action::Lifecycle(LifecycleAction::Exit { code }) => end(&format!("exit={code}"), crash.as_ref()),
         Action::Lifecycle(LifecycleAction::Restart) => end("restart", crash.as_ref()),
+        // Nothing leaves this machine, and nobody suspends it.
+        Action::Lifecycle(LifecycleAction::Repaired { .. } | LifecycleAction::SuspendReady) => {}
         // Upcalls are injected as they come, with their vector.
         Action::Vcpu(VcpuAction::Route { .. })
         | Action::Event(EventAction::Route { .. } | EventAction::Unroute { .. })
@@ -153,6 +163,27 @@ fn act_on_memory<M: Memory>(
 fn touched(refused: Refused) {
     let Refused { what, offset, len } = refused;
     end(&format!("was touched where it is closed: {what} of {len} bytes at {offset:#x} (MEM-11)"), None)
+}
+
+/// Does what a case asks of whoever runs its machine. No CPU of the guest's is in the domain meanwhile.
+fn life<M: Memory + Clone>(domain: &mut Domain<M>, asked: Asked) -> Result<(), tenon_host::Error> {
+    match asked {
+        Asked::Suspend => {
+            domain.ask_suspend();
+        }
+        Asked::Withdraw => domain.withdraw_suspend(),
+        Asked::Restore { stood } => {
+            let ran = domain.clocks_run();
+            domain.stop_clocks(clock::now());
+            let state = domain.save();
+            domain.put_back(state.clone())?;
+            domain.put_back(state)?;
+            if ran {
+                domain.start_clocks(clock::now(), Passed { ran: 0, stood });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A host with a fault.

@@ -5,8 +5,42 @@
 /// Asks for an echo of what follows.
 const ENQ: u8 = 0x05;
 
-/// The boot parameter that says so.
-pub const PARAMETER: &str = "console=echo";
+/// The boot parameters that say so, and that somebody does what [`asked`] finds.
+pub const PARAMETER: &str = "console=echo life=asked";
+
+/// What a piece of output may ask of whoever runs the machine, before an echo: a case writes this and a
+/// letter.
+const ASKS: &[u8] = b"\x10TN";
+
+/// Nanoseconds that BOOT jumps by where a case asks for it.
+const JUMP: u64 = 3_600_000_000_000;
+
+/// What a case asks of whoever runs its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To ask the guest to get ready for suspension.
+    Suspend,
+    /// To ask no more.
+    Withdraw,
+    /// To save the domain and to put it back twice, while BOOT goes on by so many nanoseconds.
+    Restore {
+        /// Zero freezes it.
+        stood: u64,
+    },
+}
+
+/// What a piece of output asks for, in order, in front of what is to come back.
+pub fn asked(output: &[u8]) -> impl Iterator<Item = Asked> + '_ {
+    let end = output.iter().position(|&byte| byte == ENQ).unwrap_or(output.len());
+    let letters = output.get(..end).unwrap_or_default().windows(ASKS.len() + 1);
+    letters.filter_map(|window| match window.split_last()? {
+        (b's', start) if start == ASKS => Some(Asked::Suspend),
+        (b'w', start) if start == ASKS => Some(Asked::Withdraw),
+        (b'f', start) if start == ASKS => Some(Asked::Restore { stood: 0 }),
+        (b'j', start) if start == ASKS => Some(Asked::Restore { stood: JUMP }),
+        _ => None,
+    })
+}
 
 /// What comes back for a piece of output.
 #[must_use]
@@ -42,6 +76,15 @@ pub fn order(output: &[u8]) -> Option<Order> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_asked_stands_before_the_echo() {
+        let found = |output: &[u8]| asked(output).collect::<Vec<_>>();
+        assert_eq!(found(b"\x10TNs then \x10TNw\x05\x10TNs"), [Asked::Suspend, Asked::Withdraw]);
+        assert_eq!(found(b"\x10TNf"), [Asked::Restore { stood: 0 }]);
+        assert_eq!(found(b"\x10TNj"), [Asked::Restore { stood: JUMP }]);
+        assert_eq!(found(b"\x10TNx \x10TN"), []);
+    }
 
     #[test]
     fn what_follows_enq_comes_back() {

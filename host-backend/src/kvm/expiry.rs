@@ -15,11 +15,24 @@ const BUDGET: u32 = 64;
 impl State {
     /// The domain's clocks run from now on. Before any vCPU does.
     pub(super) fn start_clocks(&mut self) {
+        self.start_clocks_after(Passed::default());
+    }
+
+    /// The same, after this time has passed.
+    pub(super) fn start_clocks_after(&mut self, passed: Passed) {
         let Some(timing) = &mut self.timing else { return };
         let now = timing.now();
-        self.domain.start_clocks(now, Passed::default());
+        self.domain.start_clocks(now, passed);
         self.renew();
         self.arm();
+    }
+
+    /// They stand from now on. Whether they ran.
+    pub(super) fn stop_clocks(&mut self) -> bool {
+        let Some(timing) = &mut self.timing else { return false };
+        let (now, ran) = (timing.now(), self.domain.clocks_run());
+        self.domain.stop_clocks(now);
+        ran
     }
 
     /// Tells the counter's relation and UTC anew.

@@ -67,7 +67,7 @@ pub use counter::GuestCounter;
 pub use error::{CpuError, Error};
 pub use exits::{Exits, Flow, Hypercall, NoExits, Outcome};
 pub use interrupts::{Interrupts, Line};
-pub use life::Life;
+pub use life::{Held, Life};
 pub use machine::Machine;
 pub use msi::Msi;
 pub use region::VmMemory;

@@ -61,8 +61,8 @@ pub struct VmmConfig {
     /// it UTC is not known before that.
     pub follows_utc: bool,
     /// Is told what the guest says of its generation and of suspension. With it, GENERATION is offered: for
-    /// whoever saves this machine and restores it by [`Handle::save`] and [`Handle::put_back`], or by a
-    /// domain of their own, and by nothing else (LIFE-5).
+    /// whoever saves this machine and restores it by [`Handle::hold`], or by a domain of their own, and by
+    /// nothing else (LIFE-5).
     pub life: Option<Life>,
     /// How the guest gives memory back; `None`: it does not (MEM-1).
     pub balloon: Option<Balloon>,

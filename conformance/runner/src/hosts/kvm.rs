@@ -122,7 +122,7 @@ pub fn trial(
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod machine {
     use super::{Age, ConduitKind, Kind, Level};
-    use crate::console::{self, Order};
+    use crate::console::{self, Asked, Order};
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use std::io::{self, Write};
     use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -228,6 +228,8 @@ mod machine {
                 serial: Box::new(Serial(sender.clone())),
                 minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
                 services,
+                // Nothing leaves this machine, and nobody suspends it.
+                life: if self.kind.closed { None } else { Some(Box::new(|_| {})) },
                 ..VmmConfig::default()
             })
             .map_err(|error| error.to_string())?;
@@ -247,6 +249,9 @@ mod machine {
 
     /// What the machine's user answers, and does.
     fn answer(handle: &OnceLock<Handle>, output: &[u8]) -> Vec<u8> {
+        if let Some(handle) = handle.get() {
+            console::asked(output).for_each(|asked| life(handle, asked));
+        }
         let Some((order, handle)) = console::order(output).zip(handle.get()) else {
             return console::echo(output).to_vec();
         };
@@ -264,6 +269,26 @@ mod machine {
         let how = format!("was touched where it is closed: {what} of {len} bytes at {offset:#x} (MEM-11)");
         // Called with the domain's lock held: whoever listens has room for one more, or has gone.
         let _ = ear.try_send(Event::Ended(End::Other(how)));
+    }
+
+    /// Does what a case asks of whoever runs its machine. A domain that cannot go back ends the machine.
+    fn life(handle: &Handle, asked: Asked) {
+        match asked {
+            Asked::Suspend => {
+                handle.ask_suspend();
+            }
+            Asked::Withdraw => handle.withdraw_suspend(),
+            Asked::Restore { stood } => {
+                let again = handle.hold(stood, |held| {
+                    let state = held.save();
+                    held.put_back(state.clone())?;
+                    held.put_back(state)
+                });
+                if again.and_then(|again| again).is_err() {
+                    handle.end();
+                }
+            }
+        }
     }
 
     /// The suite's own image.
