@@ -22,6 +22,7 @@
 //! | [`page`] | pages that the host writes |
 //! | [`console`] | output as `core::fmt::Write`, input by call |
 //! | [`lifecycle`] | exit, restart, crash record |
+//! | [`generation`] | the generation after a restore, suspension |
 //! | [`entropy`] | random bytes of the host's |
 //! | [`meter`] | what the host counts |
 //! | [`time`] | clocks and timers |
@@ -47,6 +48,7 @@ pub mod entropy;
 mod error;
 pub mod event;
 mod events;
+pub mod generation;
 pub mod lifecycle;
 pub mod memory;
 pub mod meter;

@@ -6,6 +6,7 @@ pub mod console;
 pub mod discovery;
 pub mod entropy;
 pub mod event;
+pub mod generation;
 pub mod lifecycle;
 pub mod memory;
 pub mod meter;
@@ -83,6 +84,10 @@ pub const CHAPTERS: &[&[Case]] = &[
     lifecycle::crash::CASES,
     lifecycle::kept::CASES,
     lifecycle::ends::CASES,
+    generation::repaired::CASES,
+    generation::restored::CASES,
+    generation::suspend::CASES,
+    generation::shim::CASES,
     entropy::CASES,
     meter::read::CASES,
     meter::counts::CASES,
