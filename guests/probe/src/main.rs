@@ -239,6 +239,9 @@ fn families<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     let (one, two) = (meter.get(black_box(number), &buffer)?, meter.get(black_box(number), &buffer)?);
     keep(one.zip(two).map(|(one, two)| two.since(one)));
     keep(tenon_guest::meter::Meter::over(vcpu));
+    let suspension = vcpu.suspension();
+    tenon_guest::generation::Suspension::watch(&suspension, black_box(7))?;
+    keep((suspension.ready(), tenon_guest::generation::Suspension::over(vcpu)));
     // As a kernel makes them over calls of its own.
     let calls: &dyn Calls = vcpu;
     keep((Console::over(calls), Lifecycle::over(calls), Region::over(calls)));
@@ -302,6 +305,9 @@ fn time<const D: usize>(
     keep(Reading::reaches(&Clock::by_call(vcpu).running()?, black_box(7)));
     vcpu.timers().set(black_box(7), tenon_abi::Clock::BOOT, black_box(8), black_box(9))?;
     keep((Timers::cancel(&vcpu.timers(), black_box(7))?, Timers::over(vcpu)));
+    let told = session.page(vcpu, black_box(PageKind::GENERATION), pool)?;
+    let generations = tenon_guest::generation::Generations::new(vcpu, &told)?;
+    generations.repaired(tenon_guest::generation::Generations::id(&generations)?)?;
     keep(HostPage::release(page).is_ok());
     Ok(())
 }
