@@ -174,7 +174,7 @@ fn calls<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     let submission = Submission::new(black_box(Op::PROBE), black_box([0; 6]));
     black_box(Vcpu::call_with(vcpu, submission))?;
     let mut request = vcpu.request(submission)?;
-    keep((request.id(), Request::poll(&mut request), Request::wait(&mut request)));
+    keep((Request::id(&request), Request::poll(&mut request), Request::wait(&mut request)));
     keep(Request::cancel(&request));
     let mut batch: Batch<'_, '_, _, D, 32> = vcpu.batch();
     batch.push(submission)?;
@@ -254,7 +254,7 @@ fn giving<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     keep((Buffer::len(&buffer), Buffer::is_empty(&buffer)));
     let info = memory.info(&buffer)?;
     keep((info.wanted(), give::piece(&buffer, &info, black_box(2))));
-    memory.watch(black_box(3))?;
+    Memory::watch(&memory, black_box(3))?;
     let moving = memory.give(pages(8192)?).map_err(|(error, _)| error)?;
     let (given, rest) = Moving::wait(moving).map_err(|(error, _)| error)?;
     keep((Given::address(&given), Given::len(&given), Given::is_empty(&given), rest));
