@@ -494,3 +494,18 @@ fn shape(op: Op, [a, b, c]: [u8; 3]) -> Submission {
     let [x, y, z] = args;
     Submission::new(op, [x, y, z, 0, 0, 0])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Life;
+
+    /// Without a session nothing that matters is reached.
+    #[test]
+    fn a_guest_that_asks_for_all_that_is_offered_gets_a_session() {
+        for unwanted in [0, 3, 0x60, 0xff] {
+            let mut life = Life::new(&[0, 0, unwanted, 0, 0, 0, 0, 0]);
+            life.open();
+            assert_eq!(life.world.ground.window(0x88 / 8) >> 48, 1, "{unwanted:#x}");
+        }
+    }
+}

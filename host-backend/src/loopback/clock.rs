@@ -137,3 +137,34 @@ fn counter() -> Option<u64> {
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const KIND: CounterKind = CounterKind::NONE;
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "tests may panic")]
+mod tests {
+    use super::{Measure, now};
+    use tenon_abi::time::ticks_to_ns;
+
+    /// What the relation makes of the counter is the process's clock, within the error that it tells.
+    #[test]
+    fn the_counter_follows_the_clock_within_its_error() {
+        let measure = Measure::begin();
+        let Some((first, relation)) = measure.relation() else {
+            assert_eq!(now().counter, None, "a counter without a relation");
+            return;
+        };
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let Some((last, later)) = measure.relation() else { panic!("the counter has gone") };
+        let [from, to] = [first, last].map(|now| now.counter.unwrap_or_default());
+        assert!(to > from && last.monotonic > first.monotonic, "both go on");
+        let ticks = to.saturating_sub(from);
+        let counted = ticks_to_ns(ticks, relation.period, relation.shift);
+        let error = ticks_to_ns(ticks, relation.period_error, relation.shift)
+            .saturating_add(relation.error_ns)
+            .saturating_add(later.error_ns);
+        let passed = last.monotonic.saturating_sub(first.monotonic);
+        assert!(
+            counted.abs_diff(passed) <= error,
+            "{counted} ns are counted, {passed} passed, error {error}"
+        );
+    }
+}
