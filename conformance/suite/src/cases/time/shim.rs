@@ -299,7 +299,8 @@ fn two_cpus(ctx: &Ctx) -> Outcome {
     let second = raw::bind(env, scratch, shift, 1, 16, [16, 16])?;
     let place = expect(&mut bound, op::PAGE, &[1, 0], status::OK, "PAGE")?;
     PLACE.store(place, Ordering::Release);
-    (TOLD.store(0, Ordering::Release), BACK.store(0, Ordering::Release));
+    TOLD.store(0, Ordering::Release);
+    BACK.store(0, Ordering::Release);
     second::with(&mut bound, second, other, |bound| {
         let mut rounds = 0;
         let met = wait_longer(env, || {
