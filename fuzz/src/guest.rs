@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's own books, and the bytes that it decides by.
 
-use tenon_abi::operation::OPERATIONS;
+use tenon_abi::operation::{Check, OPERATIONS, Traits};
 use tenon_abi::vcpu::{Sizes, guest};
 use tenon_abi::{ControlOp, ControlRequest, Op, Submission, Tail, turn};
 use zerocopy::{FromZeros, IntoBytes};
@@ -167,4 +167,40 @@ pub(crate) fn numbered(number: u32) -> Op {
         None if number as usize == OPERATIONS.len() => Op(0),
         None => Op(0x05ff),
     }
+}
+
+/// A submission with arguments that the operation can use.
+pub(crate) fn shape(op: Op, [a, b, c]: [u8; 3]) -> Submission {
+    let (a, b, c) = (u64::from(a), u64::from(b), u64::from(c));
+    let memory = a << 10 | b << 2;
+    let args = match op {
+        Op::NOP => [a, 0, 0],
+        Op::PROBE => [u64::from(numbered((a % u64::from(ops())) as u32).0), 0, 0],
+        Op::CANCEL => [a % 8, 0, 0],
+        Op::EVENT_UNBIND | Op::EVENT_SIGNAL => [a % 16, 0, 0],
+        Op::EVENT_BIND | Op::EVENT_MOVE => [a % 16, b % 4, c & 1],
+        Op::EVENT_BIND_DIRECT => [a % 16, b % 4, 30 + c % 8],
+        Op::REGION_QUERY => [a & 1, 0, 0],
+        Op::VCPU_START => [a % 4, b, c],
+        Op::VCPU_STOP => [a % 4, b % 4, 0],
+        Op::VCPU_UPCALL => [a % 4, if b == 0 { 0 } else { 32 + b % 8 }, 0],
+        Op::EXIT => [a, 0, 0],
+        Op::PAGE => [a & 3, if c & 1 == 0 { 0 } else { b << 12 }, 0],
+        Op::CLOCK_READ => [a & 3, 0, 0],
+        Op::TIMER_SET => {
+            let deadline = if c == 0xff { u64::MAX } else { c << (b >> 2) };
+            return Submission::new(op, [a % 16, b & 3, deadline, a << (c & 31), 0, 0]);
+        }
+        Op::TIMER_CANCEL => [a % 16, 0, 0],
+        _ => match op.row() {
+            Some(row) if row.traits.contains(Traits::PAYLOAD) && c & 1 == 0 => {
+                let payload = vec![0x5a; a as usize % 49];
+                return Submission::with_inline(op, &payload).expect("at most 48 bytes");
+            }
+            Some(row) if row.checks.starts_with(&[Check::ADDRESS, Check::LENGTH]) => [memory, c * 17, 0],
+            _ => [0; 3],
+        },
+    };
+    let [x, y, z] = args;
+    Submission::new(op, [x, y, z, 0, 0, 0])
 }

@@ -3,16 +3,13 @@
 
 use std::rc::Rc;
 
-use tenon_abi::operation::{Check, Traits};
 use tenon_abi::vcpu::{Sizes, guest};
-use tenon_abi::{
-    Address, ControlOp, ControlRequest, Features, Granule, Granules, Op, Status, Submission, Tail,
-};
+use tenon_abi::{Address, ControlOp, ControlRequest, Features, Granule, Granules, Status, Tail};
 use tenon_host::{Conduit, Config};
 use zerocopy::IntoBytes;
 
 use crate::ground::{MEMORY_LEN, PAGED, Race, words};
-use crate::guest::{Book, Bytes, lay, numbered, ops, read_request, request};
+use crate::guest::{Book, Bytes, lay, numbered, ops, read_request, request, shape};
 use crate::model::Model;
 use crate::world::{Step, World, assert_alike};
 
@@ -459,42 +456,6 @@ impl<'a> Life<'a> {
     }
 }
 
-/// A submission with arguments that the operation can use.
-fn shape(op: Op, [a, b, c]: [u8; 3]) -> Submission {
-    let (a, b, c) = (u64::from(a), u64::from(b), u64::from(c));
-    let memory = a << 10 | b << 2;
-    let args = match op {
-        Op::NOP => [a, 0, 0],
-        Op::PROBE => [u64::from(numbered((a % u64::from(ops())) as u32).0), 0, 0],
-        Op::CANCEL => [a % 8, 0, 0],
-        Op::EVENT_UNBIND | Op::EVENT_SIGNAL => [a % 16, 0, 0],
-        Op::EVENT_BIND | Op::EVENT_MOVE => [a % 16, b % 4, c & 1],
-        Op::EVENT_BIND_DIRECT => [a % 16, b % 4, 30 + c % 8],
-        Op::REGION_QUERY => [a & 1, 0, 0],
-        Op::VCPU_START => [a % 4, b, c],
-        Op::VCPU_STOP => [a % 4, b % 4, 0],
-        Op::VCPU_UPCALL => [a % 4, if b == 0 { 0 } else { 32 + b % 8 }, 0],
-        Op::EXIT => [a, 0, 0],
-        Op::PAGE => [a & 3, if c & 1 == 0 { 0 } else { b << 12 }, 0],
-        Op::CLOCK_READ => [a & 3, 0, 0],
-        Op::TIMER_SET => {
-            let deadline = if c == 0xff { u64::MAX } else { c << (b >> 2) };
-            return Submission::new(op, [a % 16, b & 3, deadline, a << (c & 31), 0, 0]);
-        }
-        Op::TIMER_CANCEL => [a % 16, 0, 0],
-        _ => match op.row() {
-            Some(row) if row.traits.contains(Traits::PAYLOAD) && c & 1 == 0 => {
-                let payload = vec![0x5a; a as usize % 49];
-                return Submission::with_inline(op, &payload).expect("at most 48 bytes");
-            }
-            Some(row) if row.checks.starts_with(&[Check::ADDRESS, Check::LENGTH]) => [memory, c * 17, 0],
-            _ => [0; 3],
-        },
-    };
-    let [x, y, z] = args;
-    Submission::new(op, [x, y, z, 0, 0, 0])
-}
-
 #[cfg(test)]
 mod tests {
     use super::Life;
@@ -503,7 +464,8 @@ mod tests {
     #[test]
     fn a_guest_that_asks_for_all_that_is_offered_gets_a_session() {
         for unwanted in [0, 3, 0x60, 0xff] {
-            let mut life = Life::new(&[0, 0, unwanted, 0, 0, 0, 0, 0]);
+            let data = [0, 0, unwanted, 0, 0, 0, 0, 0];
+            let mut life = Life::new(&data);
             life.open();
             assert_eq!(life.world.ground.window(0x88 / 8) >> 48, 1, "{unwanted:#x}");
         }
