@@ -22,8 +22,8 @@ pub(crate) const PAGED: u64 = 0x2_0000;
 pub(crate) enum Access {
     /// A word: `index` counts from the start of what was granted.
     Load { grant: usize, index: usize, value: u64, site: Site },
-    /// As above.
-    Store { grant: usize, index: usize, value: u64, site: Site },
+    /// As above; so many of them, in order, if what is stored is zero.
+    Store { grant: usize, index: usize, count: usize, value: u64, site: Site },
     /// Payload, copied out.
     Read { len: u64 },
     /// Payload, copied in.
@@ -178,8 +178,17 @@ impl Words for Piece {
     fn store(&self, index: usize, value: u64, site: Site) {
         let is_inside = self.word(index).is_some_and(|word| self.store().set(word, value));
         assert!(is_inside, "the core stores inside of what it was granted");
-        let index = self.first + index - self.base;
-        self.ground.log.borrow_mut().push(Access::Store { grant: self.grant, index, value, site });
+        let (grant, index) = (self.grant, self.first + index - self.base);
+        let mut log = self.ground.log.borrow_mut();
+        // Areas are cleared when they are bound: one line for all of it.
+        if let Some(Access::Store { grant: was, index: at, count, value: 0, site: by }) = log.last_mut()
+            && (value, *was, *at + *count) == (0, grant, index)
+            && *by == site
+        {
+            *count += 1;
+            return;
+        }
+        log.push(Access::Store { grant, index, count: 1, value, site });
     }
 
     fn slice(&self, first: usize, len: usize) -> Option<Self> {

@@ -193,7 +193,8 @@ impl Model {
         for (word, value) in self.fixed.iter().enumerate() {
             assert_eq!(ground.window(word), *value, "word {word} of the record changed (DISC-3)");
         }
-        self.bounds(step, outcome, log.len(), clears);
+        let words = |access: &Access| if let Access::Store { count, .. } = access { *count } else { 1 };
+        self.bounds(step, outcome, log.iter().map(words).sum(), clears);
         // Its room serves the next step.
         log.clear();
         ground.log.replace(log);
@@ -220,25 +221,44 @@ impl Model {
                     "a write of {len} bytes at {offset:#x} that nobody asked for (CON-5)"
                 );
             }
-            Access::Store { grant, index, value, site } => {
+            Access::Store { grant, index, count, value, site } => {
                 self.end_taking();
-                if self.page(grant, index, value, site) {
-                    return;
-                }
-                assert!(
-                    !self.ended || matches!(step, Step::Stopped(_) | Step::Raise(_) | Step::Input(_)),
-                    "a store after the end"
-                );
-                if grant == WINDOW {
-                    assert!((16..21).contains(&index), "a store to word {index} of the record");
-                    self.answered |= index == 20;
-                } else if made.contains(&grant) {
-                    assert!(grant == made.start + 1, "a store to a guest-written area (GEN-2)");
-                } else {
-                    self.store(step, grant, index, value, site);
+                // All words of a new area alike.
+                let count = if made.contains(&grant) && !self.is_page(grant) { 1 } else { count };
+                for index in index..index + count {
+                    self.stored(step, made.clone(), grant, (index, value), site);
                 }
             }
         }
+    }
+
+    fn stored(
+        &mut self,
+        step: &Step,
+        made: std::ops::Range<usize>,
+        grant: usize,
+        (index, value): (usize, u64),
+        site: Site,
+    ) {
+        if self.page(grant, index, value, site) {
+            return;
+        }
+        assert!(
+            !self.ended || matches!(step, Step::Stopped(_) | Step::Raise(_) | Step::Input(_)),
+            "a store after the end"
+        );
+        if grant == WINDOW {
+            assert!((16..21).contains(&index), "a store to word {index} of the record");
+            self.answered |= index == 20;
+        } else if made.contains(&grant) {
+            assert!(grant == made.start + 1, "a store to a guest-written area (GEN-2)");
+        } else {
+            self.store(step, grant, index, value, site);
+        }
+    }
+
+    fn is_page(&self, grant: usize) -> bool {
+        self.pages.iter().flatten().any(|(page, _)| *page == grant)
     }
 
     /// A store to a page, if it is one: beside the valid copy, and then the next sequence (PAGE-3).

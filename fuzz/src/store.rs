@@ -34,6 +34,7 @@ impl Words {
         self.cells.get(first..self.cells.len().min(first + PAGE)).unwrap_or_default()
     }
 
+    #[inline]
     fn soil(&self, page: usize) {
         if self.is_dirty.get(page).is_some_and(|dirty| !dirty.replace(true)) {
             self.dirty.borrow_mut().push(page);
@@ -43,7 +44,7 @@ impl Words {
 
 /// So many words.
 pub(crate) struct Store {
-    words: Option<Words>,
+    words: Words,
     len: usize,
 }
 
@@ -55,11 +56,7 @@ impl Store {
             let at = pool.iter().position(fits)?;
             Some(pool.swap_remove(at))
         });
-        Self { words: Some(words.unwrap_or_else(|| Words::new(most))), len: len.min(most) }
-    }
-
-    fn words(&self) -> &Words {
-        self.words.as_ref().expect("a store has its words until it is dropped")
+        Self { words: words.unwrap_or_else(|| Words::new(most)), len: len.min(most) }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -67,25 +64,28 @@ impl Store {
     }
 
     pub(crate) fn get(&self, word: usize) -> Option<u64> {
-        let cell = self.words().cells.get(word).filter(|_| word < self.len)?;
-        Some(cell.get())
+        if word >= self.len {
+            return None;
+        }
+        self.words.cells.get(word).map(Cell::get)
     }
 
     /// False if there is no such word.
+    #[inline]
     pub(crate) fn set(&self, word: usize, value: u64) -> bool {
-        let words = self.words();
-        let Some(cell) = words.cells.get(word).filter(|_| word < self.len) else { return false };
-        words.soil(word / PAGE);
+        // The room may be larger than the store.
+        let Some(cell) = self.words.cells.get(word).filter(|_| word < self.len) else { return false };
+        self.words.soil(word / PAGE);
         cell.set(value);
         true
     }
 
     /// Another one with the same contents.
     pub(crate) fn twin(&self) -> Self {
-        let (from, twin) = (self.words(), Self::new(self.len, self.words().cells.len()));
+        let (from, twin) = (&self.words, Self::new(self.len, self.words.cells.len()));
         for &page in from.dirty.borrow().iter() {
-            twin.words().soil(page);
-            for (to, from) in twin.words().page(page).iter().zip(from.page(page)) {
+            twin.words.soil(page);
+            for (to, from) in twin.words.page(page).iter().zip(from.page(page)) {
                 to.set(from.get());
             }
         }
@@ -93,7 +93,7 @@ impl Store {
     }
 
     pub(crate) fn same_contents(&self, other: &Self) -> bool {
-        let (one, other) = (self.words(), other.words());
+        let (one, other) = (&self.words, &other.words);
         let same = |&page: &usize| {
             let both = one.page(page).iter().zip(other.page(page));
             // Without a way out of the loop, which is then one of few and wide steps.
@@ -105,7 +105,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let Some(words) = self.words.take() else { return };
+        let words = std::mem::replace(&mut self.words, Words::new(0));
         for page in std::mem::take(&mut *words.dirty.borrow_mut()) {
             words.page(page).iter().for_each(|cell| cell.set(0));
             if let Some(dirty) = words.is_dirty.get(page) {

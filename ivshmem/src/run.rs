@@ -12,7 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// What stands for the socket's path in a command.
+/// What stands for the socket's path in a command. Within a longer word, which is an option of QEMU's, the
+/// path's commas are doubled, as QEMU wants it; a word that is nothing else becomes the path as it is.
 pub const PLACE: &str = "{socket}";
 /// A QEMU that was asked to end does so within this time, or is killed.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -37,7 +38,7 @@ pub fn run(command: &[String], options: &Options) -> Result<u8, Error> {
         let path = broker.socket().and_then(Path::to_str);
         let path = path.ok_or(Error::Command("the folder for temporary files has no name in UTF-8"))?;
         let mut command = Command::new(program);
-        command.args(words.iter().map(|word| word.replace(PLACE, path)));
+        command.args(words.iter().map(|word| put(word, path)));
         let mut vmm = Vmm::start(&mut command)?;
         let pid = Pid::from_child(&vmm.0);
         let ended =
@@ -54,6 +55,11 @@ pub fn run(command: &[String], options: &Options) -> Result<u8, Error> {
             }
         }
     }
+}
+
+/// A word of a command, with the socket's path in its place.
+fn put(word: &str, path: &str) -> String {
+    if word == PLACE { path.to_owned() } else { word.replace(PLACE, &path.replace(',', ",,")) }
 }
 
 /// The process of a command. Dropped, it is killed.

@@ -30,6 +30,21 @@ fn what_cannot_be_run_is_one_line() {
 }
 
 #[test]
+fn commas_of_the_path_are_doubled_within_an_option() {
+    let folder = std::env::temp_dir().join(format!("tenon,{}", std::process::id()));
+    fs::create_dir(&folder).expect("it is new");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenon-ivshmem"));
+    command.args(["run", "--memory", "2097152", "--vcpus", "2", "--messages", "8", "--"]);
+    command.args(["sh", "-c", r#"test -S "$0" && echo "$0 $1""#, "{socket}", "socket,path={socket},id=t"]);
+    let output = command.env("TMPDIR", &folder).stdin(Stdio::null()).output().expect("it is built");
+    fs::remove_dir_all(&folder).expect("it is there");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (path, option) = said.trim().split_once(' ').unwrap_or_default();
+    assert!(output.status.success() && path.contains(','), "{output:?}");
+    assert_eq!(option, format!("socket,path={},id=t", path.replace(',', ",,")));
+}
+
+#[test]
 fn the_socket_is_the_commands_alone_and_goes() {
     let told = std::env::temp_dir().join(format!("tenon-run-{}", std::process::id()));
     let script = format!("stat -c %a \"$0\" \"$(dirname \"$0\")\" >{0}; echo \"$0\" >>{0}", told.display());

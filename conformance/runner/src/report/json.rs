@@ -2,15 +2,18 @@
 //! The report for programs: one JSON object.
 
 use super::{Report, Row};
-use crate::clauses;
+use crate::clauses::{self, Side};
 use crate::verdict::{CaseResult, Verdict};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Serialize)]
 struct Document<'a> {
     tenon: &'static str,
     seed: String,
     results: Vec<Host<'a>>,
+    /// Whom each clause of the wire binds: whose fault a failed case may be.
+    binds: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Serialize)]
@@ -46,12 +49,22 @@ impl<'a> Host<'a> {
     }
 }
 
+const fn word(side: Side) -> &'static str {
+    match side {
+        Side::Host => "host",
+        Side::Guest => "guest",
+        Side::Both => "both",
+    }
+}
+
 pub(super) fn text(report: &Report) -> String {
     let total = clauses::wire().len();
+    let wire = clauses::marks().filter(|mark| mark.evidence.contains('W'));
     let document = Document {
         tenon: env!("CARGO_PKG_VERSION"),
         seed: format!("{:x}", report.seed),
         results: report.rows.iter().map(|row| Host::of(row, total)).collect(),
+        binds: wire.map(|mark| (mark.id, word(mark.binds))).collect(),
     };
     // Strings and numbers only: there is nothing that could not be written.
     serde_json::to_string(&document).unwrap_or_default() + "\n"

@@ -50,6 +50,9 @@ fn programs_see_both_runs_of_a_case() {
     assert_eq!((&cases[1]["verdict"], &cases[1]["first"]["slowness"]), (&"pass".into(), &4.25.into()));
     assert_eq!(cases[2]["first"]["detail"], "no verdict\nwithin 5 s");
     assert_eq!(cases[0].get("first"), None);
+    let binds = &json["binds"];
+    assert_eq!((&binds["GEN-7"], &binds["CALL-2"]), (&"host".into(), &"both".into()));
+    assert_eq!(json["results"][0]["clauses_total"], binds.as_object().expect("an object").len());
     let tap = report().text(Format::Tap, false);
     assert!(tap.starts_with("TAP version 13\n1..6\n# seed abc\nok 1 - mine "), "{tap}");
     assert_eq!(tap.matches(FIRST).count(), 2, "{tap}");
