@@ -11,6 +11,7 @@
 //! | `listen` | what a guest says on its serial port, and when |
 //! | `host` | a machine that counts exits, rings an eventfd for a queue, and has a bare interrupt and a bare doorbell beside Tenon's |
 //! | `call` | calls and doorbells against bare exits and bare doorbells (CALL-24) |
+//! | `clock` | clocks by the host's page against a bare counter |
 //! | `event` | events against bare interrupts |
 //! | `timer` | timers against a timerfd behind a bare doorbell |
 //! | `rings` | rings against other crates and against the floors |
@@ -20,6 +21,8 @@ pub mod row;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod call;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod clock;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod event;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -201,7 +201,12 @@ impl Words for Mapping {
 
     #[inline(always)]
     fn load_run<const N: usize>(&self, first: usize, site: Site) -> [u64; N] {
-        self.run::<N>(first).map_or([0; N], |run| load_run(run, site))
+        match self.run::<N>(first) {
+            // A page's words are looked at one by one, and most of them not at all: vectors would cost more.
+            Some(run) if matches!(site, Site::PageBody) => run.each_ref().map(|word| words::load(word, site)),
+            Some(run) => load_run(run, site),
+            None => [0; N],
+        }
     }
 
     #[inline(always)]

@@ -56,15 +56,27 @@ impl<W: Words, const N: usize> Reader<W, N> {
         Page::new(words, copies).map(Self)
     }
 
-    /// One look: the sequence, its copy, then what `within` does with it, then the sequence again. `None` if
-    /// it has changed. What `within` reads, a counter for one, belongs to this copy.
+    /// One look: the sequence, its copy, then the sequence again. `None` if it has changed.
     #[inline(always)]
     pub fn look<T>(&self, within: impl FnOnce(&[u64; N]) -> T) -> Option<T> {
+        self.look_with(|| (), |(), copy| within(copy))
+    }
+
+    /// As [`Self::look`], with a `sample` that belongs to the copy, of a counter for one. It is taken between
+    /// the sequence and the copy: behind a sample that waits for the loads before it, the copy's loads cost
+    /// little.
+    #[inline(always)]
+    pub fn look_with<S, T>(
+        &self,
+        sample: impl FnOnce() -> S,
+        within: impl FnOnce(S, &[u64; N]) -> T,
+    ) -> Option<T> {
         let Self(page) = self;
         let sequence = page.words.load(SEQUENCE, Site::PageTake);
+        let sample = sample();
         let valid = if planted!("page-other-copy") { !sequence } else { sequence };
         let copy = page.words.load_run(page.copy(valid), Site::PageBody);
-        let result = within(&copy);
+        let result = within(sample, &copy);
         page.words.fence(Site::PageLookFence);
         if planted!("page-looked-at-once") {
             return Some(result);
@@ -79,8 +91,40 @@ impl<W: Words, const N: usize> Reader<W, N> {
     /// [`Error::Empty`] if it changed at each look.
     #[inline(always)]
     pub fn read<T>(&self, looks: u32, mut within: impl FnMut(&[u64; N]) -> T) -> Result<T, Error> {
+        self.read_with(looks, || (), |(), copy| within(copy))
+    }
+
+    /// As [`Self::read`], by [`Self::look_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    #[inline(always)]
+    pub fn read_with<S, T>(
+        &self,
+        looks: u32,
+        mut sample: impl FnMut() -> S,
+        mut within: impl FnMut(S, &[u64; N]) -> T,
+    ) -> Result<T, Error> {
+        match looks.checked_sub(1) {
+            None => Err(Error::Empty),
+            Some(more) => match self.look_with(&mut sample, &mut within) {
+                Some(result) => Ok(result),
+                None => self.look_again(more, sample, within),
+            },
+        }
+    }
+
+    /// Apart, because hardly ever does a page change while it is read.
+    #[cold]
+    fn look_again<S, T>(
+        &self,
+        looks: u32,
+        mut sample: impl FnMut() -> S,
+        mut within: impl FnMut(S, &[u64; N]) -> T,
+    ) -> Result<T, Error> {
         for _ in 0..looks {
-            if let Some(result) = self.look(&mut within) {
+            if let Some(result) = self.look_with(&mut sample, &mut within) {
                 return Ok(result);
             }
         }

@@ -33,7 +33,7 @@ enum What {
     /// Queues, channels, streams and events beside other crates and beside the floors; a chart in the target
     /// folder.
     Rings(Options),
-    /// Timers.
+    /// Clocks and timers.
     Time(Options),
     /// A call of a guest on QEMU beside a bare doorbell and poll behind the same device. Fails over its
     /// limit.
@@ -58,7 +58,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
             lines.extend(program("machine")?);
             (options, lines)
         }
-        What::Time(options) => (options, program("timers")?),
+        What::Time(options) => {
+            let mut lines = program("clocks")?;
+            lines.extend(program("timers")?);
+            (options, lines)
+        }
         What::Rings(options) => return rings::run(options),
         What::Ivshmem => return ivshmem(),
     };

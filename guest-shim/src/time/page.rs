@@ -7,14 +7,23 @@
 use super::counter::Counter;
 use crate::error::Error;
 use crate::page::HostPage;
-use tenon_abi::{Clock as Which, TimeCopy};
+use tenon_abi::time::{Clocks, SHIFT_MAX, ticks_to_ns};
+use tenon_abi::{Clock as Which, CounterKind, TimeCopy};
 use tenon_rings::page::Reader;
 use tenon_rings::{Mapping, planted};
 
 /// Words of a copy, and of the part of it that a clock is read from.
 const WORDS: usize = size_of::<TimeCopy>() / 8;
 const PART: usize = 11;
-const _: () = assert!(core::mem::offset_of!(TimeCopy, error_ns) + 3 * 8 == PART * 8);
+
+// As the part is taken apart below.
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(TimeCopy, counter_base) == 0 && offset_of!(TimeCopy, period) == 8);
+    assert!(offset_of!(TimeCopy, ns) == 2 * 8 && offset_of!(TimeCopy, counter_kind) == 5 * 8);
+    assert!(offset_of!(TimeCopy, shift) == 5 * 8 + 2 && offset_of!(TimeCopy, valid) == 5 * 8 + 4);
+    assert!(offset_of!(TimeCopy, period_error) == 6 * 8 && offset_of!(TimeCopy, error_ns) == 8 * 8);
+};
 
 /// Looks at a page that changes, before it is left alone ([PAGE-4]).
 ///
@@ -35,7 +44,10 @@ impl TimePage {
     /// What a clock says now, and by how much that is wrong at most; `None` where only a call tells.
     #[inline(always)]
     pub(super) fn read(&self, which: Which, counter: &impl Counter) -> Option<(u64, u64)> {
-        self.part.read(LOOKS, |part| told(part, which, counter)).ok().flatten()
+        self.part
+            .read_with(LOOKS, || counter.read(), |now, part| told(part, which, now, counter))
+            .ok()
+            .flatten()
     }
 
     /// A copy of one moment.
@@ -44,36 +56,40 @@ impl TimePage {
     }
 }
 
-/// The first words of a copy as the whole of it: what is behind them counts as zero.
-#[inline(always)]
-fn copy<const N: usize>(words: &[u64; N]) -> TimeCopy {
-    let mut all = [0; WORDS];
-    for (to, from) in all.iter_mut().zip(words) {
-        // The wire's bytes.
-        *to = from.to_le();
-    }
-    zerocopy::transmute!(all)
+/// The wire's bytes.
+fn copy(words: &[u64; WORDS]) -> TimeCopy {
+    zerocopy::transmute!(words.map(u64::to_le))
 }
 
-/// What a copy tells of a clock, by the arithmetic of TIME-5. The counter is read between two looks at the
-/// sequence: it belongs to this copy.
+/// What a copy tells of a clock when the counter says `now`, by the arithmetic of TIME-5.
 #[inline(always)]
-fn told(part: &[u64; PART], which: Which, counter: &impl Counter) -> Option<(u64, u64)> {
-    let mut copy = copy(part);
-    if copy.counter_kind.get() != counter.kind().0 && !planted!("counter-of-another-kind") {
+fn told(part: &[u64; PART], which: Which, now: u64, counter: &impl Counter) -> Option<(u64, u64)> {
+    let [base, period, running, boot, utc, word, period_error, _, running_error, boot_error, utc_error] =
+        *part;
+    let [k0, k1, s0, s1, v0, v1, ..] = word.to_le_bytes();
+    let (kind, shift, valid) =
+        (u16::from_le_bytes([k0, k1]), u16::from_le_bytes([s0, s1]), u16::from_le_bytes([v0, v1]));
+    let is_ours = kind == counter.kind().0 && kind != CounterKind::NONE.0;
+    if !is_ours && !planted!("counter-of-another-kind") {
         return None;
     }
-    let mut now = counter.read();
-    if planted!("shift-above-63-taken") {
-        copy.shift.set(copy.shift.get() & 63);
+    if shift > SHIFT_MAX && !planted!("shift-above-63-taken") {
+        return None;
     }
-    if planted!("untold-clock-taken") {
-        copy.valid.set(u16::MAX);
+    let (bit, ns, error_ns) = match which {
+        Which::RUNNING => (Clocks::RUNNING, running, running_error),
+        Which::BOOT => (Clocks::BOOT, boot, boot_error),
+        Which::UTC => (Clocks::UTC, utc, utc_error),
+        _ => return None,
+    };
+    if valid & bit.bits() == 0 && !planted!("untold-clock-taken") {
+        return None;
     }
-    if planted!("counter-before-base-wraps") {
-        now = now.wrapping_sub(copy.counter_base.get());
-        copy.counter_base.set(0);
-    }
-    let error = if planted!("error-bound-dropped") { 0 } else { copy.error(which, now) };
-    Some((copy.read(which, now)?, error))
+    let wraps = planted!("counter-before-base-wraps");
+    let ticks = if wraps { now.wrapping_sub(base) } else { now.saturating_sub(base) };
+    // Checked above; so the compiler knows it too.
+    let shift = shift & SHIFT_MAX;
+    let ns = ns.saturating_add(ticks_to_ns(ticks, period, shift));
+    let error = error_ns.saturating_add(ticks_to_ns(ticks, period_error, shift));
+    Some((ns, if planted!("error-bound-dropped") { 0 } else { error }))
 }

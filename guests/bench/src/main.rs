@@ -2,13 +2,15 @@
 //! Times calls, doorbells and events from inside a guest. What it finds goes out on the serial port, never
 //! through Tenon.
 //!
-//! Boot parameters: `bench` = `exits`, `call`, `doorbell`, `event` or `timer`; `rounds`; `bare`, the port of the bare
-//! `out`; `control`, the port that hands the host a page; `idle` = `halt` or `spin`. A line is a word and
+//! Boot parameters: `bench` = `exits`, `call`, `clock`, `doorbell`, `event` or `timer`; `rounds`; `bare`, the
+//! port of the bare `out`; `control`, the port that hands the host a page; `idle` = `halt` or `spin`; `shared`
+//! = 1: a clock of several CPUs. A line is a word and
 //! numbers.
 #![no_std]
 #![no_main]
 
 mod call;
+mod clock;
 mod event;
 mod line;
 mod platform;
@@ -45,6 +47,7 @@ fn attach() -> Result<u32, Error> {
         Some("exits") => call::exits(&vcpu)?,
         Some("call") => call::times(&vcpu)?,
         Some("doorbell") => call::doorbells(&vcpu)?,
+        Some("clock") => clock::times(&session, &vcpu, &mut pages)?,
         Some("event") => event::answer(&vcpu)?,
         Some("timer") => timer::times(&session, &vcpu, &mut pages)?,
         _ => return Ok(BAD_PARAMETERS),
