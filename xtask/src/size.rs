@@ -113,8 +113,11 @@ fn link_probe() -> Result<Probe, Failure> {
     ))
 }
 
+/// What each family adds, in bytes of text.
+type Added = Vec<(&'static str, u64)>;
+
 /// Text of a kernel that uses a session, a vCPU and a call, and what each family adds to that.
-fn families() -> Result<(u64, Vec<(&'static str, u64)>), Failure> {
+fn families() -> Result<(u64, Added), Failure> {
     let with = |family: &str| {
         let (output, path) = link("families", &format!("family=\"{family}\""))?;
         if !output.status.success() {
