@@ -35,6 +35,7 @@
 //! | `late` | requests that complete late |
 //! | [`state`] | everything private as one serialisable value |
 //! | `error`, `quiet` | what an embedder can do wrong, and how often a guest's doings are logged |
+//! | [`metrics`] | what was counted, for whoever watches machines |
 //! | [`loopback`] | guest and host in one process |
 //! | [`cpus`] | start, stop and end of vCPU threads, for any hypervisor |
 //! | `kvm` | a ready KVM machine |
@@ -98,6 +99,8 @@ pub mod lifecycle;
 pub mod loopback;
 pub mod memory;
 pub mod meter;
+#[cfg(feature = "std")]
+pub mod metrics;
 mod page;
 mod pages;
 mod port;

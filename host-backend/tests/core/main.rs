@@ -13,6 +13,7 @@ mod limits;
 mod lost;
 mod memory;
 mod meter;
+mod metrics;
 mod order;
 mod page;
 mod pieces;
