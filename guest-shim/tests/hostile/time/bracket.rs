@@ -72,7 +72,7 @@ fn no_counter_and_no_answer_is_too_strange() {
                     let bracket =
                         clock.bracket(Which::UTC).expect("the host answers").expect("it has a rate");
                     let (later, error) = bracket.at(u64::MAX);
-                    assert!(later >= bracket.ns && error >= bracket.error && error <= NEVER);
+                    assert!(later >= bracket.ns && error >= bracket.error);
                 }
             }
         }
