@@ -12,6 +12,7 @@ mod host;
 mod lies;
 mod masks;
 mod memory;
+mod odds;
 mod pages;
 mod session;
 mod small;

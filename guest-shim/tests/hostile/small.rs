@@ -133,6 +133,8 @@ fn the_bind_word_counts_on_from_an_earlier_kernel() {
         store(0x1_0000, before << 32 | 99);
         // SAFETY: the register is a word of this test's own, the memory as above.
         let attached = unsafe { attach(memory, doorbell.as_ptr()) }.expect("there is a record");
+        let places = [doorbell.as_ptr().addr(), words[0x1_0000 / 8].as_ptr().addr()];
+        assert_eq!(attached.conduit.places(), places);
         let bells: Doorbells = attached.conduit.into();
         for count in expected {
             bells.bind(5);

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a batch leaves behind, rings that are polled, where scratch lies beside an older session, numbers that
+//! a host makes up.
+
+use std::cell::Cell;
+
+use tenon_abi::vcpu::guest;
+use tenon_abi::{Op, Submission};
+use tenon_guest::entropy::Entropy;
+use tenon_guest::{Calls, Error, Session, Wish};
+use tenon_rings::Ticket;
+
+use crate::host::GRANULE;
+use crate::lies::{bind, host, open};
+
+#[test]
+fn a_batch_that_is_dropped_gives_its_calls_up() {
+    let host = host();
+    let session = open(&host);
+    let vcpu = bind(&host, &session);
+    host.deaf.set(true);
+    let nop = Submission::new(Op::NOP, [1, 0, 0, 0, 0, 0]);
+    let mut batch = vcpu.batch::<3>();
+    batch.push(nop).and_then(|()| batch.push(nop)).expect("there is room");
+    assert_eq!((vcpu.in_flight(), vcpu.quarantined()), (2, Ok(0)));
+    drop(batch);
+    assert_eq!((vcpu.in_flight(), vcpu.quarantined()), (2, Ok(2)), "nobody takes their results any more");
+    host.serve_all();
+    assert_eq!((vcpu.quarantined(), vcpu.in_flight()), (Ok(0), 0), "what is completed is free again");
+}
+
+#[test]
+fn a_kernel_that_polls_is_armed_half_the_circle_ahead() {
+    let host = host();
+    let session = open(&host);
+    let vcpu = bind(&host, &session);
+    let armed = || [guest::ARMED0, guest::ARMED1].map(|at| host.guest_word(GRANULE as u64 + at));
+    vcpu.arm().expect("the rings are in order");
+    assert_eq!(armed(), [0; 2]);
+    vcpu.disarm().expect("nobody has them");
+    assert_eq!(armed(), [u64::from(u32::MAX >> 1); 2]);
+}
+
+#[test]
+fn scratch_fits_the_coarser_granule_of_an_older_session() {
+    let host = host();
+    // A session of 64 KiB is open: from 4 KiB on there is no boundary of that.
+    host.spoil(0x88, 1 << 48 | 16 << 32);
+    let found = host.found().expect("it is there");
+    let mut pages = host.all_from(GRANULE as u64);
+    let refused = Session::open(&host, found, &mut pages, Wish::default()).err();
+    assert_eq!(refused, Some(Error::BadMemory));
+}
+
+/// A host that answers every call with this value.
+struct Says(Cell<u64>);
+
+impl Calls for Says {
+    fn call_with(&self, _: Submission) -> Result<u64, Error> {
+        Ok(self.0.get())
+    }
+
+    fn submit(&self, _: Submission) -> Result<Ticket, Error> {
+        Err(Error::Full)
+    }
+
+    fn poll(&self, _: &mut Option<Ticket>) -> Result<u64, Error> {
+        Err(Error::Pending)
+    }
+
+    fn wait(&self, _: &mut Option<Ticket>) -> Result<u64, Error> {
+        Err(Error::Pending)
+    }
+
+    fn give_up(&self, _: Ticket) {}
+
+    fn emergency(&self, _: Submission) -> Result<u64, Error> {
+        Err(Error::Full)
+    }
+
+    fn end(&self, _: Submission) -> Error {
+        Error::Pending
+    }
+}
+
+#[test]
+fn random_bytes_are_never_more_than_there_is_room_for() {
+    let host = host();
+    let (buffer, says) = (host.buffer(), Says(Cell::new(0)));
+    let entropy = Entropy::over(&says);
+    for (said, told) in [(7, 7), (4096, 4096), (4097, 4096), (u64::MAX, 4096)] {
+        says.0.set(said);
+        assert_eq!(entropy.fill(&buffer), Ok(told), "of {said}");
+    }
+    assert_eq!(format!("{entropy:?}"), "Entropy { .. }");
+}
