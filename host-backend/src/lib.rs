@@ -137,6 +137,11 @@ pub use {tenon_abi, tenon_rings};
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// The guide's snippets compile.
+#[cfg(all(doctest, feature = "kvm"))]
+#[doc = include_str!("../../docs/guide-host.md")]
+pub struct GuideHost;
+
 /// Where faults are planted in this crate, its unit tests see those that have no other test.
 #[cfg(test)]
 #[test]

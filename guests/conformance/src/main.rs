@@ -37,6 +37,10 @@ fn main() -> u32 {
                 return 0;
             }
             run(env, Selection::of(env), NAME);
+            if Params::get("rest").is_some() {
+                // The machine stays, and does nothing.
+                tenon_guest_rt::interrupts::halt_for_ever();
+            }
             0
         }
         Err(why) => {

@@ -155,12 +155,16 @@ impl Block {
     fn new(len: usize) -> Option<(Mapping, Self)> {
         let granule = usize::try_from(Granule::K64.size()).ok()?;
         let len = len.max(1).checked_next_multiple_of(granule)?;
-        let layout = Layout::from_size_align(len, granule).ok()?;
+        // A granule more, in which the first boundary is looked for here: allocators clear what they are to
+        // align by hand, and would touch all of it.
+        let layout = Layout::from_size_align(len.checked_add(granule)?, size_of::<u64>()).ok()?;
         // SAFETY: the layout's size is at least one granule.
         let base = unsafe { alloc_zeroed(layout) };
-        // SAFETY: `len` bytes at `base` belong to the block that is returned beside the mapping: `Piece`
-        // keeps the two together, and hands the mapping out only where the piece lives for ever.
-        let mapping = unsafe { Mapping::new(base, len) }?;
+        let first = base.wrapping_add(base.align_offset(granule));
+        // SAFETY: `len` bytes at `first`, which is less than a granule behind `base`, belong to the block that
+        // is returned beside the mapping: `Piece` keeps the two together, and hands the mapping out only where
+        // the piece lives for ever.
+        let mapping = unsafe { Mapping::new(if base.is_null() { base } else { first }, len) }?;
         Some((mapping, Self { base, layout }))
     }
 }
