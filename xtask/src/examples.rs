@@ -2,6 +2,7 @@
 //! `cargo xtask examples`: the crates outside of the workspace, which use what a stranger can use. Each is
 //! short, is built, and runs.
 
+mod guide;
 mod kernel;
 mod vmm;
 
@@ -57,19 +58,52 @@ const EXAMPLES: [Example; 2] = [
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only this one; may be given several times.
-    #[arg(long, value_name = "NAME", value_parser = EXAMPLES.map(|example| example.name))]
+    #[arg(long, value_name = "NAME", value_parser = names())]
     only: Vec<String>,
+}
+
+/// The name of the guide among the examples.
+const GUIDE: &str = "guide";
+
+fn names() -> Vec<&'static str> {
+    EXAMPLES.iter().map(|example| example.name).chain([GUIDE]).collect()
 }
 
 /// Counts, builds and runs.
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut problems = Vec::new();
-    for example in EXAMPLES {
-        if args.only.is_empty() || args.only.iter().any(|name| name == example.name) {
-            problems.extend(example.check()?);
-        }
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    for example in EXAMPLES.iter().filter(|example| wanted(example.name)) {
+        problems.extend(example.check()?);
+    }
+    if wanted(GUIDE) {
+        problems.extend(guide());
     }
     if problems.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(Failure::Verdict(problems)) }
+}
+
+/// Follows the guide for guests.
+fn guide() -> Option<String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        println!("skip  {GUIDE:8} builds: it is for Linux on x86-64");
+        return None;
+    }
+    let missing = kvm();
+    if let Some(missing) = &missing {
+        println!("skip  {GUIDE:8} boots: {missing}");
+    }
+    let started = Instant::now();
+    match guide::follow(missing.is_none()) {
+        Ok(how) => {
+            let seconds = started.elapsed().as_secs_f64();
+            println!("pass  {GUIDE:8} is followed word for word: {how}, {seconds:.1} s");
+            None
+        }
+        Err(why) => {
+            println!("FAIL  {GUIDE:8} is followed word for word: {why}");
+            Some(format!("examples: {GUIDE}: {why}"))
+        }
+    }
 }
 
 impl Example {
