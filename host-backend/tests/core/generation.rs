@@ -16,7 +16,7 @@ fn open() -> Guest {
 fn told(guest: &mut Guest) -> (u64, [u64; 2]) {
     let at = guest.ok(0, Op::PAGE, [2, 0]);
     let sequence = guest.window(at + page::SEQUENCE);
-    let copy = if sequence % 2 == 0 { page::COPY0 } else { page::COPY1 };
+    let copy = if sequence.is_multiple_of(2) { page::COPY0 } else { page::COPY1 };
     (sequence, [guest.window(at + copy), guest.window(at + copy + 8)])
 }
 
@@ -166,7 +166,7 @@ fn told_quietly(guest: &Guest) -> (u64, [u64; 2]) {
     let at = guest.domain.config().window_len - 0x1000;
     let word = |offset: u64| guest.window(at + offset);
     let sequence = word(page::SEQUENCE);
-    let copy = if sequence % 2 == 0 { page::COPY0 } else { page::COPY1 };
+    let copy = if sequence.is_multiple_of(2) { page::COPY0 } else { page::COPY1 };
     (sequence, [word(copy), word(copy + 8)])
 }
 

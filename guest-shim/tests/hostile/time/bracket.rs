@@ -4,7 +4,6 @@
 use std::rc::Rc;
 
 use tenon_abi::Clock as Which;
-use tenon_abi::time::NEVER;
 use tenon_guest::Error;
 use tenon_guest::time::{Clock, Rate};
 
