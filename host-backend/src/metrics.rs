@@ -41,8 +41,8 @@ fn named(counted: &Counted) -> impl Iterator<Item = (String, &'static str, u64)>
     })
 }
 
-/// The exposition format of Prometheus: a counter for each row, and the epoch as a label of `tenon_meter_info`.
-/// A rate over a new epoch is that of a counter that began again, which Prometheus knows.
+/// The exposition format of Prometheus: a counter for each row, and the epoch as a label of
+/// `tenon_meter_info`. A rate over a new epoch is that of a counter that began again, which Prometheus knows.
 #[must_use]
 pub fn text(counted: &Counted) -> String {
     let mut text = String::new();

@@ -136,4 +136,34 @@ pub(super) const FAULTS: &[Fault] = &[
         "a bracketed clock takes the host's for one that was read last",
         hostile("time::bracket::the_hosts_clock_lies_within_the_error_wherever_in_the_call_it_was_read"),
     ),
+    fault(
+        "meter-stale-rows",
+        "MET-3",
+        "rows are taken that the host did not write",
+        hostile("meter::no_row_is_taken_that_the_host_did_not_write"),
+    ),
+    fault(
+        "meter-first-row-for-asked",
+        "MET-2",
+        "the first row that the host has is taken for the one that was asked for",
+        hostile("meter::a_count_is_that_of_the_number_that_was_asked_for"),
+    ),
+    fault(
+        "meter-epochs-mixed",
+        "MET-4",
+        "counts of two epochs are compared",
+        hostile("meter::counts_of_two_epochs_are_not_compared"),
+    ),
+    fault(
+        "repaired-with-a-later-id",
+        "LIFE-7",
+        "a kernel says that it repaired a generation which it never saw",
+        hostile("generation::a_guest_says_with_which_id_it_began"),
+    ),
+    fault(
+        "repair-refused-unheard",
+        "LIFE-7",
+        "a refused REPAIRED passes for one that was accepted",
+        hostile("generation::a_guest_says_with_which_id_it_began"),
+    ),
 ];
