@@ -109,14 +109,14 @@ fn act<M: Memory + Clone>(cpus: &'static Cpus, memory: GuestMemory, guard: Optio
                     end(&format!("the domain cannot go back: {why}"), crash.as_ref());
                 }
             }
-            match console::order(&output) {
-                Some(Order::Target(bytes)) => domain.set_memory_target(Some(bytes)),
-                Some(Order::Add(len)) if memory.add(len) => domain.memory_changed(),
-                Some(Order::Add(_)) => {}
-                None => {
-                    domain.input(console::echo(&output));
+            for order in console::orders(&output) {
+                match order {
+                    Order::Target(bytes) => domain.set_memory_target(Some(bytes)),
+                    Order::Add(len) if memory.add(len) => domain.memory_changed(),
+                    Order::Add(_) => {}
                 }
             }
+            domain.input(console::echo(&output));
         }
         Action::Lifecycle(LifecycleAction::Crash(record)) => crash = Some(record),
         Action::Lifecycle(LifecycleAction::Exit { code }) => end(&format!("exit={code}"), crash.as_ref()),

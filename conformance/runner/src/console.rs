@@ -60,11 +60,14 @@ pub enum Order {
     Add(u64),
 }
 
-/// What a piece of output asks for.
-#[must_use]
-pub fn order(output: &[u8]) -> Option<Order> {
-    let at = output.iter().position(|&byte| byte == DC2)?;
-    let (what, digits) = output.get(at + 1..at + 18)?.split_first()?;
+/// What a piece of output asks for, in order: several writes may have come to one piece.
+pub fn orders(output: &[u8]) -> impl Iterator<Item = Order> + '_ {
+    output.split(|&byte| byte == DC2).skip(1).filter_map(order)
+}
+
+/// What stands behind a DC2.
+fn order(text: &[u8]) -> Option<Order> {
+    let (what, digits) = text.get(..17)?.split_first()?;
     let number = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     match what {
         b't' => Some(Order::Target(number)),
@@ -95,12 +98,15 @@ mod tests {
 
     #[test]
     fn what_follows_dc2_is_an_order() {
-        assert_eq!(order(b"text\x12t00000000000f0000\n"), Some(Order::Target(0xf_0000)));
-        assert_eq!(order(b"\x12affffffffffffffff"), Some(Order::Add(u64::MAX)));
+        let all = |output| orders(output).collect::<Vec<_>>();
+        assert_eq!(all(b"text\x12t00000000000f0000\n"), [Order::Target(0xf_0000)]);
+        // Two writes that were taken together are two orders.
+        let both = b"\x12t0000000000000001\x12affffffffffffffff";
+        assert_eq!(all(both), [Order::Target(1), Order::Add(u64::MAX)]);
         for other in
             [&b"t00000000000f0000"[..], b"\x12t0000", b"\x12x00000000000f0000", b"\x12t-000000000000001"]
         {
-            assert_eq!(order(other), None);
+            assert_eq!(all(other), []);
         }
     }
 }

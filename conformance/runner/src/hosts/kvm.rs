@@ -249,18 +249,16 @@ mod machine {
 
     /// What the machine's user answers, and does.
     fn answer(handle: &OnceLock<Handle>, output: &[u8]) -> Vec<u8> {
-        if let Some(handle) = handle.get() {
-            console::asked(output).for_each(|asked| life(handle, asked));
+        let Some(handle) = handle.get() else { return Vec::new() };
+        console::asked(output).for_each(|asked| life(handle, asked));
+        for order in console::orders(output) {
+            match order {
+                Order::Target(bytes) => handle.set_memory_target(Some(bytes)),
+                // The case says what it misses.
+                Order::Add(bytes) => drop(handle.add_memory(bytes)),
+            }
         }
-        let Some((order, handle)) = console::order(output).zip(handle.get()) else {
-            return console::echo(output).to_vec();
-        };
-        match order {
-            Order::Target(bytes) => handle.set_memory_target(Some(bytes)),
-            // The case says what it misses.
-            Order::Add(bytes) => drop(handle.add_memory(bytes)),
-        }
-        Vec::new()
+        console::echo(output).to_vec()
     }
 
     /// The core touched what its guest neither handed over nor shared: the case that runs has failed.

@@ -4,10 +4,8 @@
 
 use super::{Desk, Info, ground, whole};
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
-use crate::cases::tools::{
-    INLINE, bind_port, case, expect, no_entry, op, status, wait_longer, wait_until, want_entry,
-};
-use crate::raw::{self, Bound};
+use crate::cases::tools::{INLINE, bind_port, case, expect, no_entry, op, status, wait_longer, want_entry};
+use crate::raw::{self, Bound, LONGER};
 use tenon_abi::Features;
 
 const WATCH: Needs = Needs { features: Features::MEMORY.union(Features::EVENTS), ..Needs::NONE };
@@ -46,22 +44,17 @@ pub(super) fn ask(bound: &mut Bound, what: u8, number: u64) -> Outcome {
 
 /// Asks for a target, and waits until MEMORY_INFO says it.
 pub(super) fn want(bound: &mut Bound, desk: &Desk, target: u64, shown: u64) -> Outcome {
-    match ctx_console(bound) {
-        true => {}
-        false => return Err(Fail::Error("nobody follows the console: boot the machine with console=echo")),
+    if bound.env.param("console") != Some("echo") {
+        return Err(Fail::Error("nobody follows the console: boot the machine with console=echo"));
     }
     ask(bound, b't', target)?;
-    for _ in 0..bound.env.patience() {
+    for _ in 0..bound.env.patience().saturating_mul(LONGER) {
         if desk.info(bound)?.target == shown {
             return Ok(());
         }
         bound.env.relax();
     }
     Err(Fail::Failed("the target is not that which was asked for", desk.info(bound)?.target, shown))
-}
-
-fn ctx_console(bound: &Bound) -> bool {
-    bound.env.param("console") == Some("echo")
 }
 
 fn set_up(ctx: &Ctx) -> Result<(Bound, Desk, Info), Fail> {
@@ -205,7 +198,7 @@ fn added(ctx: &Ctx) -> Outcome {
     ask(&mut bound, b'a', len)?;
     let env = bound.env;
     let mut now = before;
-    let came = wait_until(env, || {
+    let came = wait_longer(env, || {
         now = desk.info(&mut bound).unwrap_or(before);
         now.memory != before.memory
     });
