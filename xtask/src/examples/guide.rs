@@ -38,8 +38,9 @@ fn steps(blocks: &[Block<'_>], folder: &Path, can_boot: bool) -> Result<Result<S
             ["sh"] if Some(index) == last && !can_boot => {}
             ["sh"] => {
                 // By its own path the project is built already.
-                let manifest = project::root().join("Cargo.toml");
-                let text = block.text.replace("../tenon/Cargo.toml", &manifest.to_string_lossy());
+                let root = format!("cd '{}'", project::root().display());
+                let text = block.text.replace("cd ../tenon", &root);
+                let text = text.replace("../my-kernel", &kernel.to_string_lossy());
                 let mut shell = nested::command("sh");
                 shell.args(["-e", "-c", &text]).current_dir(&kernel);
                 let output = run(&mut shell)?;
