@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the host may do: where it may write, what it may complete, how much it may do. From the spec alone.
 
-use std::collections::BTreeMap;
-
 use tenon_abi::discovery::Session;
 use tenon_abi::operation::{Check, Traits};
 use tenon_abi::status::{QueueState, StateWord};
@@ -13,50 +11,13 @@ use tenon_rings::Site;
 
 use crate::ground::{Access, Ground, WINDOW, words};
 use crate::world::{Outcome, Step};
+use parts::{Area, Lane, Request, Taking, may_end};
+
+mod parts;
 
 /// What the core may do for one submission besides looking at ports, and for one entry besides its
 /// submissions.
 const ACCESSES: usize = 48;
-
-/// A request in flight.
-#[derive(Debug)]
-struct Request {
-    op: Op,
-    /// Where a read may write.
-    range: Option<(u64, u64)>,
-}
-
-/// One of a vCPU's two queues.
-#[derive(Debug, Default)]
-struct Lane {
-    fetched: u32,
-    completed: u32,
-    in_flight: BTreeMap<u16, Request>,
-    /// The state word that said so: it stands for ever.
-    corrupt: Option<u64>,
-}
-
-/// A bound vCPU.
-#[derive(Debug)]
-struct Area {
-    guest: usize,
-    host: usize,
-    sizes: Sizes,
-    lanes: [Lane; 2],
-    written: [u32; 2],
-    taken: [u32; 2],
-    broken: [Option<u64>; 2],
-}
-
-/// A submission whose tail was taken and whose other words follow.
-#[derive(Debug)]
-struct Taking {
-    vcpu: usize,
-    lane: usize,
-    at: usize,
-    tail: Tail,
-    words: Vec<u64>,
-}
 
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -502,17 +463,5 @@ impl Model {
     /// Position up to which entries were written to a ring.
     pub(crate) fn written(&self, vcpu: usize, class: usize) -> u32 {
         self.areas.get(vcpu).and_then(Option::as_ref).map_or(0, |area| area.written[class])
-    }
-}
-
-/// Whether a step may end a request of that operation in that way.
-fn may_end(step: &Step, op: Op, status: Status) -> bool {
-    match step {
-        Step::Serve { .. } if op.name().is_none() => status == Status::NOT_SUPPORTED,
-        Step::Serve { .. } => status != Status::CANCELLED || op == Op::CONSOLE_READ,
-        Step::Stopped(_) => op == Op::VCPU_STOP,
-        Step::Input(_) => op == Op::CONSOLE_READ,
-        Step::Control(_) | Step::Raise(_) | Step::TakeOutput => false,
-        Step::Pass { .. } | Step::Utc(_) | Step::Pause | Step::GoOn => false,
     }
 }

@@ -39,8 +39,8 @@ enum Command {
     Broker(BrokerArgs),
     /// Run a guest: start QEMU by its command line, in which `{socket}` becomes the path of the socket, and
     /// serve it. Within an option the commas of the path are doubled, as QEMU wants it. A guest that ends
-    /// itself by EXIT ends QEMU, and RESTART starts QEMU again with fresh memory. The exit code is the guest's
-    /// (255 for a larger one), else QEMU's.
+    /// itself by EXIT ends QEMU, and RESTART starts QEMU again with fresh memory. The exit code is the
+    /// guest's (255 for a larger one), else QEMU's.
     ///
     /// tenon-ivshmem run -- qemu-system-x86_64 -M q35 -display none -serial stdio -kernel IMAGE -chardev
     /// socket,path={socket},id=tenon -device

@@ -74,8 +74,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut run = Command::new(&program);
     run.arg(&found).arg(project::root().join(CORPUS));
     run.arg(option("-artifact_prefix=", &prefix)).arg(format!("-max_total_time={}", args.seconds));
-    // What takes libFuzzer's own time: its books on how rare each edge is, a shorter input for each branch, and
-    // inputs that are long.
+    // What takes libFuzzer's own time: its books on how rare each edge is, a shorter input for each branch,
+    // and inputs that are long.
     run.args(["-entropic=0", "-reduce_inputs=0", MAX_LEN, "-timeout=10", "-print_final_stats=1"]);
     let (outcome, pace) = watched(run, &folder)?;
     outcome?;

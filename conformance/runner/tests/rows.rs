@@ -146,7 +146,8 @@ fn a_broken_image_is_one_line_and_the_other_hosts_run() {
         let emulated = if all.is_empty() { 0 } else { emulated::names().count() };
         let booting = names.iter().filter(|name| hosts::boots_images(name)).count() + emulated;
         assert_eq!(report.lines().filter(|line| line.contains("not run: ")).count(), booting, "{report}");
-        assert!(report.ends_with("3 passed, 0 failed, 0 skipped\n"), "{report}");
+        let others = report.lines().filter(|line| line.starts_with("loopback")).count();
+        assert!(report.ends_with(&format!("{others} passed, 0 failed, 0 skipped\n")), "{report}");
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a batch leaves behind, rings that are polled, where scratch lies beside an older session, numbers that
-//! a host makes up.
+//! What a batch leaves behind, rings that are polled, where scratch lies beside an older session, numbers
+//! that a host makes up.
 
 use std::cell::Cell;
 

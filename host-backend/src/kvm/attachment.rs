@@ -85,8 +85,8 @@ impl Handle {
         self.0.with(|state| state.domain.crash_record().cloned())
     }
 
-    /// UTC is this now, or is not known any more (TIME-8): for a guest whose UTC does not follow this system's
-    /// ([`super::VmmConfig::follows_utc`]).
+    /// UTC is this now, or is not known any more (TIME-8): for a guest whose UTC does not follow this
+    /// system's ([`super::VmmConfig::follows_utc`]).
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ use crate::config::{Balloon, Conduit, Config, Sharing};
 use crate::domain::Domain;
 use crate::memory::Guard;
 use crate::services::Services;
-use tenon_abi::{ConduitFlags, ConduitKind, Granule, VERSION};
+use tenon_abi::{ConduitFlags, ConduitKind, Features, Granule, VERSION};
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -55,6 +55,8 @@ pub struct VmmConfig {
     pub hot_queues: Vec<u32>,
     /// The newest minor version that the guest is offered (NEG-1).
     pub minor: u16,
+    /// What the guest may be offered at most: to have the same on every host that a domain may go to.
+    pub features: Features,
     /// What the guest's families are given: a family without its service is not offered.
     pub services: Services,
     /// UTC in the guest follows this system's clock, until [`Handle::set_utc`] says something else. Without
@@ -90,6 +92,7 @@ impl Default for VmmConfig {
             conduit: arch::CONDUIT,
             hot_queues: Vec::new(),
             minor: VERSION.minor,
+            features: Features::all(),
             services: Services::ready(),
             follows_utc: true,
             life: None,
@@ -171,6 +174,7 @@ impl Vmm {
             memory = memory.closed(guard);
             offer = offer.with_sharing(Sharing::default());
         }
+        offer.features &= config.features;
         let domain =
             Domain::with(offer.of_minor(config.minor), memory, config.services).map_err(Error::Domain)?;
         let (jobs, said, asked) = (channel(), channel(), channel());

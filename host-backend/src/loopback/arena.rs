@@ -161,9 +161,9 @@ impl Block {
         // SAFETY: the layout's size is at least one granule.
         let base = unsafe { alloc_zeroed(layout) };
         let first = base.wrapping_add(base.align_offset(granule));
-        // SAFETY: `len` bytes at `first`, which is less than a granule behind `base`, belong to the block that
-        // is returned beside the mapping: `Piece` keeps the two together, and hands the mapping out only where
-        // the piece lives for ever.
+        // SAFETY: `len` bytes at `first`, which is less than a granule behind `base`, belong to the block
+        // that is returned beside the mapping: `Piece` keeps the two together, and hands the mapping out only
+        // where the piece lives for ever.
         let mapping = unsafe { Mapping::new(if base.is_null() { base } else { first }, len) }?;
         Some((mapping, Self { base, layout }))
     }

@@ -129,7 +129,7 @@ mod machine {
     use std::sync::{Arc, OnceLock};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
-    use tenon_abi::VERSION;
+    use tenon_abi::{Features, VERSION};
     use tenon_host::Services;
     use tenon_host::kvm::{Error, Handle, Outcome, Vmm, VmmConfig};
     use tenon_host::memory::closed::{Guard, Refused};
@@ -183,11 +183,7 @@ mod machine {
 
     impl Host for KvmHost {
         fn boot(&mut self, command_line: &str) -> Result<Box<dyn Machine>, String> {
-            let services = match self.kind.age {
-                Age::OldImage => Services::default(),
-                Age::Today | Age::OldHost => Services::ready(),
-            };
-            self.start(command_line, CPUS, services)
+            self.start(command_line, CPUS, Services::ready())
         }
 
         fn has(&self, case: &str) -> bool {
@@ -214,10 +210,6 @@ mod machine {
             let user = Arc::clone(&handle);
             let vmm = Vmm::new(VmmConfig {
                 room: if self.kind.age == Age::Today { ROOM } else { 0 },
-                balloon: match self.kind.age {
-                    Age::OldImage => None,
-                    Age::Today | Age::OldHost => VmmConfig::default().balloon,
-                },
                 closed: self.kind.closed.then(|| Guard::new(move |refused| touched(&ear, refused))),
                 memory: self.memory(),
                 vcpus,
@@ -227,6 +219,12 @@ mod machine {
                 console: Box::new(move |output| answer(&user, output)),
                 serial: Box::new(Serial(sender.clone())),
                 minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
+                // The old cases ask for all that is offered, whatever their version knows.
+                features: if self.kind.age == Age::OldImage {
+                    Features::of_minor(OLD)
+                } else {
+                    Features::all()
+                },
                 services,
                 // Nothing leaves this machine, and nobody suspends it.
                 life: if self.kind.closed { None } else { Some(Box::new(|_| {})) },

@@ -50,8 +50,8 @@ impl Alarm {
         };
         let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let when = libc::itimerspec { it_interval: never, it_value: value };
-        // SAFETY: the request reads one structure. It cannot fail: the descriptor is a timer's, and the time is
-        // a valid one.
+        // SAFETY: the request reads one structure. It cannot fail: the descriptor is a timer's, and the time
+        // is a valid one.
         unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &raw const when, std::ptr::null_mut()) };
     }
 

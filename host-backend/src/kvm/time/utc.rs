@@ -10,8 +10,8 @@ use tenon_abi::time::{ClockStatus, Leap, Smear};
 /// The kernel's clock is slewed by at most this many parts of a million. What is faster counts as a step.
 const SLEW: u64 = 500;
 
-/// UTC now, good for the next `age` nanoseconds. Its error is how far the system's clock may be slewed by then:
-/// it is the guest's against the host's. `None` where the clock stands before 1970.
+/// UTC now, good for the next `age` nanoseconds. Its error is how far the system's clock may be slewed by
+/// then: it is the guest's against the host's. `None` where the clock stands before 1970.
 #[must_use]
 pub fn system(age: u64) -> Option<Utc> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;

@@ -157,6 +157,9 @@ fn compare(bound: &Bound, page: &Page) -> Result<Option<u64>, Fail> {
     Ok(Some(largest.saturating_sub(now)))
 }
 
+/// Readings between two rests: a processor that is emulated takes 50 microseconds for each.
+const AT_ONCE: u32 = 20;
+
 fn two_vcpus(ctx: &Ctx) -> Outcome {
     let (scratch, shift) = raw::open(ctx.env)?;
     let mut bound = raw::bind(ctx.env, scratch, shift, 0, 64, [16, 16])?;
@@ -172,7 +175,7 @@ fn two_vcpus(ctx: &Ctx) -> Outcome {
     second::with(&mut bound, other, reader, |bound| {
         second::wait_for(bound, 1, "the vCPU does not run")?;
         for _ in 0..200 {
-            for _ in 0..200 {
+            for _ in 0..AT_ONCE {
                 let behind = compare(bound, &page)?.unwrap_or(0);
                 equal(behind, 0, "this vCPU is behind the other one")?;
             }
@@ -186,7 +189,7 @@ fn reader(_: u32) {
     let Some(bound) = second::take() else { return };
     let page = Page::new(bound.env.window(), PAGE.load(Ordering::SeqCst) as usize);
     while !second::quit() {
-        for _ in 0..200 {
+        for _ in 0..AT_ONCE {
             if let Ok(Some(behind)) = compare(&bound, &page) {
                 BEHIND.fetch_max(behind, Ordering::SeqCst);
             }

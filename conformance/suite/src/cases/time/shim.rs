@@ -131,10 +131,18 @@ fn measured(ctx: &Ctx, vcpu: &Vcpu<'_, SuitePlatform>) -> Result<Rate, Fail> {
     let by_call = Clock::by_call(vcpu);
     let (from, ticks) = (by_call.running().map_err(shim)?.ns, Processor.read());
     // A call at each look would be no rest: so many looks may be over before the time is.
-    let passed = wait_until(ctx.env, || {
+    let mut refused = None;
+    let passed = wait_longer(ctx.env, || {
         rest(ctx.env);
-        by_call.running().is_ok_and(|now| now.ns > from + 50_000_000)
+        match by_call.running() {
+            Ok(now) => now.ns > from + 50_000_000,
+            Err(error) => {
+                refused = Some(error);
+                true
+            }
+        }
     });
+    refused.map_or(Ok(()), |error| Err(failed("CLOCK_READ", error)))?;
     check(passed, "RUNNING stands still")?;
     let (to, ticks) = (by_call.running().map_err(shim)?.ns, Processor.read().wrapping_sub(ticks));
     let hz = u128::from(ticks) * 1_000_000_000 / u128::from(to.saturating_sub(from).max(1));
