@@ -49,8 +49,9 @@ fn one_of_two_sees_the_other<W: Words + Send + Sync>(words: &W, site: Site) {
 /// looks.
 #[test]
 fn a_fence_is_one() {
-    let fences = Site::ALL.iter().filter(|site| site.operation() == Operation::Fence);
-    for &site in fences {
+    // One that orders loads alone, or stores alone, does not: models show what it does (PAGE-3, PAGE-4).
+    let is_full = |site: &&Site| site.operation() == Operation::Fence && site.ordering() == Ordering::SeqCst;
+    for &site in Site::ALL.iter().filter(is_full) {
         let words = memory(2 * LINE);
         one_of_two_sees_the_other(&&words[..], site);
         let words = memory(2 * LINE);
