@@ -82,6 +82,9 @@ fn reset(ctx: &Ctx) -> Outcome {
     if in_time { no_entry(&mut bound, 0, 0, "a timer of a session that is over has expired") } else { Ok(()) }
 }
 
+/// How often a timer of a corrupt ring may be later than one of another ring.
+const ROUNDS: u32 = 10;
+
 fn corrupt(ctx: &Ctx) -> Outcome {
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 3, 0, 0)?;
@@ -92,12 +95,18 @@ fn corrupt(ctx: &Ctx) -> Outcome {
     full_fence();
     expect(&mut bound, op::EVENT_SIGNAL, &[4], status::BAD_STATE, "EVENT_SIGNAL in a corrupt ring")?;
     set(&mut bound, 3, RUNNING, 0)?;
-    let deadline = read(&mut bound, RUNNING)?.saturating_add(MS);
-    set(&mut bound, 4, RUNNING, deadline)?;
-    // The other ring goes on, and so does the clock.
-    let_pass(&mut bound, 9, 0, deadline.saturating_add(MS))?;
-    no_entry(&mut bound, 0, 1, "an entry in a corrupt ring")?;
-    equal(cancel(&mut bound, 4)?, 0, "a timer that has expired in a corrupt ring")
+    for round in 0..ROUNDS {
+        let deadline = read(&mut bound, RUNNING)?.saturating_add(MS);
+        set(&mut bound, 4, RUNNING, deadline)?;
+        // The other ring goes on, and so does the clock. A host that is late may expire the timer that is set
+        // beyond its deadline first (TIME-13, TIME-14): it gets another turn.
+        let_pass(&mut bound, 9, round, deadline.saturating_add(MS))?;
+        no_entry(&mut bound, 0, 1, "an entry in a corrupt ring")?;
+        if cancel(&mut bound, 4)? == 0 {
+            return Ok(());
+        }
+    }
+    Err(Fail::Failed("a timer of a corrupt ring never expires", 4, 0))
 }
 
 /// A port whose entry is untaken gets no further one, and is raised again once it is taken.
