@@ -23,7 +23,7 @@
 //! | [`console`] | output and input |
 //! | [`time`], `timer` | clocks and timers: what it holds, and what is asked of them |
 //! | [`lifecycle`], `crash`, `generation`, `suspend` | exit, restart, crash record, generations, suspension |
-//! | [`give`], [`share`] | memory that is given back, and what a closed domain shares |
+//! | `give`, `share` | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
 //! | [`meter`], `counted` | what is counted for a guest |
 //! | `base` | what all families share |

@@ -13,7 +13,7 @@
 //! | [`wait`] | looking for a while, and then sleeping |
 //! | [`page`] | host pages: writer and reader; the largest value of a clock |
 //! | [`stream`] | the data ring: producer and consumer, of records or of messages |
-//! | `error`, [`planted`] | what a ring can answer besides its result, and faults that tests plant |
+//! | `error`, `planted` | what a ring can answer besides its result, and faults that tests plant |
 //!
 //! The rules that all of it keeps:
 //!

@@ -48,7 +48,7 @@ pub(crate) fn times(
         let (time, ()) = timed(|| {
             for _ in 0..READINGS {
                 let ticks = Processor.read().wrapping_sub(base);
-                let ns = u128::from(ticks) * u128::from(period) >> shift;
+                let ns = (u128::from(ticks) * u128::from(period)) >> shift;
                 black_box(since.wrapping_add(ns as u64));
             }
         });
