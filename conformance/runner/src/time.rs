@@ -75,9 +75,18 @@ pub fn timers(machine: Wanted<'_>, count: u64, seed: u64) -> Outcome {
     Ok((text, good))
 }
 
-/// The lines of a guest until this one.
+/// The lines of a trial that takes so many seconds.
 fn lines(mut running: Box<dyn Machine>, seconds: u64, last: &str) -> Result<Vec<String>, String> {
-    let (start, patience) = (Instant::now(), PATIENCE.saturating_add(Duration::from_secs(seconds)));
+    listen(&mut *running, PATIENCE.saturating_add(Duration::from_secs(seconds)), last)
+}
+
+/// The framed lines of a guest until the one that begins with this word. The machine goes on.
+///
+/// # Errors
+///
+/// What the guest says instead, or how its machine ended, in one line.
+pub fn listen(running: &mut dyn Machine, patience: Duration, last: &str) -> Result<Vec<String>, String> {
+    let start = Instant::now();
     let (mut lines, mut said) = (Lines::default(), Vec::new());
     while !is_over(start, patience) {
         let bytes = match running.next(PAUSE) {
