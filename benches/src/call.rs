@@ -52,6 +52,18 @@ pub(crate) fn heard(outcome: &Outcome, lines: &Receiver<Line>) -> Result<Vec<Lin
     }
 }
 
+/// What a guest said on the ready machine.
+pub(crate) fn ready(command_line: &str) -> Result<Vec<Line>, Trouble> {
+    let (listener, lines) = Listener::new(|| 0);
+    let vmm = Vmm::new(VmmConfig {
+        limit: LIMIT,
+        console: Box::new(|_| Vec::new()),
+        serial: Box::new(listener),
+        ..VmmConfig::default()
+    })?;
+    heard(&vmm.run(BENCH.bytes, command_line)?, &lines)
+}
+
 /// Exits for one call, and for one batch of 32 (CALL-24).
 ///
 /// # Errors
@@ -77,16 +89,8 @@ pub fn exits(rounds: u64) -> Result<(f64, f64), Trouble> {
 ///
 /// [`Trouble`].
 pub fn call(name: &str, level: &str, rounds: u64) -> Result<Medians, Trouble> {
-    let (listener, lines) = Listener::new(|| 0);
-    let vmm = Vmm::new(VmmConfig {
-        limit: LIMIT,
-        console: Box::new(|_| Vec::new()),
-        serial: Box::new(listener),
-        ..VmmConfig::default()
-    })?;
-    let outcome =
-        vmm.run(BENCH.bytes, &format!("{level} serial=burst bench=call rounds={rounds} bare={BARE_PORT}"))?;
-    Ok(medians(name, &heard(&outcome, &lines)?)?)
+    let lines = ready(&format!("{level} serial=burst bench=call rounds={rounds} bare={BARE_PORT}"))?;
+    Ok(medians(name, &lines)?)
 }
 
 /// A submission with its eventfd doorbell against a bare eventfd doorbell. For either a thread waits, answers

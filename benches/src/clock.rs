@@ -2,11 +2,8 @@
 //! Reading a clock by the host's page against a bare counter and a multiplication, in turns in one guest in
 //! user mode, with the same `lfence` before the counter.
 
-use tenon_guest_images::BENCH;
-use tenon_host::kvm::{Vmm, VmmConfig};
-
-use crate::call::{LIMIT, Trouble, heard};
-use crate::listen::{Line, Listener, medians};
+use crate::call::{Trouble, ready};
+use crate::listen::{Line, medians};
 
 /// Readings between two looks of the guest's at the time.
 const READINGS: f64 = 64.0;
@@ -26,17 +23,9 @@ pub struct Reading {
 ///
 /// [`Trouble`].
 pub fn reading(name: &str, shared: bool, rounds: u64) -> Result<Reading, Trouble> {
-    let (listener, lines) = Listener::new(|| 0);
-    let vmm = Vmm::new(VmmConfig {
-        limit: LIMIT,
-        console: Box::new(|_| Vec::new()),
-        serial: Box::new(listener),
-        ..VmmConfig::default()
-    })?;
     let shared = u32::from(shared);
     let line = format!("mode=native serial=burst bench=clock shared={shared} rounds={rounds}");
-    let outcome = vmm.run(BENCH.bytes, &line)?;
-    let lines = heard(&outcome, &lines)?;
+    let lines = ready(&line)?;
     let found = medians(name, &lines)?;
     let nanos = [found.ours, found.theirs].map(|micros| micros * 1000.0 / READINGS);
     Ok(Reading { nanos, quartiles: quartiles(&lines).ok_or_else(|| "no rounds".to_owned())? })

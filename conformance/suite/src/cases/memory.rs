@@ -73,6 +73,16 @@ impl Desk {
     }
 }
 
+/// What overlaps the second and third of four units: the first unit, how many, and what that is.
+const OVERLAPS: [(u64, u64, &str); 6] = [
+    (1, 2, "the same range again"),
+    (1, 1, "its front again"),
+    (2, 1, "its end again"),
+    (0, 2, "a range that ends in it"),
+    (2, 2, "a range that begins in it"),
+    (0, 4, "a range around it"),
+];
+
 /// Cleared memory of the guest's own, so many granules of giving: never shared.
 pub(super) fn ground(env: &dyn Env, info: &Info, granules: u64) -> Result<(Mapping, u64), Fail> {
     let len = usize::try_from(info.granule * granules).map_err(|_| Fail::Error("no pages left"))?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! GIVE, TAKE and HINT as they are not meant, by hand (MEM-2, MEM-6 to MEM-9).
 
-use super::{Desk, Info, MEMORY, ground, mark, marked, whole};
+use super::{Desk, Info, MEMORY, OVERLAPS, ground, mark, marked, whole};
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, equal};
 use crate::cases::call::held::{cancel_read, hold_read};
 use crate::cases::session::desk::Desk as Control;
@@ -45,14 +45,7 @@ fn twice(ctx: &Ctx) -> Outcome {
     let (mut bound, desk, info, (_, at)) = set_up(ctx, 4)?;
     let unit = info.granule;
     whole(&mut bound, &info, op::GIVE, at + unit, 2 * unit)?;
-    for (from, count, what) in [
-        (1, 2, "the same range again"),
-        (1, 1, "its front again"),
-        (2, 1, "its end again"),
-        (0, 2, "a range that ends in it"),
-        (2, 2, "a range that begins in it"),
-        (0, 4, "a range around it"),
-    ] {
+    for (from, count, what) in OVERLAPS {
         expect(&mut bound, op::GIVE, &[at + from * unit, count * unit], status::EXISTS, what)?;
     }
     equal(desk.info(&mut bound)?.given, 2 * unit, "bytes that are given")?;

@@ -2,7 +2,7 @@
 //! SHARE and UNSHARE as they are not meant, by hand (MEM-12, MEM-13).
 
 use super::closed::{secret, share, unshare};
-use super::whole;
+use super::{OVERLAPS, whole};
 use crate::case::{Case, Ctx, Needs, Outcome, check, equal};
 use crate::cases::call::held::hold_read;
 use crate::cases::tools::{case, expect, op, settle, status};
@@ -33,14 +33,7 @@ fn twice(ctx: &Ctx) -> Outcome {
     let (_, at, unit) = secret(ctx, 4)?;
     share(&mut bound, at + unit, 2 * unit, 1)?;
     for rights in [1, 2, BOTH] {
-        for (from, count, what) in [
-            (1, 2, "the same range again"),
-            (1, 1, "its front again"),
-            (2, 1, "its end again"),
-            (0, 2, "a range that ends in it"),
-            (2, 2, "a range that begins in it"),
-            (0, 4, "a range around it"),
-        ] {
+        for (from, count, what) in OVERLAPS {
             let args = [at + from * unit, count * unit, rights];
             expect(&mut bound, op::SHARE, &args, status::EXISTS, what)?;
         }
