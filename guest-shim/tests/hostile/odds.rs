@@ -2,16 +2,14 @@
 //! What a batch leaves behind, rings that are polled, where scratch lies beside an older session, numbers
 //! that a host makes up.
 
-use std::cell::Cell;
-
 use tenon_abi::vcpu::guest;
 use tenon_abi::{Op, Submission};
 use tenon_guest::entropy::Entropy;
-use tenon_guest::{Calls, Error, Session, Wish};
-use tenon_rings::Ticket;
+use tenon_guest::{Error, Session, Wish};
 
 use crate::host::GRANULE;
 use crate::lies::{bind, host, open};
+use crate::time::Answers;
 
 #[test]
 fn a_batch_that_is_dropped_gives_its_calls_up() {
@@ -52,44 +50,13 @@ fn scratch_fits_the_coarser_granule_of_an_older_session() {
     assert_eq!(refused, Some(Error::BadMemory));
 }
 
-/// A host that answers every call with this value.
-struct Says(Cell<u64>);
-
-impl Calls for Says {
-    fn call_with(&self, _: Submission) -> Result<u64, Error> {
-        Ok(self.0.get())
-    }
-
-    fn submit(&self, _: Submission) -> Result<Ticket, Error> {
-        Err(Error::Full)
-    }
-
-    fn poll(&self, _: &mut Option<Ticket>) -> Result<u64, Error> {
-        Err(Error::Pending)
-    }
-
-    fn wait(&self, _: &mut Option<Ticket>) -> Result<u64, Error> {
-        Err(Error::Pending)
-    }
-
-    fn give_up(&self, _: Ticket) {}
-
-    fn emergency(&self, _: Submission) -> Result<u64, Error> {
-        Err(Error::Full)
-    }
-
-    fn end(&self, _: Submission) -> Error {
-        Error::Pending
-    }
-}
-
 #[test]
 fn random_bytes_are_never_more_than_there_is_room_for() {
     let host = host();
-    let (buffer, says) = (host.buffer(), Says(Cell::new(0)));
+    let (buffer, says) = (host.buffer(), Answers::new());
     let entropy = Entropy::over(&says);
     for (said, told) in [(7, 7), (4096, 4096), (4097, 4096), (u64::MAX, 4096)] {
-        says.0.set(said);
+        says.clock.set(Ok(said));
         assert_eq!(entropy.fill(&buffer), Ok(told), "of {said}");
     }
     assert_eq!(format!("{entropy:?}"), "Entropy { .. }");
