@@ -2,7 +2,8 @@
 //! The wire as data: the tables of `docs/abi.md`, the C header and the golden test are made from this.
 
 use crate::{
-    call, control, discovery, lifecycle, memory, meter, operation, page, status, stream, time, vcpu,
+    block, call, control, device, discovery, lifecycle, memory, meter, net, operation, page, status, stream,
+    time, vcpu,
 };
 
 pub use crate::item::{Field, Group, Number, Struct};
@@ -17,6 +18,11 @@ pub const LAYOUT: &[Struct] = &[
     memory::MemoryInfo::LAYOUT,
     memory::MemoryPiece::LAYOUT,
     meter::MeterRow::LAYOUT,
+    device::DeviceInfo::LAYOUT,
+    block::BlockInfo::LAYOUT,
+    block::Segment::LAYOUT,
+    net::NetInfo::LAYOUT,
+    net::NetHeader::LAYOUT,
     stream::RingLine::LAYOUT,
     stream::RecordHeader::LAYOUT,
     time::TimeCopy::LAYOUT,
@@ -38,6 +44,17 @@ pub const NUMBERS: &[Group] = &[
     Group { name: "Reason", numbers: status::Reason::NUMBERS },
     Group { name: "Rights", numbers: memory::Rights::NUMBERS },
     Group { name: "Meter", numbers: meter::Meter::NUMBERS },
+    Group { name: "DeviceKind", numbers: device::DeviceKind::NUMBERS },
+    Group { name: "DeviceFlags", numbers: device::DeviceFlags::NUMBERS },
+    Group { name: "GuestPart", numbers: device::guest::NUMBERS },
+    Group { name: "HostPart", numbers: device::host::NUMBERS },
+    Group { name: "BlockFlags", numbers: block::BlockFlags::NUMBERS },
+    Group { name: "WriteFlags", numbers: block::WriteFlags::NUMBERS },
+    Group { name: "ZeroFlags", numbers: block::ZeroFlags::NUMBERS },
+    Group { name: "NetFeatures", numbers: net::NetFeatures::NUMBERS },
+    Group { name: "NetFlags", numbers: net::NetFlags::NUMBERS },
+    Group { name: "SegmentKind", numbers: net::SegmentKind::NUMBERS },
+    Group { name: "FilterMode", numbers: net::FilterMode::NUMBERS },
     Group { name: "RecordLength", numbers: stream::RecordLength::NUMBERS },
     Group { name: "GuestArea", numbers: vcpu::guest::NUMBERS },
     Group { name: "HostArea", numbers: vcpu::host::NUMBERS },

@@ -16,6 +16,7 @@
 //! | [`event`] | event entries and event operations |
 //! | [`stream`] | data rings: control lines, records |
 //! | [`vcpu`] | the two areas of a vCPU, start, stop, upcall |
+//! | [`device`], [`block`], [`net`] | devices, and what disks and network interfaces tell |
 //! | [`console`] | console output and input |
 //! | [`page`] | pages that the host writes |
 //! | [`time`] | clocks, their page, timers |
@@ -33,9 +34,11 @@ mod wire;
 mod word;
 
 pub mod address;
+pub mod block;
 pub mod call;
 pub mod console;
 pub mod control;
+pub mod device;
 pub mod discovery;
 pub mod event;
 mod item;
@@ -43,6 +46,7 @@ pub mod layout;
 pub mod lifecycle;
 pub mod memory;
 pub mod meter;
+pub mod net;
 pub mod operation;
 pub mod packed;
 pub mod page;
@@ -52,12 +56,15 @@ pub mod time;
 pub mod vcpu;
 
 pub use address::{Address, Granule, Granules};
+pub use block::{BlockFlags, BlockInfo, Segment};
 pub use call::{Completion, Submission, SubmissionFlags, Tail, turn};
 pub use control::{ControlOp, ControlRequest};
+pub use device::{DeviceFlags, DeviceInfo, DeviceKind};
 pub use discovery::{ConduitFlags, ConduitKind, Features, Record};
 pub use event::Entry;
 pub use memory::{MemoryInfo, MemoryPiece, Rights};
 pub use meter::{Meter, MeterRow};
+pub use net::{NetFeatures, NetFlags, NetHeader, NetInfo, SegmentKind};
 pub use operation::{Op, Operation};
 pub use page::PageKind;
 pub use status::{QueueState, Reason, Status};

@@ -78,6 +78,32 @@ operations! {
             "ENT-1", "write random bytes to a range: value = how many";
         0x0b00 METER_READ(first: U32, address: ADDRESS, len: LENGTH) [METER] [],
             "MET-1", "write an epoch and counts to a range: value = how many bytes";
+        0x0c00 DEVICE_LIMITS() [DEVICES] [REPLAY_SAFE],
+            "DEV-2", "value = devices at most (32 bits), open queues of the domain at most (32 bits)";
+        0x0c01 DEVICE_WATCH(port: PORT) [DEVICES, EVENTS] [],
+            "DEV-3", "raise a port when a device comes, goes or changes";
+        0x0c02 DEVICE_QUERY(device: U32, address: ADDRESS, len: LENGTH) [DEVICES] [],
+            "DEV-4", "write what is known of a device to a range: value = how many bytes";
+        0x0c03 DEVICE_OPEN(device: WORD, features: WORD, arena: ADDRESS, arena_len: LENGTH, port: PORT_OR_NONE) [DEVICES] [],
+            "DEV-6", "open a device, with the memory that it may touch";
+        0x0c04 DEVICE_CLOSE(device: U32) [DEVICES] [LATE],
+            "DEV-12", "close a device and its queues";
+        0x0c05 QUEUE_OPEN(queue: WORD, size: U32, port: PORT_OR_NONE, guest_part: ADDRESS, host_part: ADDRESS, data: ADDRESS) [DEVICES] [],
+            "DEV-8", "open a queue of a device: value = the number that its kicks carry";
+        0x0c06 QUEUE_CLOSE(queue: WORD) [DEVICES] [LATE],
+            "DEV-11", "close a queue of a device";
+        0x0c10 NET_FILTER(device: U32, mode: WORD, address: ADDRESS, count: U32) [DEVICES, NET] [],
+            "NET-9", "say which frames are wanted";
+        0x0d00 READ(offset: WORD, address: WORD, len: WORD, address2: WORD, len2: WORD, segments: WORD) [DEVICES, BLOCK] [REPLAY_SAFE, LATE, BLOCK_QUEUE],
+            "BLK-4", "read from the disk: value = how many bytes";
+        0x0d01 WRITE(offset: WORD, address: WORD, len: WORD, address2: WORD, len2: WORD, segments: WORD) [DEVICES, BLOCK] [REPLAY_SAFE, LATE, BLOCK_QUEUE],
+            "BLK-5", "write to the disk: value = how many bytes";
+        0x0d02 FLUSH() [DEVICES, BLOCK] [REPLAY_SAFE, LATE, BLOCK_QUEUE],
+            "BLK-6", "make durable what was written";
+        0x0d03 DISCARD(offset: WORD, len: WORD) [DEVICES, BLOCK] [REPLAY_SAFE, LATE, BLOCK_QUEUE],
+            "BLK-8", "say that what a range of the disk holds is not needed";
+        0x0d04 ZERO(offset: WORD, len: WORD, flags: WORD) [DEVICES, BLOCK] [REPLAY_SAFE, LATE, BLOCK_QUEUE],
+            "BLK-9", "make a range of the disk read as zeros";
     }
 }
 
@@ -96,6 +122,7 @@ numbers! {
         10 ADDRESS, "GEN-3", "a wire address";
         11 LENGTH, "REG-3", "bytes of the range that begins at the address before it";
         12 CLOCK, "TIME-2", "the number of a clock: below 3";
+        13 PORT_OR_NONE, "DEV-7", "below `max_ports`, or 2^32 - 1: none";
     }
 }
 
@@ -106,6 +133,7 @@ flags! {
         2 EMERGENCY, "CALL-23", "the emergency lane takes it";
         3 EMERGENCY_INLINE, "CALL-23", "the emergency lane takes it with INLINE";
         4 LATE, "CALL-17", "may complete after the kick that submitted it";
+        5 BLOCK_QUEUE, "DEV-10", "the queues of block devices take it, and no others";
     }
 }
 

@@ -24,6 +24,10 @@ numbers! {
         15 INDETERMINATE, "CALL-18", "it may or may not have taken effect";
         16 DENIED, "MEM-11", "a range that is not shared with this right";
         17 BAD_ALIGNMENT, "GEN-4", "not aligned to the granule";
+        18 IO_ERROR, "BLK-7", "the medium could not do it";
+        19 NO_SPACE, "BLK-5", "the medium is full";
+        20 READ_ONLY, "BLK-5", "the medium cannot be written";
+        21 REMOVED, "DEV-13", "that device is gone";
     }
 }
 

@@ -59,6 +59,9 @@ extern "C" {
 #define TENON_FEATURES_METER UINT64_C(0x800) // counts of what the host does [MET-1]
 #define TENON_FEATURES_MEMORY UINT64_C(0x1000) // memory can be given back to the host, and taken again [MEM-1]
 #define TENON_FEATURES_CLOSED UINT64_C(0x2000) // the host sees only memory that was handed over or shared [MEM-10]
+#define TENON_FEATURES_DEVICES UINT64_C(0x8000) // devices, their queues and their changes [DEV-1]
+#define TENON_FEATURES_BLOCK UINT64_C(0x10000) // block devices [BLK-1]
+#define TENON_FEATURES_NET UINT64_C(0x20000) // network interfaces [NET-1]
 
 // ConduitKind
 #define TENON_CONDUIT_KIND_CALL 0x0u // a function call inside one process [DISC-6]
@@ -115,6 +118,19 @@ extern "C" {
 #define TENON_OP_UNSHARE 0x911u // keep the host from memory again: value = how many bytes, from the front [MEM-13]
 #define TENON_OP_ENTROPY 0xa00u // write random bytes to a range: value = how many [ENT-1]
 #define TENON_OP_METER_READ 0xb00u // write an epoch and counts to a range: value = how many bytes [MET-1]
+#define TENON_OP_DEVICE_LIMITS 0xc00u // value = devices at most (32 bits), open queues of the domain at most (32 bits) [DEV-2]
+#define TENON_OP_DEVICE_WATCH 0xc01u // raise a port when a device comes, goes or changes [DEV-3]
+#define TENON_OP_DEVICE_QUERY 0xc02u // write what is known of a device to a range: value = how many bytes [DEV-4]
+#define TENON_OP_DEVICE_OPEN 0xc03u // open a device, with the memory that it may touch [DEV-6]
+#define TENON_OP_DEVICE_CLOSE 0xc04u // close a device and its queues [DEV-12]
+#define TENON_OP_QUEUE_OPEN 0xc05u // open a queue of a device: value = the number that its kicks carry [DEV-8]
+#define TENON_OP_QUEUE_CLOSE 0xc06u // close a queue of a device [DEV-11]
+#define TENON_OP_NET_FILTER 0xc10u // say which frames are wanted [NET-9]
+#define TENON_OP_READ 0xd00u // read from the disk: value = how many bytes [BLK-4]
+#define TENON_OP_WRITE 0xd01u // write to the disk: value = how many bytes [BLK-5]
+#define TENON_OP_FLUSH 0xd02u // make durable what was written [BLK-6]
+#define TENON_OP_DISCARD 0xd03u // say that what a range of the disk holds is not needed [BLK-8]
+#define TENON_OP_ZERO 0xd04u // make a range of the disk read as zeros [BLK-9]
 
 // Check
 #define TENON_CHECK_NONE 0x0u // not used: zero, else BAD_RESERVED [CALL-11]
@@ -130,6 +146,7 @@ extern "C" {
 #define TENON_CHECK_ADDRESS 0xau // a wire address [GEN-3]
 #define TENON_CHECK_LENGTH 0xbu // bytes of the range that begins at the address before it [REG-3]
 #define TENON_CHECK_CLOCK 0xcu // the number of a clock: below 3 [TIME-2]
+#define TENON_CHECK_PORT_OR_NONE 0xdu // below `max_ports`, or 2^32 - 1: none [DEV-7]
 
 // Traits
 #define TENON_TRAITS_REPLAY_SAFE 0x1u // may be submitted again after a reset: bit 1 of PROBE's value [CALL-18]
@@ -137,6 +154,7 @@ extern "C" {
 #define TENON_TRAITS_EMERGENCY 0x4u // the emergency lane takes it [CALL-23]
 #define TENON_TRAITS_EMERGENCY_INLINE 0x8u // the emergency lane takes it with INLINE [CALL-23]
 #define TENON_TRAITS_LATE 0x10u // may complete after the kick that submitted it [CALL-17]
+#define TENON_TRAITS_BLOCK_QUEUE 0x20u // the queues of block devices take it, and no others [DEV-10]
 
 // SubmissionFlags
 #define TENON_SUBMISSION_FLAGS_INLINE 0x1u // `args` hold `count` bytes of payload [CALL-10]
@@ -160,6 +178,10 @@ extern "C" {
 #define TENON_STATUS_INDETERMINATE 0xfu // it may or may not have taken effect [CALL-18]
 #define TENON_STATUS_DENIED 0x10u // a range that is not shared with this right [MEM-11]
 #define TENON_STATUS_BAD_ALIGNMENT 0x11u // not aligned to the granule [GEN-4]
+#define TENON_STATUS_IO_ERROR 0x12u // the medium could not do it [BLK-7]
+#define TENON_STATUS_NO_SPACE 0x13u // the medium is full [BLK-5]
+#define TENON_STATUS_READ_ONLY 0x14u // the medium cannot be written [BLK-5]
+#define TENON_STATUS_REMOVED 0x15u // that device is gone [DEV-13]
 
 // QueueState
 #define TENON_QUEUE_STATE_UNBOUND 0x0u // no such queue in this session [CALL-15]
@@ -197,6 +219,55 @@ extern "C" {
 #define TENON_METER_GIVEN 0xbu // bytes of memory that the guest gave to the host [MET-5]
 #define TENON_METER_TAKEN 0xcu // bytes of memory that the guest took again [MET-5]
 #define TENON_METER_SHARED 0xdu // bytes of memory that the guest shared with a host that sees nothing else [MET-5]
+
+// DeviceKind
+#define TENON_DEVICE_KIND_BLOCK 0x1u // a disk [BLK-1]
+#define TENON_DEVICE_KIND_NET 0x2u // a network interface [NET-1]
+
+// DeviceFlags
+#define TENON_DEVICE_FLAGS_REMOVED 0x1u // the host has taken it away, and the guest is to close it [DEV-13]
+#define TENON_DEVICE_FLAGS_OPEN 0x2u // the guest has opened it [DEV-6]
+
+// GuestPart
+#define TENON_GUEST_PART_COMPLETIONS_ARMED 0x0u // U64: completion position from which the port is to be raised (32 bits), zero (32 bits) [CALL-16]
+#define TENON_GUEST_PART_SUBMISSIONS 0x40u // `Submission[size]` [CALL-1]
+
+// HostPart
+#define TENON_HOST_PART_STATE 0x0u // U64: state word [CALL-15]
+#define TENON_HOST_PART_KICK_WANTED 0x8u // U64: position from which a kick is wanted (32 bits), kind (32 bits): 1 if that position counts, else 0 [CALL-25]
+#define TENON_HOST_PART_COMPLETIONS 0x40u // `Completion[size]` [CALL-1]
+
+// BlockFlags
+#define TENON_BLOCK_FLAGS_READ_ONLY 0x1u // it cannot be written [BLK-5]
+#define TENON_BLOCK_FLAGS_VOLATILE_CACHE 0x2u // what is written may be lost before a FLUSH [BLK-6]
+#define TENON_BLOCK_FLAGS_FAILED 0x4u // a write-back has failed [BLK-7]
+
+// WriteFlags
+#define TENON_WRITE_FLAGS_DURABLE 0x1u // complete only when the bytes are durable [BLK-5]
+
+// ZeroFlags
+#define TENON_ZERO_FLAGS_MAY_UNMAP 0x1u // the range may lose its place on the medium [BLK-9]
+
+// NetFeatures
+#define TENON_NET_FEATURES_CSUM_TO_HOST 0x1u // frames to the host may need a checksum [NET-5]
+#define TENON_NET_FEATURES_CSUM_TO_GUEST 0x2u // frames to the guest may need a checksum, or be checked already [NET-5]
+#define TENON_NET_FEATURES_SEGMENT_TO_HOST 0x4u // frames to the host may be cut by the host; needs CSUM_TO_HOST [NET-6]
+#define TENON_NET_FEATURES_SEGMENT_TO_GUEST 0x8u // frames to the guest may be ones that are to be cut; needs CSUM_TO_GUEST [NET-6]
+#define TENON_NET_FEATURES_HASH 0x10u // frames to the guest may carry a hash [NET-7]
+
+// NetFlags
+#define TENON_NET_FLAGS_NEEDS_CSUM 0x1u // the checksum at `csum_start` + `csum_offset` is to be computed [NET-5]
+#define TENON_NET_FLAGS_CHECKED 0x2u // its checksums were found right [NET-5]
+
+// SegmentKind
+#define TENON_SEGMENT_KIND_NONE 0x0u // nothing: it goes as it is [NET-6]
+#define TENON_SEGMENT_KIND_TCP4 0x1u // segments of TCP over IPv4 [NET-6]
+#define TENON_SEGMENT_KIND_TCP6 0x2u // segments of TCP over IPv6 [NET-6]
+
+// FilterMode
+#define TENON_FILTER_MODE_BROADCAST 0x1u // those to all [NET-9]
+#define TENON_FILTER_MODE_ALL_MULTICAST 0x2u // those to any group [NET-9]
+#define TENON_FILTER_MODE_PROMISCUOUS 0x4u // all frames [NET-9]
 
 // RecordLength
 #define TENON_RECORD_LENGTH_SKIP 0xffffffffu // no record: the rest of the ring up to its end is not used [STR-8]
@@ -277,7 +348,7 @@ extern "C" {
 #define TENON_SMEAR_UTC_SLS 0x2u // evenly, over the last 1000 seconds before the end of the day [TIME-8]
 
 // The features that a minor version has [NEG-2]
-#define TENON_FEATURES_OF_MINOR(minor) ((minor) == 0 ? UINT64_C(0x0) : (minor) == 1 ? UINT64_C(0x7f) : UINT64_C(0x3fff))
+#define TENON_FEATURES_OF_MINOR(minor) ((minor) == 0 ? UINT64_C(0x0) : (minor) == 1 ? UINT64_C(0x7f) : UINT64_C(0x3bfff))
 
 // Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features
 // that must all have been negotiated [NEG-7]. arguments: how many are used. traits: TENON_TRAITS_... A check
@@ -315,7 +386,20 @@ extern "C" {
     X(SHARE, 0x910u, UINT64_C(0x2000), 3, 0x10u, ADDRESS, LENGTH, WORD, NONE, NONE, NONE) \
     X(UNSHARE, 0x911u, UINT64_C(0x2000), 2, 0x10u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
     X(ENTROPY, 0xa00u, UINT64_C(0x80), 2, 0x0u, ADDRESS, LENGTH, NONE, NONE, NONE, NONE) \
-    X(METER_READ, 0xb00u, UINT64_C(0x800), 3, 0x0u, U32, ADDRESS, LENGTH, NONE, NONE, NONE)
+    X(METER_READ, 0xb00u, UINT64_C(0x800), 3, 0x0u, U32, ADDRESS, LENGTH, NONE, NONE, NONE) \
+    X(DEVICE_LIMITS, 0xc00u, UINT64_C(0x8000), 0, 0x1u, NONE, NONE, NONE, NONE, NONE, NONE) \
+    X(DEVICE_WATCH, 0xc01u, UINT64_C(0x8002), 1, 0x0u, PORT, NONE, NONE, NONE, NONE, NONE) \
+    X(DEVICE_QUERY, 0xc02u, UINT64_C(0x8000), 3, 0x0u, U32, ADDRESS, LENGTH, NONE, NONE, NONE) \
+    X(DEVICE_OPEN, 0xc03u, UINT64_C(0x8000), 5, 0x0u, WORD, WORD, ADDRESS, LENGTH, PORT_OR_NONE, NONE) \
+    X(DEVICE_CLOSE, 0xc04u, UINT64_C(0x8000), 1, 0x10u, U32, NONE, NONE, NONE, NONE, NONE) \
+    X(QUEUE_OPEN, 0xc05u, UINT64_C(0x8000), 6, 0x0u, WORD, U32, PORT_OR_NONE, ADDRESS, ADDRESS, ADDRESS) \
+    X(QUEUE_CLOSE, 0xc06u, UINT64_C(0x8000), 1, 0x10u, WORD, NONE, NONE, NONE, NONE, NONE) \
+    X(NET_FILTER, 0xc10u, UINT64_C(0x28000), 4, 0x0u, U32, WORD, ADDRESS, U32, NONE, NONE) \
+    X(READ, 0xd00u, UINT64_C(0x18000), 6, 0x31u, WORD, WORD, WORD, WORD, WORD, WORD) \
+    X(WRITE, 0xd01u, UINT64_C(0x18000), 6, 0x31u, WORD, WORD, WORD, WORD, WORD, WORD) \
+    X(FLUSH, 0xd02u, UINT64_C(0x18000), 0, 0x31u, NONE, NONE, NONE, NONE, NONE, NONE) \
+    X(DISCARD, 0xd03u, UINT64_C(0x18000), 2, 0x31u, WORD, WORD, NONE, NONE, NONE, NONE) \
+    X(ZERO, 0xd04u, UINT64_C(0x18000), 3, 0x31u, WORD, WORD, WORD, NONE, NONE, NONE)
 
 // The discovery record, at the start of the window. Written by the host only; frozen in every version.
 struct tenon_record {
@@ -482,6 +566,115 @@ struct tenon_meter_row {
 TENON_STATIC_ASSERT(sizeof(struct tenon_meter_row) == 0x10, "tenon_meter_row: size");
 TENON_STATIC_ASSERT(offsetof(struct tenon_meter_row, number) == 0x0, "tenon_meter_row.number");
 TENON_STATIC_ASSERT(offsetof(struct tenon_meter_row, value) == 0x8, "tenon_meter_row.value");
+
+// What is known of a device: what DEVICE_QUERY writes.
+struct tenon_device_info {
+    uint32_t kind; // what it is: `DeviceKind` [DEV-4]
+    uint32_t flags; // how it is: `DeviceFlags` [DEV-4]
+    uint32_t incarnation; // which device of this number it is [DEV-5]
+    uint32_t max_queues; // queue indices are below this [DEV-8]
+    uint64_t change; // how often what is told of it became another [DEV-3]
+    uint64_t features; // features that the guest may choose when it opens the device [DEV-6]
+    uint64_t identity[2]; // what names it for the guest, for as long as the embedder says [DEV-4]
+    uint32_t max_depth; // largest size of a queue: slots, or words of a data ring [DEV-8]
+    uint32_t reserved0; // zero [GEN-5]
+    uint64_t reserved1; // zero [GEN-5]
+    uint64_t own[8]; // what its kind tells: `BlockInfo` or `NetInfo` [DEV-4]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_device_info) == 0x80, "tenon_device_info: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, kind) == 0x0, "tenon_device_info.kind");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, flags) == 0x4, "tenon_device_info.flags");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, incarnation) == 0x8, "tenon_device_info.incarnation");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, max_queues) == 0xc, "tenon_device_info.max_queues");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, change) == 0x10, "tenon_device_info.change");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, features) == 0x18, "tenon_device_info.features");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, identity) == 0x20, "tenon_device_info.identity");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, max_depth) == 0x30, "tenon_device_info.max_depth");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, reserved0) == 0x34, "tenon_device_info.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, reserved1) == 0x38, "tenon_device_info.reserved1");
+TENON_STATIC_ASSERT(offsetof(struct tenon_device_info, own) == 0x40, "tenon_device_info.own");
+
+// What a block device tells: `DeviceInfo::own`.
+struct tenon_block_info {
+    uint64_t bytes; // size of the disk: a multiple of `block` [BLK-2]
+    uint32_t block; // unit of offsets and lengths in bytes: a power of two from 512 to 65,536 [BLK-2]
+    uint32_t physical; // what the medium writes in one piece: a power of two, at least `block` [BLK-2]
+    uint32_t optimal; // length of a request that the medium does best, or zero [BLK-2]
+    uint32_t align; // what the address of a segment is aligned to: a power of two, at most 4096 [BLK-3]
+    uint32_t max_transfer; // most bytes of a READ or a WRITE: at least 65,536 [BLK-3]
+    uint32_t max_segment; // most bytes of a segment: at least 4096 [BLK-3]
+    uint32_t max_segments; // most segments of a request: from 2 to 256 [BLK-3]
+    uint32_t max_discard; // most bytes of a DISCARD; zero: there is none [BLK-8]
+    uint32_t discard_align; // unit that is discarded at once in bytes: a multiple of `block` [BLK-8]
+    uint32_t max_zero; // most bytes of a ZERO; zero: there is none [BLK-9]
+    uint32_t flags; // how the disk is: `BlockFlags` [BLK-2]
+    uint32_t reserved0; // zero [GEN-5]
+    uint64_t reserved1; // zero [GEN-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_block_info) == 0x40, "tenon_block_info: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, bytes) == 0x0, "tenon_block_info.bytes");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, block) == 0x8, "tenon_block_info.block");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, physical) == 0xc, "tenon_block_info.physical");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, optimal) == 0x10, "tenon_block_info.optimal");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, align) == 0x14, "tenon_block_info.align");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, max_transfer) == 0x18, "tenon_block_info.max_transfer");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, max_segment) == 0x1c, "tenon_block_info.max_segment");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, max_segments) == 0x20, "tenon_block_info.max_segments");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, max_discard) == 0x24, "tenon_block_info.max_discard");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, discard_align) == 0x28, "tenon_block_info.discard_align");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, max_zero) == 0x2c, "tenon_block_info.max_zero");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, flags) == 0x30, "tenon_block_info.flags");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, reserved0) == 0x34, "tenon_block_info.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_block_info, reserved1) == 0x38, "tenon_block_info.reserved1");
+
+// A piece of a request's buffer, in a list.
+struct tenon_segment {
+    uint64_t address; // wire address, inside the arena [BLK-3]
+    uint64_t len; // bytes: a multiple of `block`, and not zero [BLK-3]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_segment) == 0x10, "tenon_segment: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_segment, address) == 0x0, "tenon_segment.address");
+TENON_STATIC_ASSERT(offsetof(struct tenon_segment, len) == 0x8, "tenon_segment.len");
+
+// What a network interface tells: `DeviceInfo::own`.
+struct tenon_net_info {
+    uint64_t mac; // its address: 48 bits, the first byte lowest [NET-2]
+    uint32_t mtu; // most bytes behind the Ethernet header: from 68 to 65,535 [NET-2]
+    uint32_t max_frame; // longest frame with segments, in bytes: from 14 + 4 + `mtu` to 65,550 [NET-4]
+    uint32_t link; // 1: the link is up; 0: it is down [NET-2]
+    uint32_t speed; // megabits per second, or zero [NET-2]
+    uint32_t pairs; // pairs of rings: half of `max_queues`, from 1 to 256 [NET-3]
+    uint32_t reserved0; // zero [GEN-5]
+    uint64_t reserved1[4]; // zero [GEN-5]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_net_info) == 0x40, "tenon_net_info: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, mac) == 0x0, "tenon_net_info.mac");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, mtu) == 0x8, "tenon_net_info.mtu");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, max_frame) == 0xc, "tenon_net_info.max_frame");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, link) == 0x10, "tenon_net_info.link");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, speed) == 0x14, "tenon_net_info.speed");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, pairs) == 0x18, "tenon_net_info.pairs");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, reserved0) == 0x1c, "tenon_net_info.reserved0");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_info, reserved1) == 0x20, "tenon_net_info.reserved1");
+
+// What stands before each frame in a record. Offsets count from the frame's first byte.
+struct tenon_net_header {
+    uint16_t flags; // what was done and is to do: `NetFlags` [NET-5]
+    uint16_t segment_kind; // what the frame is cut into: `SegmentKind` [NET-6]
+    uint16_t header_len; // bytes of the headers that each segment gets; zero without segments [NET-6]
+    uint16_t segment_size; // most bytes behind them in a segment; zero without segments [NET-6]
+    uint16_t csum_start; // where the sum begins; zero without NEEDS_CSUM [NET-5]
+    uint16_t csum_offset; // where the sum is stored, from `csum_start`; zero without NEEDS_CSUM [NET-5]
+    uint32_t hash; // a number that frames of one flow share, or zero [NET-7]
+};
+TENON_STATIC_ASSERT(sizeof(struct tenon_net_header) == 0x10, "tenon_net_header: size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_header, flags) == 0x0, "tenon_net_header.flags");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_header, segment_kind) == 0x2, "tenon_net_header.segment_kind");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_header, header_len) == 0x4, "tenon_net_header.header_len");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_header, segment_size) == 0x6, "tenon_net_header.segment_size");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_header, csum_start) == 0x8, "tenon_net_header.csum_start");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_header, csum_offset) == 0xa, "tenon_net_header.csum_offset");
+TENON_STATIC_ASSERT(offsetof(struct tenon_net_header, hash) == 0xc, "tenon_net_header.hash");
 
 // One side's control line of a data ring, at the start of its page. Written by that side only.
 struct tenon_ring_line {
@@ -779,6 +972,10 @@ static inline const char *tenon_status_name(uint16_t status) {
     case TENON_STATUS_INDETERMINATE: return "INDETERMINATE";
     case TENON_STATUS_DENIED: return "DENIED";
     case TENON_STATUS_BAD_ALIGNMENT: return "BAD_ALIGNMENT";
+    case TENON_STATUS_IO_ERROR: return "IO_ERROR";
+    case TENON_STATUS_NO_SPACE: return "NO_SPACE";
+    case TENON_STATUS_READ_ONLY: return "READ_ONLY";
+    case TENON_STATUS_REMOVED: return "REMOVED";
     default: return NULL;
     }
 }

@@ -326,6 +326,7 @@ impl Config {
         let mut missing = Features::empty();
         missing.set(Features::MEMORY, self.balloon.is_none());
         missing.set(Features::CLOSED, self.closed.is_none());
+        missing.insert(Features::DEVICES.union(Features::BLOCK).union(Features::NET));
         missing
     }
 

@@ -3,6 +3,7 @@
 
 use super::{Check, Operation, Traits};
 use crate::call::{INLINE_MAX, Submission, SubmissionFlags};
+use crate::device::NO_PORT;
 use crate::event::CLASSES;
 use crate::status::Status;
 use crate::time::CLOCKS;
@@ -99,6 +100,7 @@ impl Check {
             Self::INTERRUPT_OR_ZERO => word == 0 || is_interrupt(word, limits),
             Self::START => word <= limits.max_start,
             Self::CLOCK => is_below(word, CLOCKS),
+            Self::PORT_OR_NONE => word == NO_PORT || is_below(word, limits.max_ports),
             _ => false,
         }
     }
