@@ -15,12 +15,13 @@ use crate::vm::debian::quiet;
 use crate::{Outcome, nested, project};
 
 /// What others build from, in the order in which it is published.
-pub(crate) const PUBLISHED: [(&str, &str); 6] = [
+pub(crate) const PUBLISHED: [(&str, &str); 7] = [
     ("tenon-abi", "abi"),
     ("tenon-rings", "ring-buffers"),
     ("tenon-guest", "guest-shim"),
     ("tenon-boot", "boot"),
     ("tenon-host", "host-backend"),
+    ("tenon-devices", "devices"),
     ("tenon-ivshmem", "ivshmem"),
 ];
 

@@ -52,7 +52,16 @@ const LAYERS: &[Layer] = &[
         &["tenon-abi", "tenon-rings", "tenon-boot"],
         &["tenon-guest", "tenon-guest-images", "tenon-planted"],
     ),
-    tested("tenon-ivshmem", &["tenon-abi", "tenon-rings", "tenon-host"], &["tenon-guest", "tenon-planted"]),
+    tested(
+        "tenon-devices",
+        &["tenon-abi", "tenon-rings", "tenon-host"],
+        &["tenon-guest", "tenon-guest-images", "tenon-planted"],
+    ),
+    tested(
+        "tenon-ivshmem",
+        &["tenon-abi", "tenon-rings", "tenon-host", "tenon-devices"],
+        &["tenon-guest", "tenon-planted"],
+    ),
     layer(
         "tenon-conformance-runner",
         &[
@@ -61,11 +70,15 @@ const LAYERS: &[Layer] = &[
             "tenon-conformance",
             "tenon-guest-images",
             "tenon-host",
+            "tenon-devices",
             "tenon-ivshmem",
             "tenon-planted",
         ],
     ),
-    layer("tenon-benches", &["tenon-abi", "tenon-rings", "tenon-guest", "tenon-guest-images", "tenon-host"]),
+    layer(
+        "tenon-benches",
+        &["tenon-abi", "tenon-rings", "tenon-guest", "tenon-guest-images", "tenon-host", "tenon-devices"],
+    ),
     layer("tenon-fuzz", &["tenon-abi", "tenon-rings", "tenon-host"]),
     layer("xtask", &["tenon-abi", "tenon-rings"]),
     // Outside of the workspace, as strangers are.
