@@ -56,6 +56,7 @@ mod span;
 
 pub use bell::Bell;
 pub use consumer::Consumer;
+pub use end::EndState;
 pub use memory::{ConsumerSide, ProducerSide, RingMemory, SetupError};
 pub use producer::Producer;
 pub use span::Span;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The consumer of records.
 
-use super::end::{Consumes, End};
+use super::end::{Consumes, End, EndState};
 use super::{Bell, Span};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
@@ -251,6 +251,12 @@ impl<W: Words, B: Bell> Consumer<W, B> {
     pub fn arm(&mut self, bytes: u32) -> Result<bool, Error> {
         let wanted = self.end.threshold(bytes.div_ceil(8));
         self.end.arm(self.end.at.wrapping_add(wanted))
+    }
+
+    /// Where this side stands, for whoever saves it.
+    #[must_use]
+    pub const fn state(&self) -> EndState {
+        self.end.state()
     }
 
     /// Why the ring is corrupt on this side, if it is.

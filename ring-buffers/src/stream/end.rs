@@ -20,6 +20,23 @@ const SHAPE: usize = 2;
 const STATE: usize = 3;
 const RESERVED: usize = 4;
 
+/// Where one side of a ring stands: everything private, as plain data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndState {
+    /// Where this side is.
+    pub at: u32,
+    /// Where the other side knows it to be.
+    pub shown: u32,
+    /// Where this side was when it was last certain that no wake is owed.
+    pub settled: u32,
+    /// Where the other side was when last looked at.
+    pub seen: u32,
+    /// Whether the other side was met in this session.
+    pub met: bool,
+    /// Why the ring is corrupt on this side, if it is.
+    pub corrupt: Option<Corrupt>,
+}
+
 /// What differs between the two sides.
 pub(super) trait Role {
     /// Where the own position is stored, and the other's loaded.
@@ -27,6 +44,8 @@ pub(super) trait Role {
     const TAKE: Site;
     /// How far the other's position can have moved on, given how much was shown to it.
     fn limit(units: u32, seen: u32, shown: u32) -> u32;
+    /// Whether a side can stand so, by the invariants above.
+    fn admits(units: u32, state: &EndState) -> bool;
 }
 
 /// The producing side.
@@ -41,6 +60,11 @@ impl Role for Produces {
     fn limit(_: u32, seen: u32, shown: u32) -> u32 {
         shown.wrapping_sub(seen)
     }
+
+    fn admits(units: u32, state: &EndState) -> bool {
+        let (shown, at) = (state.shown.wrapping_sub(state.seen), state.at.wrapping_sub(state.seen));
+        shown <= at && at <= units
+    }
 }
 
 /// The consuming side.
@@ -54,6 +78,11 @@ impl Role for Consumes {
     #[inline(always)]
     fn limit(units: u32, seen: u32, shown: u32) -> u32 {
         units.wrapping_sub(seen.wrapping_sub(shown))
+    }
+
+    fn admits(units: u32, state: &EndState) -> bool {
+        let (at, seen) = (state.at.wrapping_sub(state.shown), state.seen.wrapping_sub(state.shown));
+        at <= seen && seen <= units
     }
 }
 
@@ -120,6 +149,34 @@ impl<W: Words, B: Bell, R: Role> End<W, B, R> {
             bell,
             role: core::marker::PhantomData,
         })
+    }
+
+    /// Goes on in the place of a side of this session that stood so, over memory as that one left it. Nothing
+    /// is stored.
+    pub(super) fn attach_at(
+        own: W,
+        other: W,
+        shape: RingShape,
+        seed: u32,
+        bell: B,
+        state: EndState,
+    ) -> Result<Self, SetupError> {
+        let batch = batch(shape.units);
+        // What is due is shown at once, and what was settled had been shown.
+        let due = state.at.wrapping_sub(state.shown) >= batch;
+        let unsettled = state.shown.wrapping_sub(state.settled) > i32::MAX.unsigned_abs();
+        if due || unsettled || !R::admits(shape.units, &state) {
+            return Err(SetupError::BadState);
+        }
+        let EndState { at, shown, settled, seen, met, corrupt } = state;
+        let role = core::marker::PhantomData;
+        Ok(Self { own, other, shape, seed, at, shown, settled, seen, batch, met, corrupt, bell, role })
+    }
+
+    /// Where this side stands.
+    pub(super) const fn state(&self) -> EndState {
+        let Self { at, shown, settled, seen, met, corrupt, .. } = *self;
+        EndState { at, shown, settled, seen, met, corrupt }
     }
 
     /// Units in the ring.

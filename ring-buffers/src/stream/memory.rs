@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "only the caller knows that nobody else uses this memory")]
 
 use super::channel::{self, Message};
-use super::end::End;
+use super::end::{End, EndState, Role};
 use super::{Bell, Consumer, Producer};
 use crate::order::Site;
 use crate::words::Words;
@@ -35,6 +35,8 @@ pub enum SetupError {
     Taken,
     /// Another session lives in this memory: [`RingMemory::clear`] it once that is over.
     Alive,
+    /// No side of such a ring can stand so.
+    BadState,
 }
 
 impl fmt::Display for SetupError {
@@ -48,6 +50,7 @@ impl fmt::Display for SetupError {
             Self::TooSmall => "the memory is too small for that",
             Self::Taken => "this side of the ring was taken in this session",
             Self::Alive => "another session lives in this memory",
+            Self::BadState => "no side of such a ring can stand so",
         })
     }
 }
@@ -146,16 +149,32 @@ struct Side<W> {
 
 impl<W: Words> Side<W> {
     /// Attaches, and cuts the data to what the ring uses.
-    fn attach<B: Bell, R: super::end::Role>(
+    fn attach<B: Bell, R: Role>(
         self,
         shape: RingShape,
         seed: u32,
         bell: B,
     ) -> Result<(End<W, B, R>, W), SetupError> {
+        let data = self.data(shape)?;
+        Ok((End::attach(self.own, self.other, shape, seed, bell)?, data))
+    }
+
+    /// The same, for a side that goes on.
+    fn attach_at<B: Bell, R: Role>(
+        self,
+        shape: RingShape,
+        seed: u32,
+        bell: B,
+        state: EndState,
+    ) -> Result<(End<W, B, R>, W), SetupError> {
+        let data = self.data(shape)?;
+        Ok((End::attach_at(self.own, self.other, shape, seed, bell, state)?, data))
+    }
+
+    fn data(&self, shape: RingShape) -> Result<W, SetupError> {
         let words = u64::from(shape.units).saturating_mul(u64::from(shape.message.max(1)));
         let words = usize::try_from(words).map_err(|_| SetupError::TooSmall)?;
-        let data = self.data.slice(0, words).ok_or(SetupError::TooSmall)?;
-        Ok((End::attach(self.own, self.other, shape, seed, bell)?, data))
+        self.data.slice(0, words).ok_or(SetupError::TooSmall)
     }
 }
 
@@ -206,6 +225,24 @@ impl<W: Words> ProducerSide<W> {
         Ok(Producer::new(end, data))
     }
 
+    /// A producer of records that goes on where another one of this session stood, over memory as that one
+    /// left it: after the whole of both was saved and restored. Whoever restores rings the other side once,
+    /// because a wake may have been lost on the way.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the size or the memory; [`SetupError::BadState`].
+    pub fn records_at<B: Bell>(
+        self,
+        size: usize,
+        seed: u32,
+        bell: B,
+        state: EndState,
+    ) -> Result<Producer<W, B>, SetupError> {
+        let (end, data) = self.0.attach_at(records(size)?, seed, bell, state)?;
+        Ok(Producer::new(end, data))
+    }
+
     /// A producer of messages over `slots` slots, a power of two up to 2^30.
     ///
     /// # Errors
@@ -234,6 +271,22 @@ impl<W: Words> ConsumerSide<W> {
     /// As [`ProducerSide::records`].
     pub fn records<B: Bell>(self, size: usize, seed: u32, bell: B) -> Result<Consumer<W, B>, SetupError> {
         let (end, data) = self.0.attach(records(size)?, seed, bell)?;
+        Ok(Consumer::new(end, data))
+    }
+
+    /// A consumer of records that goes on where another one stood.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProducerSide::records_at`].
+    pub fn records_at<B: Bell>(
+        self,
+        size: usize,
+        seed: u32,
+        bell: B,
+        state: EndState,
+    ) -> Result<Consumer<W, B>, SetupError> {
+        let (end, data) = self.0.attach_at(records(size)?, seed, bell, state)?;
         Ok(Consumer::new(end, data))
     }
 

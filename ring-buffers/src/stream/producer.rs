@@ -2,7 +2,7 @@
 //! The producer of records.
 
 use super::Bell;
-use super::end::{End, Produces};
+use super::end::{End, EndState, Produces};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
 use crate::words::{AHEAD, Words, look_ahead};
@@ -204,6 +204,12 @@ impl<W: Words, B: Bell> Producer<W, B> {
         let to_end = self.end.units().wrapping_sub(self.end.offset());
         let skip = if units > to_end { to_end } else { 0 };
         self.end.arm(self.end.at_room(units.saturating_add(skip)))
+    }
+
+    /// Where this side stands, for whoever saves it.
+    #[must_use]
+    pub const fn state(&self) -> EndState {
+        self.end.state()
     }
 
     /// Why the ring is corrupt on this side, if it is.

@@ -104,6 +104,8 @@ enum Step {
     Release,
     ArmProducer(usize),
     ArmConsumer(u32),
+    /// Somebody else goes on where a side stands: the producer, or the consumer.
+    GoOn(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -119,6 +121,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Release),
         1 => (0usize..=64).prop_map(Step::ArmProducer),
         2 => (0u32..200).prop_map(Step::ArmConsumer),
+        2 => any::<bool>().prop_map(Step::GoOn),
     ]
 }
 
@@ -259,7 +262,7 @@ impl<W: Words, P: Bell, C: Bell> Ends<W, P, C> {
 fn run<W: Words>(memory: W, seed: u32, steps: &[Step]) {
     let size = (memory.len() - 2 * LINE) * 8;
     let (mut waking_producer, mut waking_consumer) = (Sleeper::default(), Sleeper::default());
-    let (near, far) = ring(memory).split();
+    let (near, far) = ring(memory.clone()).split();
     let producer = near.records(size, seed, bell(&waking_consumer.bell)).unwrap();
     let consumer = far.records(size, seed, bell(&waking_producer.bell)).unwrap();
     let max = usize::try_from(producer.max_record()).unwrap();
@@ -329,6 +332,16 @@ fn run<W: Words>(memory: W, seed: u32, steps: &[Step]) {
                 } else {
                     waking_producer.armed(from, ends.released, shown);
                 }
+            }
+            Step::GoOn(true) => {
+                let (near, state) = (ring(memory.clone()).split().0, ends.producer.state());
+                ends.producer = near.records_at(size, seed, bell(&waking_consumer.bell), state).unwrap();
+                assert_eq!(ends.producer.state(), state);
+            }
+            Step::GoOn(false) => {
+                let (far, state) = (ring(memory.clone()).split().1, ends.consumer.state());
+                ends.consumer = far.records_at(size, seed, bell(&waking_producer.bell), state).unwrap();
+                assert_eq!(ends.consumer.state(), state);
             }
             Step::ArmConsumer(wanted) => {
                 let shown = ends.consumer.arm(wanted).unwrap();

@@ -5,6 +5,7 @@
 use crate::stream::{LINE, Memory, bell, ring};
 use std::rc::Rc;
 use tenon_abi::{QueueState, Reason};
+use tenon_rings::stream::EndState;
 use tenon_rings::{Error, RingMemory, SetupError, Words};
 
 /// Both sides' answer to a size, which is the same.
@@ -188,4 +189,56 @@ fn errors_say_what_they_are() {
     let texts: std::collections::BTreeSet<String> = all.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), all.len());
     assert!(texts.iter().all(|text| text.len() > 15));
+}
+
+/// A saved state is another's word: one in which no side can stand is refused by name, each on its own side.
+#[test]
+fn a_state_that_cannot_be_is_named() {
+    let memory = Memory::new(2 * LINE + 64);
+    let sides = || ring(memory.words()).split();
+    let (near, far) = sides();
+    let producer = near.records(512, 7, ()).unwrap();
+    let consumer = far.records(512, 7, ()).unwrap();
+    let (fresh, taker) = (producer.state(), consumer.state());
+    assert_eq!(fresh, taker);
+    let producer_at = |state| sides().0.records_at(512, 7, (), state).err();
+    let consumer_at = |state| sides().1.records_at(512, 7, (), state).err();
+    let bad = Some(SetupError::BadState);
+    let full = EndState { at: 7 + 64, shown: 7 + 64, settled: 7 + 64, ..fresh };
+    assert_eq!((producer_at(fresh), producer_at(full)), (None, None));
+    assert_eq!((consumer_at(fresh), consumer_at(EndState { seen: 7 + 64, ..fresh })), (None, None));
+    for (state, producer, consumer) in [
+        // Beyond the ring.
+        (EndState { at: 8 + 64, shown: 8 + 64, settled: 7, ..fresh }, bad, bad),
+        (EndState { seen: 8 + 64, ..fresh }, bad, bad),
+        // Ahead of itself, and ahead of the other side.
+        (EndState { shown: 8, ..fresh }, bad, bad),
+        (EndState { settled: 8, ..fresh }, bad, bad),
+        (EndState { at: 8, ..fresh }, None, bad),
+        (EndState { seen: 8, ..fresh }, bad, None),
+        (EndState { seen: 6, ..fresh }, None, bad),
+        // An eighth of the ring is written and not shown (STR-6), or taken and not shown (STR-10).
+        (EndState { at: 7 + 7, ..fresh }, None, bad),
+        (EndState { at: 7 + 8, ..fresh }, bad, bad),
+        (EndState { at: 7 + 7, seen: 7 + 8, ..fresh }, bad, None),
+        (EndState { at: 7 + 8, seen: 7 + 8, ..fresh }, bad, bad),
+    ] {
+        assert_eq!((producer_at(state), consumer_at(state)), (producer, consumer), "{state:?}");
+    }
+    assert_eq!(sides().0.records_at(96, 7, (), fresh).err(), Some(SetupError::NotPowerOfTwo));
+    assert_eq!(sides().1.records_at(1024, 7, (), fresh).err(), Some(SetupError::TooSmall));
+}
+
+/// What was found corrupt stays so for whoever goes on.
+#[test]
+fn corruption_goes_on() {
+    let memory = Memory::new(2 * LINE + 64);
+    let (near, far) = ring(memory.words()).split();
+    let mut consumer = far.records(512, 7, ()).unwrap();
+    let _producer = near.records(512, 7, ()).unwrap();
+    memory.words()[0].store((7 << 32) | (7 + 65), std::sync::atomic::Ordering::Relaxed);
+    let error = consumer.read(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::Corrupt(corrupt) if corrupt.reason == Reason::BAD_POSITION));
+    let next = ring(memory.words()).split().1.records_at(512, 7, (), consumer.state());
+    assert_eq!(next.unwrap().read(|_| ()), Err(error));
 }
