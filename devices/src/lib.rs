@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Back ends of Tenon's devices, on Linux.
 //!
-//! The core of `tenon-host` does the control of devices and touches no data. It gives each opened queue to a
-//! back end as an *end*, which can be sent to another thread. The back ends here own their ends, serve them on
-//! threads of their own, and give them back when the core asks.
+//! The core of `tenon-host` does the control of devices and touches no data. It gives each opened queue to
+//! a back end as an *end*, which can be sent to another thread. The back ends here own their ends, serve
+//! them on threads of their own, and give them back when the core asks.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -9,7 +9,8 @@ use crate::msrv;
 use crate::project::Source;
 
 /// Every feature name that a package may have. None of them may change a wire type.
-const FEATURES: &[&str] = &["default", "ivshmem", "kvm", "libfuzzer", "planted-faults", "std", "test-utils"];
+const FEATURES: &[&str] =
+    &["default", "ivshmem", "kvm", "libfuzzer", "planted-faults", "qcow2", "std", "test-utils"];
 
 /// What a package takes from its workspace, and workspaces agree on.
 const INHERITED: &[&str] = &["edition", "rust-version"];
