@@ -25,6 +25,9 @@
 //! | [`generation`] | the generation after a restore, suspension |
 //! | [`entropy`] | random bytes of the host's |
 //! | [`meter`] | what the host counts |
+//! | [`device`] | devices: what there is, opening and closing |
+//! | [`block`] | disks |
+//! | [`net`] | network interfaces |
 //! | [`time`] | clocks and timers |
 //! | `error` | why something was not done |
 //!
@@ -39,10 +42,12 @@
     clippy::panic
 )]
 
+pub mod block;
 pub mod call;
 pub mod calls;
 pub mod conduit;
 pub mod console;
+pub mod device;
 pub mod discovery;
 pub mod entropy;
 mod error;
@@ -52,6 +57,7 @@ pub mod generation;
 pub mod lifecycle;
 pub mod memory;
 pub mod meter;
+pub mod net;
 pub mod page;
 pub mod pci;
 pub mod platform;
@@ -61,13 +67,16 @@ pub mod shared;
 pub mod time;
 pub mod vcpu;
 
+pub use block::Block;
 pub use call::{Batch, Request};
 pub use calls::Calls;
 pub use conduit::Conduit;
+pub use device::{Device, Devices};
 pub use discovery::Found;
 pub use error::Error;
 pub use event::Gate;
 pub use memory::{Buffer, Pages};
+pub use net::{Receiver, Sender};
 pub use page::HostPage;
 pub use platform::Platform;
 pub use session::{Session, Wish};

@@ -213,6 +213,10 @@ impl<'p, P: Platform> Session<'p, P> {
         self.control(ControlOp::RESET, |_| {}).map(|_| ())
     }
 
+    pub(crate) const fn platform(&self) -> &'p P {
+        self.platform
+    }
+
     /// What was negotiated.
     #[must_use]
     pub const fn features(&self) -> Features {

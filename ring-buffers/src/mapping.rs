@@ -272,6 +272,17 @@ impl Words for Mapping {
     }
 
     #[inline(always)]
+    fn store_part(&self, offset: usize, bytes: &[u8], _: Site) {
+        if self.contains(offset, bytes.len()) {
+            // SAFETY: the destination lies inside the mapping, the source is a slice of the same length; what
+            // is private is not inside the mapping, by `new`'s contract.
+            unsafe {
+                copy::<false>(self.base.as_ptr().cast::<u8>().add(offset), bytes.as_ptr(), bytes.len())
+            };
+        }
+    }
+
+    #[inline(always)]
     fn is_aligned(&self, bytes: usize) -> bool {
         self.base.addr().get().checked_rem(bytes) == Some(0)
     }

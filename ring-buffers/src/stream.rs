@@ -49,6 +49,7 @@
 mod bell;
 pub mod channel;
 mod consumer;
+mod draft;
 mod end;
 mod memory;
 mod producer;
@@ -56,6 +57,7 @@ mod span;
 
 pub use bell::Bell;
 pub use consumer::Consumer;
+pub use draft::Draft;
 pub use end::EndState;
 pub use memory::{ConsumerSide, ProducerSide, RingMemory, SetupError};
 pub use producer::Producer;

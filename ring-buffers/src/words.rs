@@ -150,6 +150,25 @@ pub trait Words: Clone {
         }
     }
 
+    /// Stores bytes from byte `offset` on. What else is in the first and the last word stays; nobody but the
+    /// caller stores there meanwhile. Memory may store them in any order and in pieces of any size.
+    #[inline(always)]
+    fn store_part(&self, offset: usize, bytes: &[u8], site: Site) {
+        let mut skip = offset % 8;
+        let mut bytes = bytes.iter().copied().peekable();
+        for index in offset / 8.. {
+            if bytes.peek().is_none() {
+                break;
+            }
+            let mut word = self.load(index, site).to_le_bytes();
+            for (place, byte) in word.iter_mut().skip(skip).zip(bytes.by_ref()) {
+                *place = byte;
+            }
+            self.store(index, u64::from_le_bytes(word), site);
+            skip = 0;
+        }
+    }
+
     /// Whether the first word lies at a multiple of `bytes`, as far as the memory knows where it lies.
     #[inline(always)]
     fn is_aligned(&self, _bytes: usize) -> bool {

@@ -21,8 +21,19 @@ const PROBE_PACKAGE: &str = "tenon-guest-probe";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What a kernel may use beside a session, a vCPU and a call.
-const FAMILIES: [&str; 9] =
-    ["batch", "event", "region", "console", "lifecycle", "entropy", "meter", "memory", "time"];
+const FAMILIES: [&str; 11] = [
+    "batch",
+    "event",
+    "region",
+    "console",
+    "lifecycle",
+    "entropy",
+    "meter",
+    "memory",
+    "block",
+    "net",
+    "time",
+];
 
 /// Arguments of `size`.
 #[derive(clap::Args)]

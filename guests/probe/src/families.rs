@@ -115,6 +115,30 @@ fn family(session: &OneSession<'_>, vcpu: &OneVcpu<'_>, pool: &mut Pages) -> Res
         let given = memory.give(pages(4096)?).map_err(|(error, _)| error)?;
         keep(given.wait().is_ok());
     }
+    #[cfg(family = "block")]
+    {
+        let buffer = tenon_guest::Buffer::new(pages(4096)?);
+        let arena = tenon_guest::device::Arena::of(pool);
+        let disk = vcpu.devices().query(black_box(0), &buffer)?;
+        let device = session.open_device(vcpu, &disk, 0, arena, None)?;
+        let mut block: tenon_guest::Block<'_, _> = device.block(vcpu, 0, None, pool)?;
+        let read = tenon_guest::block::Io::Read { offset: black_box(0), into: buffer };
+        let token = block.submit(read).map_err(|(error, _)| error)?;
+        keep(block.wait(token)?.payload);
+    }
+    #[cfg(family = "net")]
+    {
+        let buffer = tenon_guest::Buffer::new(pages(4096)?);
+        let arena = tenon_guest::device::Arena::of(pool);
+        let card = vcpu.devices().query(black_box(1), &buffer)?;
+        let device = session.open_device(vcpu, &card, 0, arena, None)?;
+        let mut sender = device.sender(vcpu, 0, black_box(1024), None, pool)?;
+        let mut receiver = device.receiver(vcpu, 0, black_box(1024), None, pool)?;
+        sender.send(black_box(&[0; 60]))?;
+        sender.flush()?;
+        let mut out = [0; 2048];
+        keep(receiver.receive(|_, frame| frame.copy_into(&mut out).is_some())?);
+    }
     #[cfg(family = "time")]
     {
         use tenon_guest::time::{Clock, Monotonic, Processor};

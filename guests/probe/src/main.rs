@@ -10,14 +10,17 @@ use core::fmt::Write;
 use core::hint::black_box;
 use core::ptr::NonNull;
 use tenon_abi::{Granule, Op, PageKind, Record, Rights, Submission};
+use tenon_guest::block::{Block, Cut, Io, List, Payload};
 use tenon_guest::call::{Batch, Request};
 use tenon_guest::conduit::{Doorbells, Hypercall, Mmio, PortIo};
 use tenon_guest::console::{Console, Read};
+use tenon_guest::device::{Arena, Device, Devices, Info};
 use tenon_guest::discovery::{cpuid, cpuid_by};
 use tenon_guest::lifecycle::Lifecycle;
 use tenon_guest::memory::moving::Hold;
 use tenon_guest::memory::{Given, Memory, Moving, Sharing, give, share};
-use tenon_guest::pci::{Bus, ConfigSpace, Ecam, Function, IVSHMEM, Ports};
+use tenon_guest::net::{Header, Receiver, Sender};
+use tenon_guest::pci::{Bus, ConfigSpace, Ecam, Function, IVSHMEM, MsiX, Ports};
 use tenon_guest::region::Region;
 use tenon_guest::shared::{self, Shared};
 use tenon_guest::time::{Bracket, Clock, Counter, Monotonic, Processor, Rate, Reading, Timers};
@@ -93,7 +96,7 @@ fn attach() -> Result<(), Error> {
         found.window(),
         found.record(),
     ));
-    keep(devices(window).err());
+    keep(functions(window).err());
     let platform = Probe(doorbells(found.record()).ok_or(Error::NotPresent)?);
     Doorbells::kick(&platform.0, black_box(3));
     Doorbells::bind(&platform.0, black_box(3));
@@ -101,7 +104,7 @@ fn attach() -> Result<(), Error> {
     let mut session = Session::open(&platform, found, &mut pool, black_box(Wish::default()))?;
     keep((Session::features(&session), session.granule(), Session::number(&session), session.seed()));
     keep((
-        session.reopen(Wish::default()),
+        Session::reopen(&mut session, Wish::default()),
         session.found().record(),
         Session::needed::<64>(&session, black_box([256, 256]))?,
     ));
@@ -112,6 +115,7 @@ fn attach() -> Result<(), Error> {
     keep(events(&vcpu).err());
     keep(families(&vcpu).err());
     keep(time(&session, &vcpu, &mut pool).err());
+    keep(devices(&session, &vcpu, &mut pool).err());
     keep(Vcpu::release(vcpu).map(memory).is_ok());
     session.reset()
 }
@@ -144,7 +148,7 @@ fn memory(mut pages: Pages) -> Result<(), Error> {
     Ok(())
 }
 
-fn devices(window: Mapping) -> Result<(), Error> {
+fn functions(window: Mapping) -> Result<(), Error> {
     let function = black_box(Function { bus: 1, device: 2, function: 3 });
     // SAFETY: never run.
     let (ecam, ports) = unsafe { (Ecam::new(black_box(core::ptr::null_mut()), black_box(9)), Ports::new()) };
@@ -152,11 +156,12 @@ fn devices(window: Mapping) -> Result<(), Error> {
     Ports::write(&ports, function, black_box(4), Ecam::read(&ecam, function, black_box(8)));
     let mut found = [None; 4];
     let config: &dyn ConfigSpace = if black_box(true) { &ecam } else { &ports };
-    keep(Bus::new(config, black_box(0..1 << 32), black_box(1 << 32)).find(black_box(IVSHMEM), &mut found));
+    let mut bus = Bus::new(config, black_box(0..1 << 32), black_box(1 << 32));
+    keep(Bus::find(&mut bus, black_box(IVSHMEM), &mut found));
     for device in found.iter().flatten() {
         keep((device.function(), device.bar(black_box(0))?));
         let messages = device.messages(config).ok_or(Error::NotPresent)?;
-        keep((messages.count(), messages.table()));
+        keep((MsiX::count(&messages), MsiX::table(&messages)));
         // SAFETY: never run.
         keep(unsafe { messages.route(NonNull::dangling(), black_box(1), black_box(2), black_box(3)) });
         messages.enable(device, config);
@@ -177,12 +182,17 @@ fn calls<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     keep((Request::id(&request), Request::poll(&mut request), Request::wait(&mut request)));
     keep(Request::cancel(&request));
     let mut batch: Batch<'_, '_, _, D, 32> = vcpu.batch();
-    batch.push(submission)?;
+    Batch::push(&mut batch, submission)?;
     keep(batch.commit()?);
     let mut results = [Err(tenon_abi::Status::INDETERMINATE); 4];
     vcpu.call_all(&mut results, |index| Submission::new(Op::NOP, [index as u64; 6]))?;
-    keep((results, vcpu.is_over()));
-    keep((vcpu.in_flight(), vcpu.quarantined()?, Vcpu::number(vcpu), vcpu.state_word(black_box(0))));
+    keep((results, Vcpu::is_over(vcpu)));
+    keep((
+        Vcpu::in_flight(vcpu),
+        Vcpu::quarantined(vcpu)?,
+        Vcpu::number(vcpu),
+        vcpu.state_word(black_box(0)),
+    ));
     vcpu.set_upcall(black_box(Some(48)))?;
     vcpu.start(black_box(1), black_box(2), black_box(3))?;
     vcpu.stop(black_box(1), black_box(0))?;
@@ -212,8 +222,8 @@ fn events<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
         });
     })?);
     vcpu.mask(port)?;
-    keep((vcpu.unmask(port)?, vcpu.arm()?));
-    vcpu.disarm()?;
+    keep((vcpu.unmask(port)?, Vcpu::arm(vcpu)?));
+    Vcpu::disarm(vcpu)?;
     vcpu.unbind_port(port)
 }
 
@@ -252,7 +262,7 @@ fn giving<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     let memory = vcpu.memory();
     let buffer = Buffer::new(pages(4096)?);
     keep((Buffer::len(&buffer), Buffer::is_empty(&buffer)));
-    let info = memory.info(&buffer)?;
+    let info = Memory::info(&memory, &buffer)?;
     keep((info.wanted(), give::piece(&buffer, &info, black_box(2))));
     Memory::watch(&memory, black_box(3))?;
     let moving = memory.give(pages(8192)?).map_err(|(error, _)| error)?;
@@ -273,7 +283,7 @@ fn sharing<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     let (shared, _) = Moving::wait(moving).map_err(|(error, _)| error)?;
     let (buffer, lent) = shared.lend();
     let shared = share::Shared::back(buffer, lent).map_err(|_| Error::BadMemory)?;
-    keep(shared.buffer().address());
+    keep(share::Shared::buffer(&shared).address());
     keep(Moving::wait(sharing.unshare(shared).map_err(|(error, _)| error)?).is_ok());
     // SAFETY: never run.
     keep(unsafe { share::Shared::after_its_session(share::Shared::of(pages(4096)?)) });
@@ -310,4 +320,85 @@ fn time<const D: usize>(
     generations.repaired(tenon_guest::generation::Generations::id(&generations)?)?;
     keep(HostPage::release(page).is_ok());
     Ok(())
+}
+
+fn devices(session: &Session<'_, Probe>, vcpu: &Vcpu<'_, Probe>, pool: &mut Pages) -> Result<(), Error> {
+    let (devices, buffer) = (vcpu.devices(), Buffer::new(pages(4096)?));
+    keep((devices.limits()?, Devices::watch(&devices, black_box(7))?, Devices::over(vcpu)));
+    let found = Devices::find(&devices, black_box(tenon_abi::DeviceKind::BLOCK), &buffer)?
+        .ok_or(Error::NotPresent)?;
+    keep((found.is_removed(), Devices::query(&devices, black_box(1), &buffer)?));
+    let arena = Arena::of(pool);
+    let mut device = session.open_device(vcpu, &found, black_box(0), arena, black_box(Some(7)))?;
+    keep((Device::number(&device), Device::info(&device).kind, Device::features(&device)));
+    keep((Device::is_over(&device), Device::query(&device, vcpu, &buffer)?, Info::block(&found)?));
+    let disk: Block<'_, _, Buffer> = Device::block(&device, vcpu, black_box(0), black_box(Some(7)), pool)?;
+    keep(requests(disk, &device, vcpu).err());
+    let disk: Block<'_, _, List<Cut, 4>, 16> = device.block(vcpu, black_box(1), None, pool)?;
+    keep(lists(disk).err());
+    keep(frames(&device, vcpu, pool).err());
+    Device::close(&mut device, vcpu)
+}
+
+fn requests<'p>(
+    mut disk: Block<'p, Probe>,
+    device: &Device<'p, Probe>,
+    vcpu: &Vcpu<'_, Probe>,
+) -> Result<(), Error> {
+    let into = Buffer::new(pages(4096)?);
+    keep((Buffer::count(&into), Buffer::segment(&into, black_box(0))));
+    let read = Io::Read { offset: black_box(4096), into };
+    let token = Block::submit(&mut disk, read).map_err(|(error, _)| error)?;
+    keep(Block::push(&mut disk, Io::Flush).map_err(|(error, io)| (error, Io::into_payload(io))).is_ok());
+    Block::kick(&mut disk);
+    keep((Block::poll(&mut disk, token)?.result, disk.next_done()?.is_some()));
+    keep(Block::wait(&mut disk, token)?.payload);
+    let mut waiter = tenon_rings::Waiter::new(4, 64);
+    keep(disk.wait_asleep(token, &mut waiter, black_box(3), core::hint::spin_loop)?.result);
+    keep((Block::arm(&mut disk)?, Block::cancel(&mut disk, token)?));
+    Block::disarm(&mut disk);
+    Block::give_up(&mut disk, token);
+    keep((disk.reclaim()?, Block::quarantined(&disk), Block::in_flight(&disk)));
+    keep((Block::is_over(&disk), Block::state(&disk)));
+    Block::close(&mut disk, vcpu)?;
+    keep((Block::reopen(&mut disk, device, vcpu)?, disk.finish(tenon_abi::Status::REMOVED)));
+    keep(Block::release(disk).is_ok());
+    Ok(())
+}
+
+fn lists(mut disk: Block<'_, Probe, List<Cut, 4>, 16>) -> Result<(), Error> {
+    let mut list = List::new(Some(Buffer::new(pages(64)?)));
+    let cut = Cut::new(Buffer::new(pages(4096)?), black_box(512)).map_err(|(error, _)| error)?;
+    keep((Cut::buffer(&cut).len(), Cut::count(&cut), Cut::segment(&cut, black_box(0))));
+    keep((List::push(&mut list, cut).is_ok(), list.part(black_box(0)).is_some()));
+    keep((List::count(&list), List::segment(&list, black_box(0)), List::table(&list).is_some()));
+    keep(list.pop().map(Cut::into_buffer));
+    let write = Io::Write { offset: black_box(0), from: list, durable: black_box(true) };
+    let token = disk.submit(write).map_err(|(error, _)| error)?;
+    keep(disk.wait(token)?.payload.and_then(List::into_table));
+    Ok(())
+}
+
+fn frames(device: &Device<'_, Probe>, vcpu: &Vcpu<'_, Probe>, pool: &mut Pages) -> Result<(), Error> {
+    let card = Info::net(device.info())?;
+    let words = card.least_words(black_box(tenon_abi::NetFeatures::all()), black_box(true));
+    keep(card.longest_frame(black_box(true)));
+    let mut sender = device.sender(vcpu, black_box(0), words, black_box(None), pool)?;
+    sender.send(black_box(&[0; 60]))?;
+    sender.send_parts(&black_box(Header::default()), &[black_box(&[0; 14]), black_box(&[0; 46])])?;
+    keep(sender.send_with(&Header::default(), black_box(60), |frame| frame.write(0, &[0; 60]))?);
+    sender.flush()?;
+    keep((Sender::arm(&mut sender, black_box(1500))?, sender.max_frame()));
+    keep((Sender::is_over(&sender), Sender::state(&sender), Sender::close(&mut sender, vcpu)?));
+    keep(Sender::release(sender).is_ok());
+    let mut receiver = device.receiver(vcpu, black_box(0), words, black_box(Some(7)), pool)?;
+    let mut out = [0; 2048];
+    keep(receiver.receive(|header, frame| (*header, frame.copy_into(&mut out).is_some()))?);
+    keep(receiver.drain(black_box(9), |header, frame| keep((*header, frame.len())))?);
+    receiver.free()?;
+    keep((Receiver::arm(&mut receiver)?, receiver.dropped()));
+    keep((Receiver::is_over(&receiver), Receiver::state(&receiver), Receiver::close(&mut receiver, vcpu)?));
+    keep(Receiver::release(receiver).is_ok());
+    let buffer = Buffer::new(pages(4096)?);
+    device.filter(vcpu, tenon_abi::net::FilterMode::BROADCAST, black_box(&[[2; 6]]), &buffer)
 }

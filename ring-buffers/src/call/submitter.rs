@@ -167,6 +167,27 @@ impl<W: Words, const D: usize> Submitter<W, D> {
         Ok(Err(ticket))
     }
 
+    /// Takes the next completion, whosever it is, with its id: for who keeps books by id and polls no
+    /// tickets. Completions of ids that were given up are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the host completed what was not in flight (CALL-7).
+    #[inline]
+    pub fn take_next(&mut self) -> Result<Option<(u16, Outcome)>, Error> {
+        // At most D completions can be waiting, so this ends.
+        for _ in 0..=D {
+            let Some((tail, value)) = self.next_completion()? else { break };
+            if self.states.get(usize::from(tail.id)) == Some(&State::InFlight) {
+                self.reaped = self.reaped.wrapping_add(1);
+                self.release(tail.id);
+                return Ok(Some((tail.id, Outcome { status: Status(tail.code), value })));
+            }
+            self.book(tail, value)?;
+        }
+        Ok(None)
+    }
+
     /// Takes a ticket's result if it was taken into the table before ([`Self::reap`]); the ticket comes back
     /// if it was not.
     ///

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The producer of records.
 
-use super::Bell;
 use super::end::{End, EndState, Produces};
+use super::{Bell, Draft};
 use crate::error::{Corrupt, Error};
 use crate::order::Site;
 use crate::words::{AHEAD, Words, look_ahead};
@@ -58,6 +58,33 @@ impl<W: Words, B: Bell> Producer<W, B> {
     pub fn write_vectored(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
         let len = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
         self.put(len, |data, first, head| data.store_bytes(first, head, parts, Site::RingBody))
+    }
+
+    /// Writes a record of `len` bytes by a closure, which gets it as a [`Draft`]. What the closure does not
+    /// write holds what an earlier record left there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`], [`Error::Full`] or [`Error::Corrupt`]: nothing was written, and the closure did
+    /// not run. When it is full, all that was written before is published.
+    #[inline]
+    pub fn write_with<T>(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut Draft<'_, W>) -> T,
+    ) -> Result<T, Error> {
+        let mut value = None;
+        self.put(len, |data, first, head| {
+            data.store(first, head, Site::RingBody);
+            let start = first.wrapping_add(1);
+            if len % 8 != 0 {
+                // Before the bytes that come to lie in it (STR-7).
+                data.store(start.wrapping_add(len / 8), 0, Site::RingBody);
+            }
+            value = Some(write(&mut Draft::new(data, start.wrapping_mul(8), len)));
+        })?;
+        // `put` runs its body exactly once where it succeeds.
+        value.ok_or(Error::Full)
     }
 
     /// Writes a record of `N` words: straight-line code.

@@ -98,6 +98,15 @@ impl<'a, W: Words> Span<'a, W> {
         inside.then(|| self.data.load_run(self.start / 8, Site::RingBody))
     }
 
+    /// What is behind the first `N` words of the record; `None` where it has not as many.
+    #[inline(always)]
+    #[must_use]
+    pub fn behind_words<const N: usize>(&self) -> Option<Self> {
+        let skip = N.checked_mul(8)?;
+        let len = self.len.checked_sub(skip)?;
+        Some(Self { data: self.data, start: self.start.wrapping_add(skip), len })
+    }
+
     #[inline(always)]
     fn contains(&self, offset: usize, len: usize) -> bool {
         offset.checked_add(len).is_some_and(|end| end <= self.len)

@@ -110,9 +110,11 @@ impl Api {
     }
 }
 
-/// Traits of the language's, whose functions nobody calls by their names.
-const FOREIGN: &[&str] =
-    &["Default", "Debug", "Display", "Drop", "Error", "From", "Send", "Sync", "Write", "Clone", "Platform"];
+/// Traits of the language's and of the rings', whose functions nobody calls by their names.
+const FOREIGN: &[&str] = &[
+    "Bell", "Default", "Debug", "Display", "Drop", "Error", "From", "Send", "Sync", "Write", "Clone",
+    "Platform",
+];
 
 fn ends_with(path: &syn::Path, name: &str) -> bool {
     path.segments.last().is_some_and(|last| last.ident == name)
