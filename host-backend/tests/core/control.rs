@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What control requests and the console answer at their edges (NEG-1, GEN-5, CON-1, CON-3, LIFE-2).
 
-use crate::tools::{Guest, PAYLOAD, config};
+use crate::tools::{AREA, AREAS, Guest, PAYLOAD, config};
 use tenon_abi::{ControlOp, Features, Op, Status, VERSION};
 use tenon_host::ConsoleAction;
 
@@ -33,6 +33,40 @@ fn what_a_request_does_not_use_is_zero() {
     assert_eq!(guest.control(ControlOp::NEGOTIATE, |request| request.depth.set(1)), refused);
     guest.bind(1);
     assert_eq!(guest.ok(1, Op::NOP, [4, 0, 0]), 4);
+}
+
+#[test]
+fn areas_lie_apart() {
+    let mut guest = Guest::open(config(2));
+    guest.reset();
+    // Without the window both areas are the guest's.
+    guest.negotiate(Features::WINDOW);
+    guest.bind(0);
+    let (theirs, ours) = (AREAS, AREAS + 0x2_0000);
+    let free = AREAS + AREA;
+    let mut bind = |guest_area: u64, host_area: u64| {
+        let answer = guest.control(ControlOp::BIND, |request| {
+            request.vcpu.set(1);
+            request.depth.set(1);
+            (request.events0, request.events1) = (1.into(), 1.into());
+            request.guest_area.set(guest_area);
+            request.host_area.set(host_area);
+        });
+        answer.0
+    };
+    for (guest_area, host_area, what) in [
+        (0, free, "over the request"),
+        (free, 0, "over the request"),
+        (theirs, free, "over a guest-written area"),
+        (free, theirs, "over a guest-written area"),
+        (ours, free, "over a host-written area"),
+        (free, ours, "over a host-written area"),
+        (free, free, "over each other"),
+    ] {
+        assert_eq!(bind(guest_area, host_area), Status::BAD_RANGE, "{what}: {guest_area:#x} {host_area:#x}");
+    }
+    assert_eq!(bind(free, free + 0x1000), Status::OK, "beside each other");
+    assert_eq!(guest.ok(0, Op::NOP, [4, 0, 0]), 4);
 }
 
 #[test]

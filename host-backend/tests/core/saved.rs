@@ -158,20 +158,54 @@ const RULES: &[Rule] = &[
     (&[("/vcpus/1/areas/call/fetched", 1), ("/vcpus/1/areas/call/in_flight/0", 1)], Misfit::Forgotten),
 ];
 
+/// What a restore says to a state that was changed.
+fn refusal_of(state: Value) -> Option<Misfit> {
+    let state: State = serde_json::from_value(state).expect("it can be read");
+    let arena = Arena::new(8 << 20, 1 << 20).expect("memory");
+    match Domain::restore(state, patchy(&arena), Services::default()) {
+        Err(Error::BadState(why)) => Some(why),
+        Err(other) => panic!("{other}"),
+        Ok(_) => None,
+    }
+}
+
+#[test]
+fn a_state_of_fewer_ports_or_fewer_vcpus_is_refused() {
+    let guest = Guest::open(config(3));
+    let good = serde_json::to_value(guest.domain.save()).expect("a state can be written");
+    for path in ["/ports", "/vcpus"] {
+        let mut bad = good.clone();
+        let list = bad.pointer_mut(path).and_then(Value::as_array_mut).expect("a list");
+        assert!(list.pop().is_some(), "{path} is empty");
+        assert_eq!(refusal_of(bad), Some(Misfit::Counts), "one of {path} is missing");
+    }
+}
+
+#[test]
+fn without_a_session_there_are_no_features_and_nothing_is_bound() {
+    let state = |guest: &Guest| {
+        let mut state = serde_json::to_value(guest.domain.save()).expect("a state can be written");
+        assert_eq!(refusal_of(state.clone()), None);
+        *state.pointer_mut("/session/granule").expect("it is there") = Value::Null;
+        state
+    };
+    let mut features = Guest::open(config(1));
+    features.reset();
+    assert_eq!(refusal_of(state(&features)), None, "no session at all");
+    features.negotiate(Features::empty());
+    assert_eq!(refusal_of(state(&features)), Some(Misfit::Session), "features, and nothing is bound");
+    let mut bound = Guest::open(config(1));
+    bound.reset();
+    bound.negotiate(Features::all());
+    bound.bind(0);
+    assert_eq!(refusal_of(state(&bound)), Some(Misfit::Session), "a bound vCPU, and no features");
+}
+
 #[test]
 fn a_state_in_which_no_domain_can_be_is_refused() {
     let guest = busy(Features::empty());
     let good = serde_json::to_value(guest.domain.save()).expect("a state can be written");
-    let refusal = |state: Value| {
-        let state: State = serde_json::from_value(state).expect("it can be read");
-        let arena = Arena::new(8 << 20, 1 << 20).expect("memory");
-        match Domain::restore(state, patchy(&arena), Services::default()) {
-            Err(Error::BadState(why)) => Some(why),
-            Err(other) => panic!("{other}"),
-            Ok(_) => None,
-        }
-    };
-    assert_eq!(refusal(good.clone()), None);
+    assert_eq!(refusal_of(good.clone()), None);
     for (changes, why) in RULES {
         let mut bad = good.clone();
         for &(path, value) in *changes {
@@ -179,7 +213,7 @@ fn a_state_in_which_no_domain_can_be_is_refused() {
             assert_ne!(*place, Value::from(value), "{path} is no change");
             *place = value.into();
         }
-        assert_eq!(refusal(bad), Some(*why), "{changes:?}");
+        assert_eq!(refusal_of(bad), Some(*why), "{changes:?}");
     }
     for (path, value, why) in [
         ("/session/granule", Value::Null, Misfit::Session),
@@ -191,14 +225,14 @@ fn a_state_in_which_no_domain_can_be_is_refused() {
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(path).expect("it is there") = value;
-        assert_eq!(refusal(bad), Some(why), "{path}");
+        assert_eq!(refusal_of(bad), Some(why), "{path}");
     }
     // A domain that has ended keeps the request that ended it.
     let mut ended = good;
     ended["ended"] = true.into();
     ended["families"]["console"]["read"] = Value::Null;
     ended["late"] = Value::Array(Vec::new());
-    assert_eq!(refusal(ended), None);
+    assert_eq!(refusal_of(ended), None);
 }
 
 /// Paths to every number, string and truth value of a state.

@@ -19,7 +19,7 @@ pub(crate) const AREA: u64 = 0x4_0000 + 0x1000;
 /// Where payload may lie: between the control frame and the areas.
 pub(crate) const PAYLOAD: u64 = 0x1000;
 /// Where the areas begin.
-const AREAS: u64 = 0x10_0000;
+pub(crate) const AREAS: u64 = 0x10_0000;
 
 /// What the host stored, in order, while somebody looked.
 #[derive(Clone, Default)]
