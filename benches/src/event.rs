@@ -43,7 +43,7 @@ pub struct RoundTrips {
 /// [`Trouble`].
 pub fn round_trips(name: &str, idle: &str, rounds: u32) -> Result<RoundTrips, Trouble> {
     let (machine, host) = machine(&format!("mode=native bench=event idle={idle}"))?;
-    let (listener, lines) = Listener::new(|| 0);
+    let (listener, lines) = Listener::new();
     let control = machine.control();
     let raiser = thread::spawn({
         let (name, host) = (name.to_owned(), Arc::clone(&host));

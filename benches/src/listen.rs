@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use crate::quiet::{Seat, sit, switches, thread};
+use crate::quiet::{Seat, named, seat, switches};
 use crate::row::median;
 
+/// The thread of the only vCPU.
+const VCPU: &str = "vcpu-0";
 /// The fewest rounds that a median is taken of.
 pub const ROUNDS: usize = 21;
 
@@ -20,44 +22,47 @@ pub struct Line {
     pub numbers: Vec<u64>,
     /// When it came.
     pub at: Instant,
-    /// What the machine counted when it came.
-    pub count: u64,
     /// The vCPU's thread kept its processor since the last line.
     pub quiet: bool,
 }
 
-/// Takes the serial port's text, on the vCPU's own thread.
+/// Takes the serial port's text, on a thread of its own: what it sees of the vCPU's thread is a little late.
+#[derive(Debug)]
 pub struct Listener {
     lines: Sender<Line>,
     text: Vec<u8>,
-    count: Box<dyn Fn() -> u64 + Send>,
     /// The vCPU's thread and its switches at the last line.
     seated: Option<(i32, u64)>,
 }
 
 impl Listener {
-    /// A listener, and where its lines come out. `count` is asked at each line.
+    /// A listener, and where its lines come out.
     #[must_use]
-    pub fn new(count: impl Fn() -> u64 + Send + 'static) -> (Self, Receiver<Line>) {
+    pub fn new() -> (Self, Receiver<Line>) {
         let (lines, heard) = channel();
-        (Self { lines, text: Vec::new(), count: Box::new(count), seated: None }, heard)
+        (Self { lines, text: Vec::new(), seated: None }, heard)
     }
 
     fn line(&mut self, text: &str) {
         let mut words = text.split_whitespace();
         let word = words.next().unwrap_or_default().to_owned();
         let numbers = words.filter_map(|number| number.parse().ok()).collect();
-        let (at, count) = (Instant::now(), (self.count)());
-        let quiet = match self.seated {
+        let at = Instant::now();
+        let quiet = match &mut self.seated {
             None => {
-                sit(Seat::Guest);
+                self.seated = named(VCPU).map(|thread| {
+                    seat(thread, Seat::Guest);
+                    (thread, switches(thread))
+                });
                 false
             }
-            Some((thread, before)) => switches(thread) == before,
+            Some((thread, before)) => {
+                let now = switches(*thread);
+                std::mem::replace(before, now) == now
+            }
         };
-        self.seated = Some((thread(), switches(thread())));
         // Whoever listened may have heard enough.
-        let _ = self.lines.send(Line { word, numbers, at, count, quiet });
+        let _ = self.lines.send(Line { word, numbers, at, quiet });
     }
 }
 

@@ -17,20 +17,35 @@ pub enum Seat {
     Guest,
 }
 
-/// Keeps the calling thread on its processor. Where there is only one, nothing happens.
-pub fn sit(seat: Seat) {
+/// Keeps the calling thread on its processor.
+pub fn sit(place: Seat) {
+    seat(thread(), place);
+}
+
+/// Keeps a thread of this process on its processor. Where there is only one, nothing happens.
+pub fn seat(thread: i32, place: Seat) {
     let cpus = allowed();
     let (Some(&first), Some(&last)) = (cpus.first(), cpus.last()) else { return };
     if first == last {
         return;
     }
-    let cpu = if seat == Seat::Host { first } else { last };
+    let cpu = if place == Seat::Host { first } else { last };
     // SAFETY: the set is plain data, zero is its empty value, and the number came out of such a set.
     unsafe {
         let mut set: libc::cpu_set_t = mem::zeroed();
         libc::CPU_SET(cpu, &mut set);
-        libc::sched_setaffinity(0, mem::size_of::<libc::cpu_set_t>(), &raw const set);
+        libc::sched_setaffinity(thread, mem::size_of::<libc::cpu_set_t>(), &raw const set);
     }
+}
+
+/// The thread of this process that has this name.
+#[must_use]
+pub fn named(name: &str) -> Option<i32> {
+    let mut threads = fs::read_dir("/proc/self/task").ok()?.filter_map(Result::ok);
+    let found = threads.find(|thread| {
+        fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    })?;
+    found.file_name().to_str()?.parse().ok()
 }
 
 /// The processors that this process may use.
@@ -61,4 +76,18 @@ pub fn switches(thread: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap_or_default();
     let count = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
     count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_found_by_its_name() {
+        let named_one = std::thread::Builder::new().name("a-vcpu".into());
+        let found =
+            named_one.spawn(|| (named("a-vcpu"), thread())).expect("a thread").join().expect("it ends");
+        assert_eq!(found.0, Some(found.1));
+        assert_eq!(named("nobody's"), None);
+    }
 }

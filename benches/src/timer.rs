@@ -52,7 +52,7 @@ pub fn timers(name: &str, rounds: u64) -> Result<Timers, Trouble> {
     let bare = Alarm::new().map_err(|why| Trouble::Broken(format!("no timerfd: {why}")))?;
     let (control, alarm) = (machine.control(), host.alarm());
     let counter = machine.counter().map_or(0, |counter| counter.offset);
-    let (listener, lines) = Listener::new(|| 0);
+    let (listener, lines) = Listener::new();
     let begun = (ticks(), std::time::Instant::now());
     let outcome = thread::scope(|scope| {
         scope.spawn(|| {

@@ -2,9 +2,9 @@
 //! Times calls, doorbells and events from inside a guest. What it finds goes out on the serial port, never
 //! through Tenon.
 //!
-//! Boot parameters: `bench` = `exits`, `call`, `clock`, `doorbell`, `event` or `timer`; `rounds`; `bare`, the
-//! port of the bare `out`; `control`, the port that hands the host a page; `idle` = `halt` or `spin`;
-//! `shared` = 1: a clock of several CPUs. A line is a word and numbers.
+//! Boot parameters: `bench` = `exits`, `call`, `clock`, `doorbell`, `event` or `timer`; `rounds`, or of
+//! `exits` `calls` and `batches`; `bare`, the port of the bare `out`; `control`, the port that hands the host a
+//! page; `idle` = `halt` or `spin`; `shared` = 1: a clock of several CPUs. A line is a word and numbers.
 #![no_std]
 #![no_main]
 

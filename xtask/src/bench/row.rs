@@ -5,6 +5,9 @@ use serde_json::json;
 
 use crate::failure::Failure;
 
+/// The reference of a row whose value is no measure but a number that has to be.
+const EXACTLY: &str = "exactly";
+
 /// One line of the result.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Line {
@@ -37,6 +40,10 @@ impl Row {
     }
 
     fn is_over(&self) -> bool {
+        // One less than there has to be is as wrong as one more.
+        if self.reference == EXACTLY {
+            return self.ours != self.reference_value;
+        }
         // A ratio that is no number is no proof either.
         self.most.is_some_and(|most| self.ratio().is_nan() || self.ratio() > most)
     }
@@ -157,6 +164,8 @@ mod tests {
         let verdicts: Vec<_> = lines().iter().map(Line::verdict).collect();
         assert_eq!(verdicts[0].as_deref(), Some("over: a call: 1.250 of bare out, at most 1.10"));
         assert_eq!(verdicts[1..], [None, None, None]);
+        let less = Line::parse("row\tan exit\t0.98\texits\texactly\t1\t1").expect("a row");
+        assert!(less.verdict().is_some(), "fewer than there have to be");
         let nothing = Line::parse("row\tx\t0\tus\ty\t0\t1").expect("a row");
         assert!(nothing.verdict().is_some(), "a ratio that is no number is over");
     }
