@@ -28,6 +28,8 @@ pub mod event;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod host;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod io;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod listen;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod quiet;

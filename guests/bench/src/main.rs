@@ -11,10 +11,12 @@
 mod call;
 mod clock;
 mod event;
+mod io;
 mod line;
 mod platform;
 mod time;
 mod timer;
+mod virtio;
 
 use platform::Bench;
 use tenon_guest::discovery::cpuid_by;
@@ -47,6 +49,7 @@ fn attach() -> Result<u32, Error> {
         Some("call") => call::times(&vcpu)?,
         Some("doorbell") => call::doorbells(&vcpu)?,
         Some("clock") => clock::times(&session, &vcpu, &mut pages)?,
+        Some("disk") => io::times()?,
         Some("event") => event::answer(&vcpu)?,
         Some("timer") => timer::times(&session, &vcpu, &mut pages)?,
         _ => return Ok(BAD_PARAMETERS),
