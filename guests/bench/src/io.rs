@@ -6,11 +6,19 @@
 
 use crate::line::line;
 use crate::number;
-use crate::time::timed;
+use crate::platform::{Bench, pages};
+use crate::time::{in_turns, timed};
 use crate::virtio::{BLOCK, DEPTH, Driver, Tells};
 use core::hint::spin_loop;
-use tenon_guest::Error;
+use tenon_abi::DeviceKind;
+use tenon_guest::block::{Block, Io, Payload, Segment};
+use tenon_guest::device::Arena;
+use tenon_guest::{Buffer, Error, Pages, Session, Vcpu};
 use tenon_guest_rt as rt;
+
+/// Where Tenon's disk tells of answers.
+const PORT: u32 = 1;
+const VECTOR: u32 = 0x34;
 
 /// A way to a disk.
 pub(crate) trait Disk {
@@ -109,25 +117,115 @@ pub(crate) fn run(disk: &mut impl Disk, plan: Plan, count: u64, seed: &mut u64) 
     result.map(|()| ticks)
 }
 
+/// A buffer that knows its place.
+struct Slot {
+    place: usize,
+    buffer: Buffer,
+}
+
+impl Payload for Slot {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn segment(&self, index: usize) -> Option<Segment> {
+        self.buffer.segment(index)
+    }
+}
+
+/// A queue of Tenon's, with a buffer for each request.
+struct Ours<'p> {
+    block: Block<'p, Bench, Slot, 64>,
+    slots: [Option<Slot>; DEPTH],
+}
+
+impl Disk for Ours<'_> {
+    #[inline(always)]
+    fn read(&mut self, place: usize, block: u64) -> Result<(), Error> {
+        let into = self.slots.get_mut(place).and_then(Option::take).ok_or(Error::Pending)?;
+        let asked = self.block.push(Io::Read { offset: block * BLOCK as u64, into });
+        asked.map(|_| ()).map_err(|(error, _)| error)
+    }
+
+    #[inline(always)]
+    fn tell(&mut self) {
+        self.block.kick();
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Option<Result<(usize, u64), Error>> {
+        let done = match self.block.next_done() {
+            Ok(done) => done?,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut word = [0; 8];
+        let slot = match (done.result, done.payload) {
+            (Ok(()), Some(slot)) if slot.buffer.read(0, &mut word) => slot,
+            _ => return Some(Err(Error::Pending)),
+        };
+        let place = slot.place;
+        if let Some(home) = self.slots.get_mut(place) {
+            *home = Some(slot);
+        }
+        Some(Ok((place, u64::from_le_bytes(word))))
+    }
+
+    #[inline(always)]
+    fn arm(&mut self) -> bool {
+        self.block.arm().unwrap_or(false)
+    }
+}
+
+/// The first disk's first queue.
+fn ours<'p>(
+    session: &Session<'p, Bench>,
+    vcpu: &Vcpu<'p, Bench>,
+    polled: bool,
+    pages: &mut Pages,
+) -> Result<Option<Ours<'p>>, Error> {
+    let arena = Arena::of(pages);
+    let buffer = Buffer::new(pages.split(BLOCK as u64, session.granule())?);
+    let Some(info) = vcpu.devices().find(DeviceKind::BLOCK, &buffer)? else { return Ok(None) };
+    let device = session.open_device(vcpu, &info, 0, arena, None)?;
+    let port = if polled { None } else { Some(PORT) };
+    if !polled {
+        // A direct port: one interrupt, as virtio has.
+        vcpu.bind_direct(PORT, 0, VECTOR)?;
+    }
+    let block = device.block(vcpu, 0, port, pages)?;
+    let mut slots = [const { None }; DEPTH];
+    for (place, slot) in slots.iter_mut().enumerate() {
+        *slot = Some(Slot { place, buffer: Buffer::new(pages.split(BLOCK as u64, session.granule())?) });
+    }
+    // The device is used until the machine ends.
+    core::mem::forget(device);
+    Ok(Some(Ours { block, slots }))
+}
+
 /// Times both in turns: a round is so many requests of either.
-pub(crate) fn times() -> Result<(), Error> {
+pub(crate) fn times(session: &Session<'_, Bench>, vcpu: &Vcpu<'_, Bench>) -> Result<(), Error> {
     let (depth, polled) = (number("depth") as usize, number("polled") == 1);
     let plan = Plan { depth: depth.clamp(1, DEPTH), polled, blocks: number("blocks").max(1) };
     let tells = if polled { Tells::Never } else { Tells::ByIndex };
+    let mut pages = pages(1 << 18)?;
+    let Some(mut ours) = ours(session, vcpu, polled, &mut pages)? else { return Err(Error::NotPresent) };
     let mut theirs = Driver::new(tells, false)?;
     rt::set_upcall_handler(|_, _| {});
     rt::irq_enable();
-    let mut seed = 0x2545_f491_4f6c_dd1d;
-    let each = number("each").max(1);
-    // Warm: what is touched first, and caches.
-    run(&mut theirs, plan, number("warm").max(1), &mut seed)?;
+    let (each, warm) = (number("each").max(1), number("warm").max(1));
+    let (mut one, mut other) = (0x2545_f491_4f6c_dd1d, 0x2545_f491_4f6c_dd1d);
+    // What is touched first, and caches.
+    run(&mut ours, plan, warm, &mut one)?;
+    run(&mut theirs, plan, warm, &mut other)?;
     line("begin", &[]);
-    let rounds = number("rounds");
-    line("block", &[each, rt::ticks()]);
-    for _ in 0..rounds {
-        let b = run(&mut theirs, plan, each, &mut seed)?;
-        line("round", &[b, b, rt::ticks()]);
-    }
+    let result = in_turns(
+        number("rounds"),
+        1,
+        || run(&mut ours, plan, each, &mut one),
+        || run(&mut theirs, plan, each, &mut other),
+    );
     rt::irq_disable();
-    Ok(())
+    result
 }

@@ -49,7 +49,7 @@ fn attach() -> Result<u32, Error> {
         Some("call") => call::times(&vcpu)?,
         Some("doorbell") => call::doorbells(&vcpu)?,
         Some("clock") => clock::times(&session, &vcpu, &mut pages)?,
-        Some("disk") => io::times()?,
+        Some("disk") => io::times(&session, &vcpu)?,
         Some("event") => event::answer(&vcpu)?,
         Some("timer") => timer::times(&session, &vcpu, &mut pages)?,
         _ => return Ok(BAD_PARAMETERS),
