@@ -3,8 +3,10 @@
 //! cannot go on: it ends the run with an error.
 
 use crate::crash::CrashRecord;
+use crate::device::QueueName;
 use alloc::collections::VecDeque;
-use tenon_abi::Rights;
+use alloc::vec::Vec;
+use tenon_abi::{DeviceKind, Rights};
 
 /// One thing to do. Each is done once, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Action {
     Memory(MemoryAction),
     /// Of clocks and timers.
     Time(TimeAction),
+    /// Of devices.
+    Device(DeviceAction),
 }
 
 /// What sessions ask for.
@@ -197,6 +201,61 @@ pub enum TimeAction {
     Deadline,
 }
 
+/// What devices ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceAction {
+    /// A queue was opened, or goes on: take its end ([`crate::Domain::take_end`]) and hand it to the device's
+    /// back end, with a way to hear kicks of `doorbell`. Where the end is not there any more, nothing is to be
+    /// done.
+    Opened {
+        /// The queue.
+        queue: QueueName,
+        /// What its device is.
+        kind: DeviceKind,
+        /// The number that its kicks carry.
+        doorbell: u32,
+        /// The port that its bell raises ([`crate::Domain::ring`]).
+        port: Option<u32>,
+    },
+    /// A queue is to be closed: have its back end give the end back ([`crate::Domain::return_end`]).
+    Close {
+        /// The queue.
+        queue: QueueName,
+    },
+    /// The same, for the queue to go on later ([`crate::Domain::recall_ends`]).
+    Recall {
+        /// The queue.
+        queue: QueueName,
+    },
+    /// A queue has closed: nobody waits for kicks of its doorbell any more.
+    Closed {
+        /// The queue.
+        queue: QueueName,
+        /// The number that its kicks carried.
+        doorbell: u32,
+    },
+    /// A queue was kicked by [`crate::Domain::serve`]: for attachments whose doorbells all come there.
+    Kick {
+        /// The queue.
+        queue: QueueName,
+    },
+    /// A device was taken away, and is open (DEV-13).
+    Removed {
+        /// The device.
+        device: u32,
+    },
+    /// Which frames a network interface's guest wants (NET-9).
+    Filter {
+        /// The device.
+        device: u32,
+        /// Bits of [`tenon_abi::net::FilterMode`].
+        mode: u64,
+        /// Addresses that it wants as well.
+        addresses: Vec<[u8; 6]>,
+    },
+}
+
 macro_rules! grouped {
     ($($group:ident($action:ty);)*) => { $(
         impl From<$action> for Action {
@@ -215,6 +274,7 @@ grouped! {
     Lifecycle(LifecycleAction);
     Memory(MemoryAction);
     Time(TimeAction);
+    Device(DeviceAction);
 }
 
 /// What one call of [`crate::Domain::serve`] did.

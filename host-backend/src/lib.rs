@@ -25,6 +25,7 @@
 //! | [`lifecycle`], `crash`, `generation`, `suspend` | exit, restart, crash record, generations, suspension |
 //! | `give`, `share` | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
+//! | [`device`] | devices, and the ends of their queues |
 //! | [`meter`], `counted` | what is counted for a guest |
 //! | `base` | what all families share |
 //! | `areas`, `port`, `queues` | what it holds of one vCPU, one port, two queues |
@@ -81,6 +82,7 @@ mod counted;
 #[cfg(feature = "std")]
 pub mod cpus;
 mod crash;
+pub mod device;
 pub mod discovery;
 pub mod domain;
 pub mod entropy;
@@ -118,8 +120,8 @@ mod timer;
 pub mod vcpu;
 
 pub use action::{
-    Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction, TimeAction,
-    VcpuAction,
+    Action, ConsoleAction, DeviceAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction,
+    TimeAction, VcpuAction,
 };
 pub use config::{Balloon, Conduit, Config, Setting, Sharing};
 pub use domain::Domain;

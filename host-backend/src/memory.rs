@@ -9,6 +9,7 @@ mod pieces;
 pub use closed::{Closed, Guard};
 pub use pieces::Pieces;
 
+use crate::device::Arena;
 use tenon_rings::Words;
 
 /// The memory that a guest gave its host, and the window that the host gave its guest.
@@ -50,6 +51,13 @@ pub trait Memory {
     /// A range that was handed over is the guest's again, whole as it was.
     fn let_go(&self, offset: u64, len: u64) {
         let _ = (offset, len);
+    }
+
+    /// What a device may touch that is given a range of region 0 as its arena: its pieces of memory as they
+    /// are now, which stay mapped as long as the arena lives ([`Arena::of`]). `None`: there can be no devices.
+    fn arena(&self, offset: u64, len: u64) -> Option<Arena> {
+        let _ = (offset, len);
+        None
     }
 
     /// The session is over, and nobody is told so before this returns: what it gave is the guest's again, and

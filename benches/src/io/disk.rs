@@ -70,7 +70,7 @@ pub fn reads(name: &str, plan: Plan) -> Result<Found, Trouble> {
     machine.add_doorbell(VIRTIO_BELL, RING, &theirs)?;
     let (control, memory) = (machine.control(), Arc::clone(machine.memory()));
     let (end, tally, disk) = (AtomicBool::new(false), Tally::default(), disk(bytes));
-    let (listener, lines) = Listener::new(|| 0);
+    let (listener, lines) = Listener::new();
     let outcome = thread::scope(|scope| {
         scope.spawn(|| {
             sit(Seat::Host);

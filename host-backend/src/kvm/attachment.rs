@@ -347,6 +347,8 @@ impl Attachment {
             Action::Lifecycle(LifecycleAction::Exit { code }) => self.control.end(Outcome::Exit(code)),
             Action::Lifecycle(LifecycleAction::Restart) => self.control.end(Outcome::Restart),
             Action::Time(TimeAction::Deadline) => state.arm(),
+            // None is configured here.
+            Action::Device(_) => {}
             Action::Lifecycle(told @ (LifecycleAction::Repaired { .. } | LifecycleAction::SuspendReady)) => {
                 // As above.
                 let _ = self.console.send(Said::Life(told));

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The host's end of a device's queue: the core makes it, a back end uses it on a thread of its own, and it
+//! comes back to the core.
+
+use super::Arena;
+use alloc::sync::Arc;
+use core::fmt;
+use tenon_abi::device::Named;
+use tenon_abi::{DeviceKind, NetFeatures};
+use tenon_rings::Completer;
+use tenon_rings::stream::{Bell, Consumer, Producer};
+
+/// A queue of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName {
+    /// The device's number.
+    pub device: u32,
+    /// Its index there.
+    pub index: u32,
+}
+
+impl QueueName {
+    pub(crate) const fn from_word(word: u64) -> Self {
+        let Named { device, index } = Named::from_word(word);
+        Self { device, index }
+    }
+}
+
+/// Which domain's, session's and queue's an end is: a wrong one is refused.
+#[derive(Clone, Debug)]
+#[allow(dead_code, reason = "the core makes ends with it")]
+pub(crate) struct Tag {
+    pub(crate) domain: Arc<()>,
+    /// That of no other end of the domain's.
+    pub(crate) serial: u64,
+}
+
+/// The host's end of one queue, with what it needs.
+///
+/// It is the only one there is: who has it alone fetches, completes, reads or writes. Back ends look at the
+/// queue once when they get it, because a kick may have come before (DEV-8).
+pub struct End<W> {
+    pub(crate) tag: Tag,
+    /// The queue.
+    pub queue: QueueName,
+    /// What its device is.
+    pub kind: DeviceKind,
+    /// The memory that the device may touch.
+    pub arena: Arena,
+    /// The features that the guest chose for the device (DEV-6): [`NetFeatures`].
+    pub features: u64,
+    /// The end itself.
+    pub ring: Ring<W>,
+}
+
+impl<W> End<W> {
+    /// The features of a network interface that the guest chose.
+    #[must_use]
+    pub const fn net_features(&self) -> NetFeatures {
+        NetFeatures::from_bits_retain(self.features)
+    }
+}
+
+impl<W> fmt::Debug for End<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("End").field("queue", &self.queue).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What kind of end it is.
+pub enum Ring<W> {
+    /// Of a request queue (DEV-9).
+    Requests(Completer<W>),
+    /// Of a data ring that carries to the host.
+    ToHost(Consumer<W, Owed>),
+    /// Of a data ring that carries to the guest.
+    ToGuest(Producer<W, Owed>),
+}
+
+/// Whether a data ring owes its guest a wake-up (STR-11): the bell of the rings in here. Whoever has the end
+/// asks after each batch, and then rings the queue's port.
+#[derive(Clone, Debug, Default)]
+pub struct Owed(Arc<core::sync::atomic::AtomicBool>);
+
+impl Owed {
+    /// Whether a wake-up is owed since the last call.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        // Only the end's own thread sets it.
+        self.0.load(core::sync::atomic::Ordering::Relaxed)
+            && self.0.swap(false, core::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Bell for Owed {
+    fn ring(&mut self) {
+        self.0.store(true, core::sync::atomic::Ordering::Relaxed);
+    }
+}
