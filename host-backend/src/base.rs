@@ -5,6 +5,7 @@ use crate::action::Actions;
 use crate::areas::Vcpu;
 use crate::config::Config;
 use crate::counted::Counted;
+use crate::devices::Devices;
 use crate::late::{Key, Late};
 use crate::ledger::Ledger;
 use crate::memory::Memory;
@@ -16,7 +17,7 @@ use crate::time::Time;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::discovery::Session as WireSession;
-use tenon_abi::operation::Limits;
+use tenon_abi::operation::{Limits, Traits};
 use tenon_abi::{Features, Op, Operation, Status};
 
 /// The domain without its queues and without the leaf families.
@@ -39,6 +40,7 @@ pub(crate) struct Base<M: Memory> {
     pub(crate) ledger: Ledger,
     /// What was done for the guest.
     pub(crate) counted: Counted,
+    pub(crate) devices: Devices<M::Words>,
     pub(crate) time: Time,
     pub(crate) pages: Pages<M::Words>,
     /// What the guest causes and is logged.
@@ -91,7 +93,7 @@ impl<M: Memory> Base<M> {
     /// The row of an operation that exists in this session (NEG-7, CALL-12).
     #[inline]
     pub(crate) fn offered(&self, op: Op) -> Option<&'static Operation> {
-        op.row().filter(|row| self.has(row.needs))
+        op.row().filter(|row| self.has(row.needs) && !row.traits.contains(Traits::BLOCK_QUEUE))
     }
 
     /// Ends a late request. Its completion is written before the entry into the domain that this is part of

@@ -36,6 +36,19 @@ impl<M: Memory> Base<M> {
         }
     }
 
+    /// A range for bytes that the host writes: at least one, at most `max_payload`.
+    pub(crate) fn written(&self, address: u64, len: u64) -> Result<Range, Status> {
+        if len == 0 {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        if len > u64::from(self.config.max_payload) {
+            return Err(Status::TOO_LONG);
+        }
+        let range = Range::check(&self.memory, address, len)?;
+        self.admit(range, Rights::WRITE)?;
+        Ok(range)
+    }
+
     /// Why a queue had no submission: a corrupt one says so (CALL-15).
     pub(crate) fn nothing_fetched(&mut self, queue: u32, error: Error) {
         if let Error::Corrupt(corrupt) = error {
@@ -80,15 +93,7 @@ impl Call<'_> {
     /// most `max_payload` (CON-3, CON-4).
     pub(crate) fn range<M: Memory>(&self, base: &Base<M>) -> Result<Range, Status> {
         let [address, len, ..] = self.arguments.words;
-        if len == 0 {
-            return Err(Status::BAD_ARGUMENT);
-        }
-        if len > u64::from(base.config.max_payload) {
-            return Err(Status::TOO_LONG);
-        }
-        let range = Range::check(&base.memory, address, len)?;
-        base.admit(range, Rights::WRITE)?;
-        Ok(range)
+        base.written(address, len)
     }
 
     /// The payload, copied (CALL-10, REG-2, REG-3). One that is longer than `limit` is refused; what lies

@@ -159,6 +159,31 @@ pub struct Config {
     /// The host reaches only what the guest handed over or shared (MEM-10). `None`: it reaches all memory,
     /// and CLOSED is not offered.
     pub closed: Option<Sharing>,
+    /// How many devices there may be (DEV-2). `None`: DEVICES is not offered.
+    pub devices: Option<Devices>,
+}
+
+/// Devices that a domain may have, for an attachment that does the actions of [`crate::DeviceAction`], over
+/// memory that makes arenas ([`crate::Memory::arena`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Devices {
+    /// Device numbers are below this: 1 to 4096.
+    pub max_devices: u32,
+    /// Queues that may be open at once in the domain: 1 to 65,536.
+    pub max_queues: u32,
+}
+
+impl Default for Devices {
+    /// 16 devices with 64 queues.
+    fn default() -> Self {
+        Self { max_devices: 16, max_queues: 64 }
+    }
+}
+
+impl Devices {
+    fn is_sound(self) -> bool {
+        (1..=4096).contains(&self.max_devices) && (1..=65_536).contains(&self.max_queues)
+    }
 }
 
 /// How a guest gives memory back, for an attachment that does the actions of [`crate::MemoryAction`].
@@ -239,6 +264,7 @@ impl Config {
             seed,
             balloon: None,
             closed: None,
+            devices: None,
         }
     }
 
@@ -288,6 +314,7 @@ impl Config {
             (first >= 1 && last.checked_sub(first).is_some_and(|more| more >= 7), Setting::Interrupts),
             (self.balloon.is_none_or(Balloon::is_sound), Setting::Balloon),
             (self.closed.is_none_or(Sharing::is_sound), Setting::Closed),
+            (self.devices.is_none_or(Devices::is_sound), Setting::Devices),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, setting)) => Err(Error::BadConfig(*setting)),
@@ -321,12 +348,21 @@ impl Config {
         self
     }
 
+    /// The same, with devices: for an attachment that does the actions of [`crate::DeviceAction`].
+    #[must_use]
+    pub fn with_devices(mut self, devices: Devices) -> Self {
+        self.features |= Features::DEVICES | Features::BLOCK | Features::NET;
+        self.devices = Some(devices);
+        self
+    }
+
     /// Features that are not configured.
     pub(crate) fn missing(&self) -> Features {
         let mut missing = Features::empty();
         missing.set(Features::MEMORY, self.balloon.is_none());
         missing.set(Features::CLOSED, self.closed.is_none());
-        missing.insert(Features::DEVICES.union(Features::BLOCK).union(Features::NET));
+        let devices = Features::DEVICES.union(Features::BLOCK).union(Features::NET);
+        missing.set(devices, self.devices.is_none());
         missing
     }
 

@@ -5,6 +5,7 @@ use crate::action::SessionAction;
 use crate::areas::{Areas, Place, Positions};
 use crate::base::{Base, Session};
 use crate::counted::add;
+use crate::devices::Waiting;
 use crate::discovery::next_session;
 use crate::domain::Domain;
 use crate::memory::Memory;
@@ -44,9 +45,10 @@ impl<M: Memory> Domain<M> {
             self.base.record().answer(request.ticket.get(), Status::OK, 0);
         }
         add(&mut self.base.counted.counts().controls, 1);
-        let result = self.request(&request, offset);
-        let (status, value) = match result {
-            Ok(value) => (Status::OK, value),
+        let (status, value) = match self.request(&request, offset) {
+            Ok(Some(value)) => (Status::OK, value),
+            // It is answered when the ends of all devices' queues are home (DEV-12).
+            Ok(None) => return,
             Err(status) => (status, 0),
         };
         if let Some(left_out) = self.base.quiet.admit() {
@@ -56,7 +58,7 @@ impl<M: Memory> Domain<M> {
     }
 
     /// Answers a request that lies at `offset` in region 0.
-    fn request(&mut self, request: &ControlRequest, offset: u64) -> Result<u64, Status> {
+    fn request(&mut self, request: &ControlRequest, offset: u64) -> Result<Option<u64>, Status> {
         let op = ControlOp(request.op.get());
         if op.name().is_none() {
             return Err(Status::NOT_SUPPORTED);
@@ -66,10 +68,28 @@ impl<M: Memory> Domain<M> {
         }
         check_reserved(request, op)?;
         match op {
-            ControlOp::NEGOTIATE => self.negotiate(request),
-            ControlOp::BIND => self.bind(request, offset),
-            _ => Ok(self.reset()),
+            ControlOp::NEGOTIATE | ControlOp::BIND if self.base.devices.waiting.is_some() => {
+                Err(Status::BAD_STATE)
+            }
+            ControlOp::NEGOTIATE => self.negotiate(request).map(Some),
+            ControlOp::BIND => self.bind(request, offset).map(Some),
+            _ => Ok(self.reset_when_home(request.ticket.get())),
         }
+    }
+
+    /// RESET; `None` where it waits for ends. A later one takes the place of one that waits (DEV-12).
+    fn reset_when_home(&mut self, ticket: u32) -> Option<u64> {
+        if self.base.devices.out() == 0 {
+            return Some(self.reset());
+        }
+        if tenon_rings::planted!("reset-before-ends") {
+            return Some(self.reset());
+        }
+        if self.base.devices.waiting.is_none() || !tenon_rings::planted!("first-reset-answered") {
+            self.base.devices.waiting = Some(Waiting::Reset { ticket });
+        }
+        self.base.close_all_queues();
+        None
     }
 
     fn negotiate(&mut self, request: &ControlRequest) -> Result<u64, Status> {
@@ -162,7 +182,7 @@ impl<M: Memory> Domain<M> {
         }
     }
 
-    fn reset(&mut self) -> u64 {
+    pub(crate) fn reset(&mut self) -> u64 {
         let Self { queues, base, families } = self;
         let old = if tenon_rings::planted!("reset-marks-areas-late") {
             base.areas_mut(0).map(|areas| areas.host.clone())
@@ -170,6 +190,7 @@ impl<M: Memory> Domain<M> {
             None
         };
         queues.iter_mut().for_each(|queues| *queues = None);
+        base.end_devices();
         base.let_all_go();
         families.end_session();
         base.late.clear();

@@ -41,6 +41,7 @@ mod end;
 pub use arena::{Arena, Chunk, Chunks};
 #[cfg(all(feature = "std", unix))]
 pub use backend::{Backend, Bell, Home, Opened};
+pub(crate) use end::Tag;
 pub use end::{End, Owed, QueueName, Ring};
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,20 @@ pub struct Device {
     pub max_depth: u32,
     /// What its kind tells: the words of [`tenon_abi::BlockInfo`] or [`tenon_abi::NetInfo`].
     pub own: [u64; 8],
+}
+
+pub(crate) mod queue_name {
+    use super::QueueName;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tenon_abi::device::Named;
+
+    pub(crate) fn serialize<S: Serializer>(name: &QueueName, to: S) -> Result<S::Ok, S::Error> {
+        Named { device: name.device, index: name.index }.to_word().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<QueueName, D::Error> {
+        u64::deserialize(from).map(QueueName::from_word)
+    }
 }
 
 mod kind {

@@ -3,6 +3,7 @@
 
 mod call;
 mod console;
+pub(crate) mod device;
 mod event;
 mod lifecycle;
 mod memory;
@@ -14,6 +15,7 @@ use crate::areas::Vcpu;
 use crate::base::{Base, Session};
 use crate::config::{Config, Setting};
 use crate::counted::Counted;
+use crate::devices::Devices;
 use crate::discovery::{RecordWriter, first_session, next_session};
 use crate::error::Error;
 use crate::families::Families;
@@ -109,6 +111,7 @@ impl<M: Memory> Domain<M> {
             return Err(Error::SmallWindow { found, promised: config.window_len });
         }
         let epoch = if tenon_rings::planted!("meter-epoch-kept") { 1 } else { session.wire().to_word() };
+        let devices = config.devices;
         let ports = usize::try_from(config.max_ports).map_err(|_| Error::BadConfig(Setting::MaxPorts))?;
         Ok(Self {
             queues: (0..config.max_vcpus).map(|_| None).collect(),
@@ -119,6 +122,9 @@ impl<M: Memory> Domain<M> {
                 memory,
                 services,
                 counted: Counted::new(epoch),
+                devices: Devices::new(
+                    devices.map_or([0, 0], |limits| [limits.max_devices, limits.max_queues]),
+                ),
                 session,
                 ports: vec![Port::default(); ports],
                 direct: 0,

@@ -31,6 +31,12 @@ pub enum Error {
     /// The caller is called by this domain itself, which waits for it: it may not enter the domain again.
     #[error("the domain was entered again by what it calls itself")]
     Entered,
+    /// There is no such device, or none can be had.
+    #[error("there is no such device, or it is not offered")]
+    NoDevice,
+    /// There is no such end of a queue.
+    #[error("there is no such end of a queue here")]
+    NoQueue,
     /// A port that the guest has not bound.
     #[error("port {0} is not bound")]
     NotBound(u32),

@@ -20,6 +20,7 @@ impl<M: Memory> Base<M> {
         }
         self.reserve(vcpu, class)?;
         *self.port_mut(port)? = Port { target: Some(Target::Ring { vcpu, class }), last: None };
+        self.port_came(port);
         Ok(Done::Value(0))
     }
 
@@ -37,6 +38,7 @@ impl<M: Memory> Base<M> {
         *self.port_mut(port)? = Port { target: Some(Target::Direct { vcpu, vector }), last: None };
         self.direct = self.direct.saturating_add(1);
         self.actions.push(EventAction::Route { port, vcpu, vector });
+        self.port_came(port);
         Ok(Done::Value(0))
     }
 
@@ -66,6 +68,8 @@ impl<M: Memory> Base<M> {
             // The port has moved, whatever its new ring turns out to be: that stands in the ring's state word
             // (EVT-20).
             let _ = self.raise_port(port);
+        } else {
+            self.port_came(port);
         }
         Ok(Done::Value(0))
     }
@@ -109,6 +113,8 @@ impl<M: Memory> Base<M> {
             if untaken {
                 // A target ring that is corrupt loses its events, as it does for every port (EVT-20).
                 let _ = self.raise_port(port);
+            } else {
+                self.port_came(port);
             }
         }
         Ok(())

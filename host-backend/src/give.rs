@@ -132,7 +132,9 @@ impl<M: Memory> Base<M> {
                 if given.touches(whole) && !(planted!("given-twice") && op == Op::GIVE) {
                     return Err(if op == Op::GIVE { Status::EXISTS } else { Status::BAD_STATE });
                 }
-                if self.is_area(whole) && !planted!("area-is-given") || self.ledger.shared.touches(whole) {
+                let arena = self.devices.arenas().any(|arena| arena.overlaps(whole));
+                let in_use = self.is_area(whole) || arena && !planted!("arena-is-given");
+                if in_use && !planted!("area-is-given") || self.ledger.shared.touches(whole) {
                     return Err(Status::BAD_STATE);
                 }
                 if op == Op::GIVE && given.count() >= limit {
@@ -163,8 +165,8 @@ impl<M: Memory> Base<M> {
     /// Whether an area lies in the range.
     pub(crate) fn is_area(&self, range: Range) -> bool {
         let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
-        let mut areas = places.flat_map(|place| place.in_region()).chain(self.pages.donated());
-        areas.any(|area| area.overlaps(range))
+        let areas = places.flat_map(|place| place.in_region()).chain(self.pages.donated());
+        areas.chain(self.devices.parts()).any(|area| area.overlaps(range))
     }
 
     /// An area may lie there: the guest has not given it, and nothing is under way (MEM-9).

@@ -2,6 +2,7 @@
 //! Requests that complete late (CALL-17), and what each waits for. Cancel, stop, reset, save, restore and the
 //! check of a saved state look here and nowhere else.
 
+use crate::device::QueueName;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,13 @@ pub(crate) enum Waits {
     Stop { vcpu: u32 },
     /// What an attachment does about memory (MEM-6, MEM-12).
     Memory { job: u32 },
+    /// That the end of a queue is home (DEV-11).
+    QueueClosed {
+        #[serde(with = "crate::device::queue_name")]
+        queue: QueueName,
+    },
+    /// The same of all queues of a device (DEV-12).
+    DeviceClosed { device: u32 },
 }
 
 impl Waits {
@@ -25,7 +33,10 @@ impl Waits {
     pub(crate) const fn is_cancellable(self) -> bool {
         match self {
             Self::Input => true,
-            Self::Stop { .. } | Self::Memory { .. } => false,
+            Self::Stop { .. }
+            | Self::Memory { .. }
+            | Self::QueueClosed { .. }
+            | Self::DeviceClosed { .. } => false,
         }
     }
 }

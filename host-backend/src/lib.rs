@@ -25,7 +25,7 @@
 //! | [`lifecycle`], `crash`, `generation`, `suspend` | exit, restart, crash record, generations, suspension |
 //! | `give`, `share` | memory that is given back, and what a closed domain shares |
 //! | [`entropy`] | random bytes |
-//! | [`device`] | devices, and the ends of their queues |
+//! | [`device`], `devices` | devices and the ends of their queues; what there is of them |
 //! | [`meter`], `counted` | what is counted for a guest |
 //! | `base` | what all families share |
 //! | `areas`, `port`, `queues` | what it holds of one vCPU, one port, two queues |
@@ -83,6 +83,7 @@ mod counted;
 pub mod cpus;
 mod crash;
 pub mod device;
+mod devices;
 pub mod discovery;
 pub mod domain;
 pub mod entropy;
@@ -123,7 +124,7 @@ pub use action::{
     Action, ConsoleAction, DeviceAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction,
     TimeAction, VcpuAction,
 };
-pub use config::{Balloon, Conduit, Config, Setting, Sharing};
+pub use config::{Balloon, Conduit, Config, Devices, Setting, Sharing};
 pub use domain::Domain;
 pub use error::Error;
 pub use lifecycle::{CrashRecord, Generation};

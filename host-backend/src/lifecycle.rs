@@ -33,9 +33,9 @@ impl Family for Lifecycle {
         match call.op {
             Op::EXIT => {
                 let [code, ..] = call.numbers();
-                base.actions.push(LifecycleAction::Exit { code });
+                base.end_when_home(LifecycleAction::Exit { code });
             }
-            Op::RESTART => base.actions.push(LifecycleAction::Restart),
+            Op::RESTART => base.end_when_home(LifecycleAction::Restart),
             Op::CRASH => return self.crash(base, call),
             Op::REPAIRED => return self.repaired(base, call),
             Op::SUSPEND_WATCH => {
@@ -76,6 +76,8 @@ impl Lifecycle {
         if !planted!("repaired-untold") {
             base.actions.push(LifecycleAction::Repaired { id: [low, high] });
         }
+        // What was held back goes on (NET-11).
+        base.open_held();
         Ok(Done::Value(0))
     }
 

@@ -103,11 +103,13 @@ impl<M: Memory> Base<M> {
         Ok(Some((range, words)))
     }
 
-    /// A range overlaps none of `others`, no area of a bound vCPU and no donated page (VCPU-10, PAGE-6).
+    /// A range overlaps none of `others`, no area of a bound vCPU, no donated page and no part of a device's
+    /// queue (VCPU-10, PAGE-6, DEV-8).
     pub(crate) fn check_apart(&self, range: Range, others: &[Range]) -> Result<(), Status> {
         let places = self.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
         let pages = self.pages.donated().filter(|_| !planted!("area-over-page"));
-        let mut taken = places.flat_map(|place| place.in_region()).chain(pages).chain(others.iter().copied());
+        let areas = places.flat_map(|place| place.in_region());
+        let mut taken = areas.chain(pages).chain(self.devices.parts()).chain(others.iter().copied());
         if taken.any(|other| range.overlaps(other)) { Err(Status::BAD_RANGE) } else { Ok(()) }
     }
 }

@@ -5,7 +5,7 @@ use crate::memory::Memory;
 use tenon_abi::{Address, Status};
 
 /// A range of guest memory that lies inside its region. Access is a separate, fallible step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Range {
     pub(crate) region: u16,
     pub(crate) offset: u64,
@@ -50,6 +50,11 @@ impl Range {
     /// Whether two ranges that lie inside their regions have a byte in common.
     pub(crate) const fn overlaps(self, other: Self) -> bool {
         self.region == other.region && self.offset < other.end() && other.offset < self.end()
+    }
+
+    /// Whether another range lies inside this one.
+    pub(crate) const fn contains(self, other: Self) -> bool {
+        self.region == other.region && self.offset <= other.offset && other.end() <= self.end()
     }
 
     /// Whether every byte of it is memory, and no hole (REG-1).

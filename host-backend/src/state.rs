@@ -6,6 +6,7 @@
 
 mod back;
 mod check;
+mod devices;
 
 use crate::action::{EventAction, VcpuAction};
 use crate::areas::{Areas, Place, Positions};
@@ -26,6 +27,7 @@ use crate::range::Range;
 use crate::services::Services;
 use crate::time::{SavedTime, Time};
 use alloc::vec::Vec;
+use devices::SavedDevices;
 use serde::{Deserialize, Serialize};
 use tenon_abi::{Features, Reason};
 use tenon_rings::call::CompleterState;
@@ -43,6 +45,7 @@ pub struct State {
     late: Vec<Saved>,
     families: Families,
     ledger: Ledger,
+    devices: SavedDevices,
     counted: Counted,
     time: SavedTime,
     pages: SavedPages,
@@ -53,7 +56,7 @@ pub struct State {
 }
 
 /// Changes with each change of [`State`]'s meaning.
-const STATE_VERSION: u32 = 3;
+const STATE_VERSION: u32 = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedVcpu {
@@ -115,7 +118,8 @@ impl State {
 type Restored<W> = (Areas<W>, Queues<W>);
 
 impl<M: Memory> Domain<M> {
-    /// The private state. Do all actions first: they are not part of it. Where TIME is offered,
+    /// The private state. Do all actions first: they are not part of it. Where devices are open, their ends
+    /// come home before ([`Self::recall_ends`]): a state that was saved while one was out is not restored. Where TIME is offered,
     /// [`Self::stop_clocks`] comes before: a state that was saved while its guest could read a clock is not
     /// restored.
     #[must_use]
@@ -145,6 +149,7 @@ impl<M: Memory> Domain<M> {
             late: self.base.late.save(planted!("save-loses-asker")),
             families,
             ledger: self.base.ledger.save(),
+            devices: SavedDevices::save(&self.base.devices),
             counted: self.base.counted,
             time: self.base.time.save(),
             pages: self.base.pages.save(),
@@ -208,6 +213,7 @@ impl<M: Memory> Domain<M> {
                 domain.base.actions.push(EventAction::Route { port: number, vcpu, vector });
             }
         }
+        domain.restore_devices(&state.devices)?;
         domain.families.resume(&mut domain.base);
         domain.base.resume_ledger();
         domain.check_parts()?;

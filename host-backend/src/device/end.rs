@@ -28,7 +28,6 @@ impl QueueName {
 
 /// Which domain's, session's and queue's an end is: a wrong one is refused.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "the core makes ends with it")]
 pub(crate) struct Tag {
     pub(crate) domain: Arc<()>,
     /// That of no other end of the domain's.
@@ -49,6 +48,8 @@ pub struct End<W> {
     pub arena: Arena,
     /// The features that the guest chose for the device (DEV-6): [`NetFeatures`].
     pub features: u64,
+    /// What a data ring owes: to be asked after each batch, to ring the queue's port.
+    pub owed: Owed,
     /// The end itself.
     pub ring: Ring<W>,
 }
@@ -78,7 +79,7 @@ pub enum Ring<W> {
 }
 
 /// Whether a data ring owes its guest a wake-up (STR-11): the bell of the rings in here. Whoever has the end
-/// asks after each batch, and then rings the queue's port.
+/// asks after each batch ([`End::owed`]), and then rings the queue's port.
 #[derive(Clone, Debug, Default)]
 pub struct Owed(Arc<core::sync::atomic::AtomicBool>);
 

@@ -15,6 +15,9 @@ use tenon_abi::{Features, Op, Operation, Status};
 use tenon_rings::call::{Fetched, Next, Run};
 use tenon_rings::{Completer, Error};
 
+/// The family of devices: the high byte of its operations (CALL-12).
+const DEVICE_FAMILY: u8 = 0x0c;
+
 impl<M: Memory> Domain<M> {
     /// Serves a queue after its doorbell rang: at most `budget` submissions. A queue that is not bound is not
     /// an error (DISC-7).
@@ -42,7 +45,10 @@ impl<M: Memory> Domain<M> {
                 break;
             }
             let left = budget.wrapping_sub(served.fetched);
-            let Some(run) = self.run(queue, left.min(room)) else { break };
+            let Some(run) = self.run(queue, left.min(room)) else {
+                self.base.kicked(queue);
+                break;
+            };
             served.fetched = served.fetched.saturating_add(run.answered);
             add(&mut self.base.counted.counts().calls, run.answered.into());
             match run.next {
@@ -131,6 +137,7 @@ impl<M: Memory> Domain<M> {
             Op::SHARE | Op::UNSHARE => self.share(&call),
             Op::CLOCK_READ | Op::TIMER_SET | Op::TIMER_CANCEL => self.base.time(&call, now()),
             Op::PAGE => self.base.page(&call),
+            op if op.family() == DEVICE_FAMILY => self.device(&call),
             _ => perform(&mut self.base, &mut self.families, &call),
         }
     }
@@ -249,6 +256,7 @@ fn perform<M: Memory>(base: &mut Base<M>, families: &mut Families, call: &Call<'
             let done = base.event_unbind(call)?;
             families.memory.unbound(call);
             let [port, ..] = call.numbers();
+            base.devices.unbound(port);
             families.lifecycle.suspend.unbound(port);
             Ok(done)
         }

@@ -31,6 +31,8 @@ pub enum Setting {
     Balloon,
     /// [`Config::closed`](crate::Config::closed).
     Closed,
+    /// [`Config::devices`](crate::Config::devices).
+    Devices,
 }
 
 impl fmt::Display for Setting {
@@ -48,6 +50,7 @@ impl fmt::Display for Setting {
             Self::Interrupts => "interrupts",
             Self::Balloon => "balloon",
             Self::Closed => "closed",
+            Self::Devices => "devices",
         })
     }
 }
@@ -62,6 +65,12 @@ pub enum Misfit {
     /// Its configuration promises another number of ports or vCPUs.
     #[error("it has another number of ports or vCPUs")]
     Counts,
+    /// A device, or a queue of one, that cannot be so.
+    #[error("a device or one of its queues is as it cannot be")]
+    Device,
+    /// A back end had the end of a queue when it was saved.
+    #[error("the end of a queue was not home")]
+    EndOut,
     /// It offers a feature that the services of the new domain cannot serve.
     #[error("a feature that it offers has no service")]
     NoService,

@@ -41,6 +41,7 @@ impl<M: Memory> Domain<M> {
         self.check_ports()?;
         self.check_ledger()?;
         self.check_time()?;
+        self.check_devices()?;
         self.check_requests()
     }
 
@@ -63,8 +64,8 @@ impl<M: Memory> Domain<M> {
     fn check_areas(&self) -> Result<(), Misfit> {
         let places = || self.base.vcpus.iter().filter_map(|vcpu| Some(vcpu.areas.as_ref()?.place));
         let record = Range { region: 0, offset: 0, len: RECORD_LEN };
-        let in_memory =
-            places().flat_map(|place| place.in_region()).chain(self.base.pages.donated()).collect();
+        let in_memory = places().flat_map(|place| place.in_region()).chain(self.base.pages.donated());
+        let in_memory = in_memory.chain(self.base.devices.parts()).collect();
         let end = self.base.config.pages_from().unwrap_or(0);
         let pages = Range { region: 0, offset: end, len: self.base.config.window_len.saturating_sub(end) };
         let in_window = places().filter_map(|place| place.in_window()).chain([record, pages]).collect();

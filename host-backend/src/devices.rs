@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The devices of a domain: what there is, what the guest opened, and where the ends of its queues are. All of
+//! it is bounded by the host's own numbers.
+
+use crate::action::{DeviceAction, LifecycleAction};
+use crate::base::Base;
+use crate::device::{Arena, Device, End, QueueName};
+use crate::memory::Memory;
+use crate::range::Range;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use tenon_abi::DeviceKind;
+use tenon_rings::planted;
+
+/// Every device, and what waits for ends.
+pub(crate) struct Devices<W> {
+    /// By number.
+    pub(crate) slots: Vec<Option<Slot<W>>>,
+    /// The port that is raised for all of them, for as long as the session lasts (DEV-3).
+    pub(crate) watch: Option<u32>,
+    /// The incarnation of the last device that came (DEV-5).
+    pub(crate) incarnation: u32,
+    /// The queue behind each doorbell, from the first on that is no vCPU's.
+    pub(crate) doorbells: Vec<Option<QueueName>>,
+    /// What takes effect when every end is home (DEV-12).
+    pub(crate) waiting: Option<Waiting>,
+    /// What tells this domain's ends from those of others, and one end from another.
+    pub(crate) domain: Arc<()>,
+    pub(crate) serial: u64,
+}
+
+/// What waits for the ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// RESET, and whom to answer.
+    Reset { ticket: u32 },
+    /// EXIT or RESTART.
+    End(LifecycleAction),
+}
+
+/// One device.
+pub(crate) struct Slot<W> {
+    pub(crate) device: Device,
+    pub(crate) incarnation: u32,
+    pub(crate) change: u64,
+    pub(crate) removed: bool,
+    pub(crate) open: Option<Open<W>>,
+}
+
+/// A device that is open.
+pub(crate) struct Open<W> {
+    pub(crate) features: u64,
+    pub(crate) arena: Arena,
+    pub(crate) port: Option<u32>,
+    /// It is being closed, and with it every queue (DEV-12).
+    pub(crate) closing: bool,
+    /// By index.
+    pub(crate) queues: BTreeMap<u32, Queue<W>>,
+}
+
+/// A queue that is open.
+pub(crate) struct Queue<W> {
+    pub(crate) parts: Parts,
+    pub(crate) port: Option<u32>,
+    pub(crate) doorbell: u32,
+    /// It is being closed (DEV-11).
+    pub(crate) closing: bool,
+    pub(crate) serial: u64,
+    /// The end, where no back end has it.
+    pub(crate) end: Option<Box<End<W>>>,
+}
+
+/// Where a queue lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Parts {
+    pub(crate) size: u32,
+    pub(crate) guest: Range,
+    pub(crate) host: Range,
+    /// None of a request queue's.
+    pub(crate) data: Option<Range>,
+}
+
+impl Parts {
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range> + use<> {
+        [Some(self.guest), Some(self.host), self.data].into_iter().flatten()
+    }
+}
+
+impl<W> Devices<W> {
+    /// Room for so many devices and open queues.
+    pub(crate) fn new([devices, queues]: [u32; 2]) -> Self {
+        Self {
+            slots: (0..devices).map(|_| None).collect(),
+            watch: None,
+            incarnation: 0,
+            doorbells: (0..queues).map(|_| None).collect(),
+            waiting: None,
+            domain: Arc::new(()),
+            serial: 0,
+        }
+    }
+
+    pub(crate) fn slot(&self, device: u32) -> Option<&Slot<W>> {
+        self.slots.get(usize::try_from(device).ok()?)?.as_ref()
+    }
+
+    pub(crate) fn slot_mut(&mut self, device: u32) -> Option<&mut Slot<W>> {
+        self.slots.get_mut(usize::try_from(device).ok()?)?.as_mut()
+    }
+
+    pub(crate) fn open(&self, device: u32) -> Option<&Open<W>> {
+        self.slot(device)?.open.as_ref()
+    }
+
+    pub(crate) fn open_mut(&mut self, device: u32) -> Option<&mut Open<W>> {
+        self.slot_mut(device)?.open.as_mut()
+    }
+
+    pub(crate) fn queue(&self, name: QueueName) -> Option<&Queue<W>> {
+        self.open(name.device)?.queues.get(&name.index)
+    }
+
+    pub(crate) fn queue_mut(&mut self, name: QueueName) -> Option<&mut Queue<W>> {
+        self.open_mut(name.device)?.queues.get_mut(&name.index)
+    }
+
+    /// Every open device, with its number.
+    pub(crate) fn all_open(&self) -> impl Iterator<Item = (u32, &Open<W>)> {
+        (0u32..).zip(&self.slots).filter_map(|(number, slot)| Some((number, slot.as_ref()?.open.as_ref()?)))
+    }
+
+    /// Every open queue.
+    pub(crate) fn all_queues(&self) -> impl Iterator<Item = (QueueName, &Queue<W>)> {
+        self.all_open().flat_map(|(device, open)| {
+            open.queues.iter().map(move |(index, queue)| (QueueName { device, index: *index }, queue))
+        })
+    }
+
+    /// How many ends back ends have.
+    pub(crate) fn out(&self) -> usize {
+        self.all_queues().filter(|(_, queue)| queue.end.is_none()).count()
+    }
+
+    /// Parts of queues (DEV-8).
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Range> + '_ {
+        self.all_queues().flat_map(|(_, queue)| queue.parts.ranges())
+    }
+
+    /// Arenas of open devices (DEV-6).
+    pub(crate) fn arenas(&self) -> impl Iterator<Item = Range> + '_ {
+        let range = |(_, open): (u32, &Open<W>)| Range {
+            region: 0,
+            offset: open.arena.offset(),
+            len: open.arena.len(),
+        };
+        self.all_open().map(range)
+    }
+
+    /// How many open queues name a port (DEV-7).
+    pub(crate) fn queues_at(&self, port: u32) -> usize {
+        self.all_queues().filter(|(_, queue)| queue.port == Some(port)).count()
+    }
+
+    /// The queue behind a doorbell; `first` is the first that is no vCPU's.
+    pub(crate) fn rung(&self, doorbell: u32, first: u32) -> Option<QueueName> {
+        let place = usize::try_from(doorbell.checked_sub(first)?).ok()?;
+        self.doorbells.get(place).copied().flatten()
+    }
+
+    /// The port is another's from now on, or nobody's (DEV-3).
+    pub(crate) fn unbound(&mut self, port: u32) {
+        self.watch = self.watch.filter(|watch| *watch != port || planted!("device-told-after-unbind"));
+    }
+}
+
+impl<M: Memory> Base<M> {
+    /// Marks every open queue as closing, and asks for the ends that back ends have (DEV-12).
+    pub(crate) fn close_all_queues(&mut self) {
+        let names: Vec<_> = self.devices.all_queues().map(|(name, _)| name).collect();
+        for queue in names {
+            self.close_queue(queue);
+        }
+    }
+
+    /// The guest is served no more. What it asked for comes when every end is home (DEV-12).
+    pub(crate) fn end_when_home(&mut self, action: LifecycleAction) {
+        if self.devices.out() == 0 || planted!("end-before-ends") {
+            self.actions.push(action);
+            return;
+        }
+        self.devices.waiting = Some(Waiting::End(action));
+        self.close_all_queues();
+    }
+
+    /// Marks a queue as closing, and asks for its end.
+    pub(crate) fn close_queue(&mut self, queue: QueueName) {
+        let Some(open) = self.devices.queue_mut(queue) else { return };
+        if !core::mem::replace(&mut open.closing, true) && open.end.is_none() {
+            self.actions.push(DeviceAction::Close { queue });
+        }
+    }
+
+    /// The session is over, and every end is home: the guest has all its memory again (SES-6).
+    pub(crate) fn end_devices(&mut self) {
+        let names: Vec<_> = self.devices.all_queues().map(|(name, _)| name).collect();
+        for name in names {
+            self.drop_queue(name);
+        }
+        for number in 0..self.devices.slots.len() {
+            let Ok(number) = u32::try_from(number) else { break };
+            self.drop_device(number);
+        }
+        self.devices.watch = None;
+    }
+
+    /// A queue whose end is home is not there any more.
+    pub(crate) fn drop_queue(&mut self, name: QueueName) -> Option<Queue<M::Words>> {
+        let queue = self.devices.open_mut(name.device)?.queues.remove(&name.index)?;
+        let first = self.first_doorbell();
+        let place = queue.doorbell.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+        if let Some(place) = place.and_then(|place| self.devices.doorbells.get_mut(place)) {
+            *place = None;
+        }
+        if !planted!("closed-doorbell-kept") {
+            self.actions.push(DeviceAction::Closed { queue: name, doorbell: queue.doorbell });
+        }
+        Some(queue)
+    }
+
+    /// A device whose queues are gone is not open any more; one that was removed is not there (DEV-13).
+    pub(crate) fn drop_device(&mut self, number: u32) {
+        let Some(slot) = self.devices.slot_mut(number) else { return };
+        let Some(open) = slot.open.take() else { return };
+        let removed = slot.removed;
+        self.memory.let_go(open.arena.offset(), open.arena.len());
+        if removed {
+            if let Some(place) =
+                usize::try_from(number).ok().and_then(|number| self.devices.slots.get_mut(number))
+            {
+                *place = None;
+            }
+            self.tell_watch();
+        }
+    }
+
+    /// Says of every queue whose end is here that it is open: after a restore, or after the domain was saved.
+    /// Network interfaces wait until the generation is repaired (NET-11).
+    pub(crate) fn open_again(&mut self, repaired: bool) {
+        let told = self.devices.all_queues().filter(|(_, open)| open.end.is_some() && !open.closing);
+        let told: Vec<_> = told
+            .filter_map(|(queue, open)| {
+                let kind = open.end.as_ref()?.kind;
+                let held = kind == DeviceKind::NET && !repaired && !planted!("net-before-repaired");
+                (!held).then_some((queue, kind, open.doorbell, open.port))
+            })
+            .collect();
+        for (queue, kind, doorbell, port) in told {
+            self.actions.push(DeviceAction::Opened { queue, kind, doorbell, port });
+        }
+    }
+
+    /// Says of every queue of a network interface whose end is here that it is open (NET-11).
+    pub(crate) fn open_held(&mut self) {
+        let here = self.devices.all_queues().filter(|(_, open)| open.end.is_some() && !open.closing);
+        let net = here.filter_map(|(queue, open)| {
+            let kind = open.end.as_ref().filter(|end| end.kind == DeviceKind::NET)?.kind;
+            Some(DeviceAction::Opened { queue, kind, doorbell: open.doorbell, port: open.port })
+        });
+        let told: Vec<_> = net.collect();
+        told.into_iter().for_each(|action| self.actions.push(action));
+    }
+
+    /// Tells who watches all devices (DEV-3).
+    pub(crate) fn tell_watch(&mut self) {
+        if let Some(port) = self.devices.watch.filter(|_| !planted!("device-untold")) {
+            // A port whose ring is corrupt is told of nothing.
+            let _ = self.raise_port(port);
+        }
+    }
+
+    /// What is told of a device is another now (DEV-3, DEV-7).
+    pub(crate) fn tell_change(&mut self, device: u32) {
+        let port = self.devices.open(device).and_then(|open| open.port);
+        self.tell_watch();
+        if let Some(port) = port.filter(|_| !planted!("change-untold")) {
+            let _ = self.raise_port(port);
+        }
+    }
+
+    /// A port was bound, or has moved: each queue that names it is told once (DEV-7).
+    pub(crate) fn port_came(&mut self, port: u32) {
+        let queues = self.devices.queues_at(port);
+        let named = queues > 0 || self.devices.all_open().any(|(_, open)| open.port == Some(port));
+        if named && !planted!("moved-port-not-rung") {
+            let _ = self.raise_port(port);
+        }
+    }
+
+    /// A queue was kicked that is no vCPU's.
+    #[cold]
+    pub(crate) fn kicked(&mut self, doorbell: u32) {
+        if let Some(queue) = self.devices.rung(doorbell, self.first_doorbell()) {
+            self.actions.push(DeviceAction::Kick { queue });
+        }
+    }
+
+    /// The first number that a kick of a device's queue carries (DEV-8).
+    pub(crate) const fn first_doorbell(&self) -> u32 {
+        self.config.max_vcpus.saturating_mul(2)
+    }
+
+    /// Whether a device is there for this guest (DEV-1).
+    pub(crate) fn has_device(&self, device: u32) -> bool {
+        let kind = self.devices.slot(device).map(|slot| slot.device.kind);
+        kind.is_some_and(|kind| feature(kind).is_some_and(|feature| self.has(feature)))
+    }
+}
+
+/// The feature of a kind.
+pub(crate) const fn feature(kind: DeviceKind) -> Option<tenon_abi::Features> {
+    match kind {
+        DeviceKind::BLOCK => Some(tenon_abi::Features::BLOCK),
+        DeviceKind::NET => Some(tenon_abi::Features::NET),
+        _ => None,
+    }
+}
