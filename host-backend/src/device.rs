@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `arena` | the memory that a device may touch |
 //! | `end` | the host's end of a queue |
+//! | [`block`] | what is asked of a block device |
 //! | `backend` | back ends as attachments see them |
 #![cfg_attr(
     feature = "std",
@@ -36,6 +37,7 @@ fn serve<W: Words>(end: &mut End<W>) {
 mod arena;
 #[cfg(all(feature = "std", unix))]
 mod backend;
+pub mod block;
 mod end;
 
 pub use arena::{Arena, Chunk, Chunks};

@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use core::fmt;
 use tenon_abi::device::Named;
 use tenon_abi::{DeviceKind, NetFeatures};
-use tenon_rings::Completer;
 use tenon_rings::stream::{Bell, Consumer, Producer};
+use tenon_rings::{Completer, Corrupt, Site, Words};
 
 /// A queue of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +52,23 @@ pub struct End<W> {
     pub owed: Owed,
     /// The end itself.
     pub ring: Ring<W>,
+    /// The state word of a request queue, in the host's part; no word for a data ring (DEV-9).
+    pub(crate) state: W,
+}
+
+impl<W: Words> End<W> {
+    /// An end that no domain has made and none takes back, over memory of the caller's: for who tests a back
+    /// end, or has a core of their own. `state` is the state word, or no word.
+    #[must_use]
+    pub fn detached(queue: QueueName, kind: DeviceKind, arena: Arena, ring: Ring<W>, state: W) -> Self {
+        let tag = Tag { domain: Arc::new(()), serial: 0 };
+        Self { tag, queue, kind, arena, features: 0, ring, state }
+    }
+
+    /// Shows the guest that its queue is corrupt (CALL-15): whoever has the end finds it first.
+    pub fn show_corrupt(&self, corrupt: Corrupt) {
+        self.state.store(0, corrupt.to_word(), Site::Status);
+    }
 }
 
 impl<W> End<W> {
