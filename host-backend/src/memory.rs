@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The memory behind the core.
 
+mod arena;
 #[cfg(feature = "std")]
 pub mod closed;
 mod pieces;

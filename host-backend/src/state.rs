@@ -7,6 +7,7 @@
 mod back;
 mod check;
 mod devices;
+mod queue;
 
 use crate::action::{EventAction, VcpuAction};
 use crate::areas::{Areas, Place, Positions};
@@ -28,11 +29,11 @@ use crate::services::Services;
 use crate::time::{SavedTime, Time};
 use alloc::vec::Vec;
 use devices::SavedDevices;
+use queue::{SavedQueue, corrupt, restore_queue, save_queue};
 use serde::{Deserialize, Serialize};
-use tenon_abi::{Features, Reason};
-use tenon_rings::call::CompleterState;
+use tenon_abi::Features;
 use tenon_rings::event::RaiserState;
-use tenon_rings::{Arm, Corrupt, planted};
+use tenon_rings::{Arm, planted};
 
 /// A domain's private state. Together with the guest's memory and the window it is all there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,14 +74,6 @@ struct SavedAreas {
     call: SavedQueue,
     emergency: SavedQueue,
     rings: [SavedRing; 2],
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct SavedQueue {
-    fetched: u32,
-    completed: u32,
-    in_flight: Vec<u64>,
-    corrupt: Option<(u16, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -282,29 +275,6 @@ impl<M: Memory> Base<M> {
     }
 }
 
-fn save_queue(state: &CompleterState) -> SavedQueue {
-    SavedQueue {
-        fetched: state.fetched,
-        completed: state.completed,
-        in_flight: state.in_flight.to_vec(),
-        corrupt: state
-            .corrupt
-            .map(|corrupt| (corrupt.reason.0, corrupt.position))
-            .filter(|_| !planted!("save-loses-queue-breach")),
-    }
-}
-
-fn restore_queue(saved: &SavedQueue) -> Result<CompleterState, Misfit> {
-    let in_flight = <[u64; 64]>::try_from(saved.in_flight.as_slice()).map_err(|_| Misfit::Ids)?;
-    Ok(CompleterState {
-        fetched: saved.fetched,
-        completed: saved.completed,
-        in_flight,
-        arm: Arm::default(),
-        corrupt: saved.corrupt.map(corrupt),
-    })
-}
-
 fn save_ring(state: &RaiserState) -> SavedRing {
     SavedRing {
         written: state.written,
@@ -329,8 +299,4 @@ fn restore_ring(saved: &SavedRing) -> RaiserState {
         arm: Arm::default(),
         corrupt: saved.corrupt.map(corrupt),
     }
-}
-
-fn corrupt((reason, position): (u16, u32)) -> Corrupt {
-    Corrupt { reason: Reason(reason), position }
 }

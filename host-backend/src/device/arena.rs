@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The memory that a device may touch (DEV-6).
 
-use crate::memory::Memory;
-use crate::range::pieces;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
 use tenon_abi::{Address, Status};
@@ -24,32 +21,16 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// The arena of `len` bytes from `offset` of region 0 on, over memory whose words are mapped here. `keep`
-    /// keeps it mapped. `None` where the range wraps, or the memory refuses a piece that it names.
-    pub fn of<M>(memory: &M, offset: u64, len: u64, keep: Arc<dyn Any + Send + Sync>) -> Option<Self>
-    where
-        M: Memory<Words = Mapping>,
-    {
-        Self::by(memory, offset, len, keep, |mapping| mapping)
-    }
-
-    /// The same where words are a type of their own, from which `mapping` makes one.
-    pub fn by<M: Memory>(
-        memory: &M,
+    /// An arena of `len` bytes from `offset` of region 0 on: pieces of memory with their offsets, in ascending
+    /// order, apart, and inside. `keep` keeps them mapped.
+    #[must_use]
+    pub fn new(
         offset: u64,
         len: u64,
+        pieces: impl IntoIterator<Item = (u64, Mapping)>,
         keep: Arc<dyn Any + Send + Sync>,
-        mapping: impl Fn(M::Words) -> Mapping,
-    ) -> Option<Self> {
-        let end = offset.checked_add(len)?;
-        let inside = pieces(memory).filter_map(|(start, len)| {
-            let first = start.max(offset);
-            let last = start.saturating_add(len).min(end);
-            Some((first, last.checked_sub(first).filter(|len| *len != 0)?))
-        });
-        let words = inside.map(|(first, len)| Some((first, mapping(memory.words(0, first, len)?))));
-        let pieces = words.collect::<Option<Vec<_>>>()?;
-        Some(Self { offset, len, pieces: pieces.into(), _keep: keep })
+    ) -> Self {
+        Self { offset, len, pieces: pieces.into_iter().collect(), _keep: keep }
     }
 
     /// Where it begins in region 0.

@@ -58,11 +58,18 @@ pub struct End<W> {
 
 impl<W: Words> End<W> {
     /// An end that no domain has made and none takes back, over memory of the caller's: for who tests a back
-    /// end, or has a core of their own. `state` is the state word, or no word.
+    /// end, or has a core of their own. `owed` is the bell of a data ring; `state` is the state word of a
+    /// request queue, or no word.
     #[must_use]
-    pub fn detached(queue: QueueName, kind: DeviceKind, arena: Arena, ring: Ring<W>, state: W) -> Self {
+    pub fn detached(
+        queue: QueueName,
+        kind: DeviceKind,
+        arena: Arena,
+        (ring, owed): (Ring<W>, Owed),
+        state: W,
+    ) -> Self {
         let tag = Tag { domain: Arc::new(()), serial: 0 };
-        Self { tag, queue, kind, arena, features: 0, ring, state }
+        Self { tag, queue, kind, arena, features: 0, owed, ring, state }
     }
 
     /// Shows the guest that its queue is corrupt (CALL-15): whoever has the end finds it first.

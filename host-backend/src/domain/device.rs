@@ -3,6 +3,7 @@
 
 mod embedder;
 pub(crate) mod parts;
+mod told;
 
 use crate::action::DeviceAction;
 use crate::device::QueueName;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Devices and their queues as they are saved, when every end is home (DEV-12).
 
-use super::{Misfit, SavedQueue, corrupt, restore_queue, save_queue};
+use super::queue::{SavedQueue, corrupt, restore_queue, save_queue};
 use crate::base::Base;
 use crate::device::{Device, QueueName, Ring};
 use crate::devices::{Devices, Open, Parts, Queue, Slot};
 use crate::domain::Domain;
 use crate::domain::device::parts::Stood;
+use crate::error::Misfit;
 use crate::memory::Memory;
 use crate::range::Range;
 use alloc::boxed::Box;

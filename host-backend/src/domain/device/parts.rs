@@ -119,13 +119,17 @@ impl<M: Memory> Domain<M> {
             }
         }
         let (seed, owed) = (self.base.session.seed, Owed::default());
+        // The state word of a request queue; none of a data ring (DEV-9).
+        let word = usize::from(data.is_none());
+        let state =
+            host.slice(usize::try_from(host::STATE / 8).unwrap_or(0), word).ok_or(Status::BAD_RANGE)?;
         let ring = match data {
             None => {
-                let state = match stood {
+                let at = match stood {
                     Some(Stood::Requests(state)) => state,
                     _ => CompleterState::at(0),
                 };
-                requests(&guest, &host, seed, parts.size, state)?
+                requests(&guest, &host, seed, parts.size, at)?
             }
             Some(data) => {
                 let (producer, consumer) = if to_host { (guest, host) } else { (host, guest) };
@@ -136,7 +140,7 @@ impl<M: Memory> Domain<M> {
                 data_ring(memory, parts.size, seed, &owed, to_host, stood)?
             }
         };
-        Ok(End { tag, queue: name, kind, arena, features, owed, ring })
+        Ok(End { tag, queue: name, kind, arena, features, owed, ring, state })
     }
 }
 
