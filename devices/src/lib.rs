@@ -12,4 +12,8 @@
 #![cfg(target_os = "linux")]
 
 pub mod block;
+mod error;
+mod event;
 pub mod net;
+
+pub use error::Error;

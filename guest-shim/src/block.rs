@@ -279,6 +279,11 @@ impl<P: Platform, T: Payload, const D: usize> Block<'_, P, T, D> {
     ///
     /// [`Error::Corrupt`].
     pub fn reclaim(&mut self) -> Result<Option<T>, Error> {
+        // First what is in the books: that comes back also where the queue was corrupt.
+        let before = self.table.reclaim();
+        if before.is_some() {
+            return Ok(before);
+        }
         self.take_all()?;
         Ok(self.table.reclaim())
     }

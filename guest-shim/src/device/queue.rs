@@ -155,14 +155,15 @@ impl<'p, P: Platform> Queue<'p, P> {
     }
 
     fn ask(&mut self, device: &Device<'p, P>, calls: &dyn Calls) -> Result<(), Error> {
-        let guest = self.parts.guest()?;
         if !planted!("queue-part-left-as-found") {
-            (0..guest.len()).for_each(|index| guest.store(index, 0, Site::Status));
+            clear(self.parts.guest()?);
         }
         if self.fills {
-            let data = self.parts.data()?;
-            (0..data.len()).for_each(|index| data.store(index, 0, Site::Status));
+            clear(self.parts.data()?);
         }
+        // The host does so too (DEV-8). Here it is for a state word of an earlier queue, which would pass for
+        // that of this one if the host does not open it.
+        clear(self.parts.host()?);
         let [guest, host, data] = self.parts.addresses();
         let args = [self.name.to_word(), u64::from(self.size), port_or_none(self.port), guest, host, data];
         let told = match calls.call_with(Submission::new(Op::QUEUE_OPEN, args)) {
@@ -252,6 +253,10 @@ impl<P> Queue<'_, P> {
             Err(error) => Err(error),
         }
     }
+}
+
+fn clear(words: Mapping) {
+    (0..words.len()).for_each(|index| words.store(index, 0, Site::Status));
 }
 
 /// Kicks one queue: the bell of a data ring.

@@ -112,6 +112,8 @@ pub(crate) struct Host {
     pub(crate) slow: Cell<bool>,
     /// The last such request.
     pub(crate) job: Cell<Option<u32>>,
+    /// Every kick.
+    pub(crate) rung: RefCell<Vec<u32>>,
     attack: Cell<Option<Attack>>,
     entered: Cell<u32>,
     /// The window as the host left it.
@@ -138,6 +140,7 @@ impl Host {
             silent_after: Cell::new(None),
             slow: Cell::new(false),
             job: Cell::new(None),
+            rung: RefCell::default(),
             attack: Cell::new(attack),
             entered: Cell::new(0),
             left: RefCell::default(),
@@ -246,6 +249,11 @@ impl Host {
         }
     }
 
+    /// Writes payload of guest memory, as a host does.
+    pub(crate) fn write_payload(&self, address: u64, bytes: &[u8]) -> bool {
+        self.shared.region.write(address as usize, bytes)
+    }
+
     /// A word of guest memory.
     pub(crate) fn guest_word(&self, offset: u64) -> u64 {
         self.shared.region.load(offset as usize / 8, Site::Status)
@@ -289,6 +297,7 @@ impl Host {
 
 impl Conduit for Host {
     fn kick(&self, queue: u32) {
+        self.rung.borrow_mut().push(queue);
         if let Some(left) = self.silent_after.get() {
             self.silent_after.set(left.checked_sub(1));
             self.deaf.set(left == 0);

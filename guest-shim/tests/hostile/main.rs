@@ -5,6 +5,7 @@
 
 mod attach;
 mod busy;
+mod devices;
 mod doorbells;
 mod ends;
 mod found;

@@ -8,6 +8,7 @@
 mod arm;
 mod bells;
 mod distance;
+mod draft;
 #[path = "../ends/mod.rs"]
 mod ends;
 mod error;
