@@ -34,6 +34,7 @@ const LAYERS: &[Layer] = &[
     tested("tenon-guest", &["tenon-abi", "tenon-rings"], &["tenon-host", "tenon-planted"]),
     layer("tenon-conformance", &["tenon-abi", "tenon-rings", "tenon-guest"]),
     layer("tenon-guest-firmware", &[]),
+    layer("tenon-guest-fileserver", &[]),
     layer("tenon-guest-rt", &["tenon-guest-firmware", "tenon-guest"]),
     layer("tenon-guest-bare", &["tenon-guest-rt"]),
     layer("tenon-guest-hello", &["tenon-guest-rt", "tenon-guest", "tenon-rings"]),
