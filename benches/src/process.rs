@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use tenon_abi::{Op, Status, Submission};
 use tenon_guest::{Conduit, Error, Found, Pages, Platform, Session, Vcpu, Wish};
-use tenon_host::loopback::{Arena, Piece};
+use tenon_host::loopback::{Piece, Ram};
 use tenon_host::{Config, Domain, Memory};
 use tenon_rings::{Mapping, Words};
 
@@ -25,7 +25,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    fn of(arena: &Arena) -> Self {
+    fn of(arena: &Ram) -> Self {
         let leak = |piece: Piece| -> &'static Piece { Box::leak(Box::new(piece)) };
         Self { ram: leak(arena.memory().clone()).forever(), window: leak(arena.window()).forever() }
     }
@@ -135,7 +135,7 @@ pub fn with_vcpu<T>(body: impl FnOnce(&Vcpu<'_, Kernel>) -> Result<T, Error>) ->
     let mut config = Config::new(tenon_host::Conduit::call(true), 1, 1);
     config.max_ports = 64;
     let window_len = usize::try_from(config.window_len).map_err(|why| why.to_string())?;
-    let memory = Plain::of(&Arena::new(2 * LEN, window_len).map_err(|why| why.to_string())?);
+    let memory = Plain::of(&Ram::new(2 * LEN, window_len).map_err(|why| why.to_string())?);
     let (ram, window) = (memory.ram, memory.window);
     let host = Domain::new(config, memory).map_err(|why| why.to_string())?;
     let kernel = Kernel { host: RefCell::new(host), guarded: Cell::new(0) };

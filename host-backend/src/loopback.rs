@@ -3,17 +3,17 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`arena`] | memory of the process as a guest's memory and window |
+//! | [`ram`] | memory of the process as a guest's memory and window |
 //! | [`host`] | a domain behind a lock: served within the call, or by a thread |
 //! | [`clock`] | the process's clocks |
 //! | `alarm` | when its timer thread looks next |
 //! | `bell` | what guests rang and the thread has not looked at |
 
 mod alarm;
-pub mod arena;
 mod bell;
 pub mod clock;
 pub mod host;
+pub mod ram;
 #[cfg(test)]
 #[allow(
     clippy::indexing_slicing,
@@ -24,8 +24,8 @@ pub mod host;
 )]
 mod tests;
 
-pub use arena::{Arena, Piece};
 pub use host::{Act, Loopback, Timing};
+pub use ram::{Piece, Ram};
 
 use std::io;
 

@@ -3,7 +3,7 @@
 #![cfg(all(target_os = "linux", feature = "std"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use tenon_host::loopback::{Arena, Loopback, Timing};
+use tenon_host::loopback::{Loopback, Ram, Timing};
 use tenon_host::{Conduit, Config};
 
 const DOMAINS: u64 = 256;
@@ -17,10 +17,10 @@ fn resident() -> u64 {
     line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
 }
 
-fn domain() -> (Arena, Loopback<Arena>) {
+fn domain() -> (Ram, Loopback<Ram>) {
     let config = Config::new(Conduit::call(true), 4, 1).with_time();
     // The guest's memory, and what of the window nobody has written, is not touched.
-    let arena = Arena::new(16 << 20, usize::try_from(config.window_len).unwrap()).unwrap();
+    let arena = Ram::new(16 << 20, usize::try_from(config.window_len).unwrap()).unwrap();
     let host = Loopback::new(config, arena.clone(), Timing::Synchronous, Box::new(|_, _| {})).unwrap();
     (arena, host)
 }

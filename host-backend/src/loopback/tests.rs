@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest of a few lines: control requests and NOPs by the shared types.
 
-use super::{Act, Arena, Loopback, Timing};
+use super::{Act, Loopback, Ram, Timing};
 use crate::{Action, Conduit, Config, LifecycleAction, Memory};
 use std::boxed::Box;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use zerocopy::{FromZeros, IntoBytes};
 const FRAME: u32 = 1;
 const AREA: u64 = 0x2_0000;
 
-fn machine(timing: Timing, act: Act<Arena>) -> (Arena, Loopback<Arena>) {
+fn machine(timing: Timing, act: Act<Ram>) -> (Ram, Loopback<Ram>) {
     let config = Config::new(Conduit::call(timing == Timing::Synchronous), 2, 7);
     let window = usize::try_from(config.window_len).unwrap_or(0);
-    let arena = Arena::new(1 << 20, window).expect("a megabyte");
-    let host = Loopback::new(config, arena.clone(), timing, act).expect("a host");
-    (arena, host)
+    let ram = Ram::new(1 << 20, window).expect("a megabyte");
+    let host = Loopback::new(config, ram.clone(), timing, act).expect("a host");
+    (ram, host)
 }
 
-fn record(arena: &Arena, offset: usize) -> u64 {
-    arena.window().load(offset / 8, Site::ControlTake)
+fn record(ram: &Ram, offset: usize) -> u64 {
+    ram.window().load(offset / 8, Site::ControlTake)
 }
 
 fn wait(done: impl Fn() -> bool) -> bool {
@@ -43,40 +43,40 @@ fn wait(done: impl Fn() -> bool) -> bool {
 }
 
 /// Hands a request over and waits for its result.
-fn control(arena: &Arena, host: &Loopback<Arena>, ticket: u32, fill: impl FnOnce(&mut ControlRequest)) {
+fn control(ram: &Ram, host: &Loopback<Ram>, ticket: u32, fill: impl FnOnce(&mut ControlRequest)) {
     let mut request = ControlRequest::new_zeroed();
     request.magic.set(MAGIC);
     request.ticket.set(ticket);
-    request.session.set(Session::from_word(record(arena, core::mem::offset_of!(Record, session))).number);
+    request.session.set(Session::from_word(record(ram, core::mem::offset_of!(Record, session))).number);
     fill(&mut request);
-    assert!(arena.write(0, u64::from(FRAME) << 12, request.as_bytes()));
+    assert!(ram.write(0, u64::from(FRAME) << 12, request.as_bytes()));
     host.bind(FRAME);
-    let result = || Tail::from_word(record(arena, core::mem::offset_of!(Record, control_result)));
+    let result = || Tail::from_word(record(ram, core::mem::offset_of!(Record, control_result)));
     assert!(wait(|| result().turn == ticket), "request {ticket} is answered");
     assert_eq!(Status(result().code), Status::OK);
 }
 
 /// Opens a session and binds vCPU 0; the two areas and the seed.
-fn attach(arena: &Arena, host: &Loopback<Arena>) -> (super::Piece, super::Piece, u32) {
-    control(arena, host, 1, |request| {
+fn attach(ram: &Ram, host: &Loopback<Ram>) -> (super::Piece, super::Piece, u32) {
+    control(ram, host, 1, |request| {
         request.op.set(ControlOp::NEGOTIATE.0);
         request.minor.set(tenon_abi::VERSION.minor);
         request.granule.set(12);
-        request.features.set(record(arena, core::mem::offset_of!(Record, features)));
+        request.features.set(record(ram, core::mem::offset_of!(Record, features)));
     });
     let sizes = Sizes::default();
-    control(arena, host, 2, |request| {
+    control(ram, host, 2, |request| {
         request.op.set(ControlOp::BIND.0);
         request.depth.set(sizes.depth);
         request.events0.set(256);
         request.events1.set(256);
         request.guest_area.set(AREA);
     });
-    let offset = record(arena, core::mem::offset_of!(Record, control_value));
+    let offset = record(ram, core::mem::offset_of!(Record, control_value));
     let words = |bytes: u64| usize::try_from(bytes / 8).unwrap_or(0);
-    let own = arena.words(0, AREA, sizes.guest_len()).expect("the area is inside");
-    let theirs = arena.window().slice(words(offset), words(sizes.host_len())).expect("so is this one");
-    let session = Session::from_word(record(arena, core::mem::offset_of!(Record, session)));
+    let own = ram.words(0, AREA, sizes.guest_len()).expect("the area is inside");
+    let theirs = ram.window().slice(words(offset), words(sizes.host_len())).expect("so is this one");
+    let session = Session::from_word(record(ram, core::mem::offset_of!(Record, session)));
     (own, theirs, session.seed)
 }
 
@@ -97,14 +97,14 @@ fn completed(theirs: &super::Piece, seed: u32, position: u16) -> bool {
     tail.turn == turn(seed, u32::from(position)) && tail.code == Status::OK.0
 }
 
-fn nothing() -> Act<Arena> {
+fn nothing() -> Act<Ram> {
     Box::new(|_, _| {})
 }
 
 #[test]
 fn a_synchronous_host_is_done_when_the_call_returns() {
-    let (arena, host) = machine(Timing::Synchronous, nothing());
-    let (own, theirs, seed) = attach(&arena, &host);
+    let (ram, host) = machine(Timing::Synchronous, nothing());
+    let (own, theirs, seed) = attach(&ram, &host);
     for position in 0..20 {
         submit(&own, seed, position, Op::NOP, 1);
         assert!(!completed(&theirs, seed, position), "a submission alone is no doorbell");
@@ -115,8 +115,8 @@ fn a_synchronous_host_is_done_when_the_call_returns() {
 
 #[test]
 fn an_asynchronous_host_serves_every_queue_for_any_kick() {
-    let (arena, host) = machine(Timing::Asynchronous, nothing());
-    let (own, theirs, seed) = attach(&arena, &host);
+    let (ram, host) = machine(Timing::Asynchronous, nothing());
+    let (own, theirs, seed) = attach(&ram, &host);
     for position in 0..20 {
         submit(&own, seed, position, Op::NOP, 1);
     }
@@ -131,13 +131,13 @@ fn an_asynchronous_host_serves_every_queue_for_any_kick() {
 fn the_end_of_a_domain_is_told_once() {
     let seen = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&seen);
-    let act: Act<Arena> = Box::new(move |_, action| {
+    let act: Act<Ram> = Box::new(move |_, action| {
         if let Action::Lifecycle(LifecycleAction::Exit { code }) = action {
             count.store(code, Ordering::Release);
         }
     });
-    let (arena, host) = machine(Timing::Asynchronous, act);
-    let (own, _, seed) = attach(&arena, &host);
+    let (ram, host) = machine(Timing::Asynchronous, act);
+    let (own, _, seed) = attach(&ram, &host);
     submit(&own, seed, 0, Op::EXIT, 77);
     host.kick(0);
     assert!(wait(|| seen.load(Ordering::Acquire) == 77));
@@ -154,7 +154,7 @@ fn nothing_of_a_host_outlives_it() {
     let alive = Arc::new(());
     for timing in [Timing::Synchronous, Timing::Asynchronous] {
         let held = Arc::clone(&alive);
-        let (_arena, host) = machine(timing, Box::new(move |_, _| drop(Arc::clone(&held))));
+        let (_ram, host) = machine(timing, Box::new(move |_, _| drop(Arc::clone(&held))));
         host.kick(0);
         assert_eq!(Arc::strong_count(&alive), 2);
         drop(host);
@@ -164,7 +164,7 @@ fn nothing_of_a_host_outlives_it() {
 
 #[test]
 fn frames_are_kept_each_and_in_order() {
-    let (arena, host) = machine(Timing::Asynchronous, nothing());
+    let (ram, host) = machine(Timing::Asynchronous, nothing());
     // More than wait at once: whoever hands them over waits.
     thread::scope(|scope| {
         let threads: Vec<_> =
@@ -173,24 +173,24 @@ fn frames_are_kept_each_and_in_order() {
             thread.join().expect("a frame outside of memory does no harm");
         }
     });
-    attach(&arena, &host);
+    attach(&ram, &host);
 }
 
 #[test]
-fn an_arena_refuses_what_is_outside() {
-    let arena = Arena::new(1, 1).expect("a granule each");
-    let len = arena.region_len(0).expect("region 0");
-    assert_eq!((len, arena.region_len(1)), (1 << 16, None));
-    assert!(arena.words(0, len - 8, 8).is_some() && arena.words(0, len - 8, 16).is_none());
-    assert!(arena.words(0, 4, 8).is_none() && arena.words(1, 0, 8).is_none());
-    assert!(arena.write(0, len - 1, &[1]) && !arena.write(0, len, &[1]) && !arena.write(1, 0, &[1]));
+fn memory_refuses_what_is_outside() {
+    let ram = Ram::new(1, 1).expect("a granule each");
+    let len = ram.region_len(0).expect("region 0");
+    assert_eq!((len, ram.region_len(1)), (1 << 16, None));
+    assert!(ram.words(0, len - 8, 8).is_some() && ram.words(0, len - 8, 16).is_none());
+    assert!(ram.words(0, 4, 8).is_none() && ram.words(1, 0, 8).is_none());
+    assert!(ram.write(0, len - 1, &[1]) && !ram.write(0, len, &[1]) && !ram.write(1, 0, &[1]));
     let mut byte = [0];
-    assert!(arena.read(0, len - 1, &mut byte) && byte == [1]);
-    assert!(!arena.read(0, u64::MAX, &mut byte) && !arena.read(1, 0, &mut byte));
+    assert!(ram.read(0, len - 1, &mut byte) && byte == [1]);
+    assert!(!ram.read(0, u64::MAX, &mut byte) && !ram.read(1, 0, &mut byte));
     // A piece keeps its memory.
-    let piece = arena.words(0, 0, 8).expect("inside");
-    drop(arena);
+    let piece = ram.words(0, 0, 8).expect("inside");
+    drop(ram);
     piece.store(0, 9, Site::Status);
     assert_eq!(piece.load(0, Site::Status), 9);
-    assert!(Arena::new(usize::MAX, 0).is_err());
+    assert!(Ram::new(usize::MAX, 0).is_err());
 }

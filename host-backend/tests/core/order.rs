@@ -8,7 +8,7 @@ use tenon_abi::vcpu::guest as area;
 use tenon_abi::{ControlOp, Features, Op, Status, Tail};
 use tenon_host::Domain;
 use tenon_host::Memory;
-use tenon_host::loopback::Arena;
+use tenon_host::loopback::Ram;
 use tenon_rings::{Site, Words};
 
 const SESSION: Place = Place::Window(0x80);
@@ -151,7 +151,7 @@ fn a_host_that_was_lost_comes_back_with_its_session_last() {
 #[test]
 fn a_domain_begins_with_its_record_and_touches_nothing_else() {
     let config = config(2);
-    let arena = Arena::new(1 << 20, 1 << 20).expect("memory");
+    let arena = Ram::new(1 << 20, 1 << 20).expect("memory");
     for word in 0..arena.window().len() {
         arena.window().store(word, u64::MAX, Site::Status);
     }
@@ -182,7 +182,7 @@ fn the_record_says_which_interrupts_there_are() {
     ] {
         let mut config = config(1);
         config.features = features;
-        let arena = Arena::new(1 << 20, 1 << 20).expect("memory");
+        let arena = Ram::new(1 << 20, 1 << 20).expect("memory");
         let _domain = Domain::new(config, patchy(&arena)).expect("it is legal");
         let at = std::mem::offset_of!(tenon_abi::Record, irq_first) as u64;
         let word = arena.window().load((at / 8) as usize, Site::Status);

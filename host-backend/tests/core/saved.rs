@@ -7,7 +7,7 @@ use serde_json::Value;
 use tenon_abi::status::QueueState;
 use tenon_abi::vcpu::{guest as area, host};
 use tenon_abi::{Features, Op, Status};
-use tenon_host::loopback::Arena;
+use tenon_host::loopback::Ram;
 use tenon_host::{Action, ConsoleAction, Domain, Error, Misfit, Services, State, VcpuAction};
 
 /// A guest with something of everything in flight.
@@ -96,7 +96,7 @@ fn a_state_that_does_not_fit_is_refused() {
     let guest = busy(Features::WINDOW);
     let state = || guest.domain.save();
     let restored = |state: State, memory: usize, window: usize| {
-        let arena = Arena::new(memory, window).expect("memory");
+        let arena = Ram::new(memory, window).expect("memory");
         Domain::restore(state, patchy(&arena), Services::default()).err()
     };
     assert!(matches!(restored(state(), 1 << 20, 1 << 20), Some(Error::BadState(_))));
@@ -161,7 +161,7 @@ const RULES: &[Rule] = &[
 /// What a restore says to a state that was changed.
 fn refusal_of(state: Value) -> Option<Misfit> {
     let state: State = serde_json::from_value(state).expect("it can be read");
-    let arena = Arena::new(8 << 20, 1 << 20).expect("memory");
+    let arena = Ram::new(8 << 20, 1 << 20).expect("memory");
     match Domain::restore(state, patchy(&arena), Services::default()) {
         Err(Error::BadState(why)) => Some(why),
         Err(other) => panic!("{other}"),
@@ -267,7 +267,7 @@ fn a_state_with_any_number_changed_is_refused_or_harmless() {
                 refused += 1;
                 continue;
             };
-            let arena = Arena::new(guest.domain.memory().len.get() as usize, 0x4_0000).expect("memory");
+            let arena = Ram::new(guest.domain.memory().len.get() as usize, 0x4_0000).expect("memory");
             let Ok(mut domain) = Domain::restore(state, patchy(&arena), Services::default()) else {
                 refused += 1;
                 continue;

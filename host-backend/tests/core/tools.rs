@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tenon_abi::status::StateWord;
 use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_abi::{ControlOp, ControlRequest, Entry, Features, Granules, Op, Status, Submission, Tail, turn};
-use tenon_host::loopback::{Arena, Piece};
+use tenon_host::loopback::{Piece, Ram};
 use tenon_host::time::Now;
 use tenon_host::{Action, Conduit, Config, Domain, Memory, MemoryAction, Served, Services, VcpuAction};
 use tenon_rings::{Site, Words};
@@ -92,7 +92,7 @@ impl Place {
 /// Memory of which an embedder takes parts away.
 #[derive(Clone)]
 pub(crate) struct Patchy {
-    arena: Arena,
+    arena: Ram,
     pub(crate) log: Log,
     pub(crate) len: Cell<u64>,
     pub(crate) hole: Cell<(u64, u64)>,
@@ -160,7 +160,7 @@ pub(crate) type Taken = (u16, Status, u64);
 
 pub(crate) struct Guest {
     pub(crate) domain: Domain<Patchy>,
-    pub(crate) arena: Arena,
+    pub(crate) arena: Ram,
     books: Vec<Option<Book>>,
     ticket: u32,
 }
@@ -184,7 +184,7 @@ impl Guest {
 
     pub(crate) fn open_without(config: Config, unwanted: Features) -> Self {
         let memory_len = AREAS + AREA * u64::from(config.max_vcpus);
-        let arena = Arena::new(memory_len as usize, config.window_len as usize).expect("memory");
+        let arena = Ram::new(memory_len as usize, config.window_len as usize).expect("memory");
         let books = vec![None; config.max_vcpus as usize];
         let memory = patchy(&arena);
         let domain = Domain::with(config, memory, services()).expect("the configuration is legal");
@@ -426,7 +426,7 @@ impl Guest {
     pub(crate) fn fork(&self, state: tenon_host::State) -> Result<Self, tenon_host::Error> {
         let copy = |of: &Piece| (0..of.len()).map(|index| of.load(index, Site::Status)).collect::<Vec<_>>();
         let parts = [copy(self.arena.memory()), copy(&self.arena.window())];
-        let arena = Arena::new(parts[0].len() * 8, parts[1].len() * 8).expect("memory");
+        let arena = Ram::new(parts[0].len() * 8, parts[1].len() * 8).expect("memory");
         for (words, to) in parts.iter().zip([arena.memory().clone(), arena.window()]) {
             words.iter().enumerate().for_each(|(index, &word)| to.store(index, word, Site::Status));
         }
@@ -457,7 +457,7 @@ pub(crate) fn services() -> Services {
     services
 }
 
-pub(crate) fn patchy(arena: &Arena) -> Patchy {
+pub(crate) fn patchy(arena: &Ram) -> Patchy {
     Patchy {
         arena: arena.clone(),
         log: Log::default(),

@@ -5,7 +5,7 @@ use super::window::Window;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenon_host::Memory;
-use tenon_host::loopback::{Arena, Piece};
+use tenon_host::loopback::{Piece, Ram};
 use tenon_rings::{Mapping, Site, Words};
 
 /// Bytes of region 0, as far as its guest uses it by itself.
@@ -31,7 +31,7 @@ impl GuestMemory {
     ///
     /// Where the process has no memory for that.
     pub fn new(window_len: usize) -> io::Result<Self> {
-        let arena = Arena::new(MEMORY_LEN + HOLE_LEN + LAST_LEN, 0).map_err(io::Error::other)?;
+        let arena = Ram::new(MEMORY_LEN + HOLE_LEN + LAST_LEN, 0).map_err(io::Error::other)?;
         let region: &'static Piece = Box::leak(Box::new(arena.memory().clone()));
         let added = Box::leak(Box::new(AtomicU64::new(0)));
         Ok(Self { region: region.forever(), window: Window::new(window_len)?, added })

@@ -71,11 +71,11 @@ mod system {
     use super::Window;
     use std::io;
     use tenon_host::Memory;
-    use tenon_host::loopback::{Arena, Piece};
+    use tenon_host::loopback::{Piece, Ram};
 
     impl Window {
         pub(in super::super) fn new(len: usize) -> io::Result<Self> {
-            let arena = Arena::new(0, len).map_err(io::Error::other)?;
+            let arena = Ram::new(0, len).map_err(io::Error::other)?;
             let window: &'static Piece = Box::leak(Box::new(arena.window()));
             Ok(Self { host: window.forever(), guest: window.forever() })
         }

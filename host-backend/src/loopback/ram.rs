@@ -14,12 +14,12 @@ use tenon_rings::{Mapping, Site, Words};
 /// A handle: copies share the memory, which lives as long as any of them, or of the [`Piece`]s made from
 /// them.
 #[derive(Clone, Debug)]
-pub struct Arena {
+pub struct Ram {
     memory: Piece,
     window: Piece,
 }
 
-impl Arena {
+impl Ram {
     /// Allocates both, each rounded up to whole granules of 64 KiB.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Arena {
     }
 }
 
-impl Memory for Arena {
+impl Memory for Ram {
     type Words = Piece;
 
     fn region_len(&self, region: u16) -> Option<u64> {
@@ -64,7 +64,7 @@ impl Memory for Arena {
     }
 }
 
-/// Words of an [`Arena`], which keep it alive.
+/// Words of an [`Ram`], which keep it alive.
 #[derive(Clone, Debug)]
 pub struct Piece {
     mapping: Mapping,
