@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask ci`: every check beyond the tests and the rows of `cargo conformance --all`, one line a step.
 
-use std::collections::VecDeque;
 use std::io::Write as _;
 use std::process::{Command, ExitCode, Output, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::Instant;
 
 use regex::Regex;
 
+use crate::at_once::at_once;
 use crate::failure::{Context, Failure};
 use crate::spec::header;
 use crate::vm::Machine;
@@ -35,8 +33,6 @@ struct Step {
     shows: Option<Regex>,
     /// Why it cannot be run on this machine.
     skip: Option<String>,
-    /// It waits for an emulated machine, which has one processor.
-    emulated: bool,
 }
 
 /// Runs the steps, all of them even if one fails.
@@ -64,46 +60,20 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let mut out = std::io::stdout().lock();
         out.write_all(&output.stdout).and_then(|()| out.write_all(&output.stderr)).context("stdout")
     };
-    let mut emulated = Vec::new();
+    let mut left = Vec::new();
     for step in steps {
         if let Some(reason) = step.skip {
             skipped += 1;
             println!("skip  {:<16} {reason}", step.name);
-        } else if step.emulated {
-            emulated.push(step);
         } else {
-            finish(step.run()?)?;
+            left.push(step);
         }
     }
-    at_once(emulated, &mut finish)?;
+    // Each waits for most of its time, be it for a linker, for one crate that is compiled whole, or for a
+    // machine. Those that build in one folder wait for each other.
+    at_once(left, Step::run, &mut finish)?;
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// Runs steps that take one processor each: as many at once as there are processors.
-fn at_once(
-    steps: Vec<Step>,
-    finish: &mut impl FnMut(Finished) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let waiting = Mutex::new(VecDeque::from(steps));
-    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let (sender, finished) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..processors {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                while let Some(step) = next() {
-                    // If nobody listens any more, a step before has failed to run.
-                    if sender.send(step.run()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        finished.into_iter().try_for_each(|step| finish(step?))
-    })
 }
 
 /// A step that has been run.
@@ -160,7 +130,6 @@ fn steps() -> Result<Vec<Step>, Failure> {
     // Says itself what it leaves out.
     let mut images = step("images", chore(&["images"])?);
     images.shows = Some(Regex::new(r"(?m)^pass ").context("an image that boots")?);
-    images.emulated = true;
     steps.push(images);
     // So does this.
     let mut examples = step("examples", chore(&["examples"])?);
@@ -177,14 +146,13 @@ fn steps() -> Result<Vec<Step>, Failure> {
         let mut vm = step(name, chore(&[&["vm", machine.name(), "--"], hosts].concat())?);
         vm.skip = vm::unavailable(machine);
         vm.shows = Some(sum.clone());
-        vm.emulated = true;
         steps.push(vm);
     }
     Ok(steps)
 }
 
 fn step(name: &'static str, command: Command) -> Step {
-    Step { name, command, shows: None, skip: None, emulated: false }
+    Step { name, command, shows: None, skip: None }
 }
 
 fn cargo(args: &[&str]) -> Command {

@@ -6,6 +6,7 @@
 #[macro_use]
 mod say;
 
+mod at_once;
 mod bench;
 mod check_abi;
 mod ci;
@@ -24,6 +25,7 @@ mod package;
 mod project;
 mod size;
 mod spec;
+mod test;
 mod vm;
 
 use std::process::ExitCode;
@@ -56,6 +58,8 @@ enum Command {
     Spec(spec::Args),
     /// What Tenon costs: instructions, exits, times against bare exits and interrupts.
     Bench(bench::Args),
+    /// The tests of `cargo test --workspace`, as many programs at once as there are processors.
+    Test,
     /// Text that Tenon adds to an image.
     Size(size::Args),
     /// Weaken every ordering and fence of the rings: a model has to notice each.
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Package => package::run(),
         Command::Spec(args) => spec::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Test => test::run(),
         Command::Size(args) => size::run(&args),
         Command::MutateOrderings => mutate_orderings::run(),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -80,7 +80,7 @@ fn image_files(messages: &[Value]) -> BTreeMap<String, PathBuf> {
 }
 
 /// Runs a build, whose errors go to the terminal, and returns what cargo says of it.
-fn messages(cargo: &mut Command) -> Result<Vec<Value>, Failure> {
+pub(crate) fn messages(cargo: &mut Command) -> Result<Vec<Value>, Failure> {
     cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
     let output =
         cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
