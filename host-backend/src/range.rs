@@ -7,6 +7,8 @@ use tenon_abi::{Address, Status};
 /// A range of guest memory that lies inside its region. Access is a separate, fallible step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Range {
+    /// Zero of all that is saved.
+    #[serde(skip)]
     pub(crate) region: u16,
     pub(crate) offset: u64,
     pub(crate) len: u64,

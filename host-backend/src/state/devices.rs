@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Devices and their queues as they are saved, when every end is home (DEV-12).
 
-use super::queue::{SavedQueue, corrupt, restore_queue, save_queue};
+use super::queue::corrupt;
 use crate::base::Base;
 use crate::device::{Device, QueueName, Ring};
 use crate::devices::{Devices, Open, Parts, Queue, Slot};
@@ -15,6 +15,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use tenon_abi::Features;
+use tenon_rings::call::CompleterState;
 use tenon_rings::planted;
 use tenon_rings::stream::EndState;
 
@@ -54,7 +55,11 @@ struct SavedPart {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum SavedStood {
-    Requests(SavedQueue),
+    /// Nothing is in flight: so it has completed what it fetched.
+    Requests {
+        position: u32,
+        corrupt: Option<(u16, u32)>,
+    },
     Ring(SavedEnd),
     /// A back end had the end, or it was being closed: such a state is not restored.
     Out,
@@ -92,7 +97,11 @@ fn save_open<W: tenon_rings::Words>(open: &Open<W>) -> SavedOpen {
     let queues = queues.map(|(index, queue)| {
         let stood = match queue.end.as_ref().filter(|_| !queue.closing).map(|end| &end.ring) {
             None => SavedStood::Out,
-            Some(Ring::Requests(completer)) => SavedStood::Requests(save_queue(completer.state())),
+            Some(Ring::Requests(completer)) => {
+                let CompleterState { fetched: position, corrupt, .. } = *completer.state();
+                let corrupt = corrupt.map(|corrupt| (corrupt.reason.0, corrupt.position));
+                SavedStood::Requests { position, corrupt }
+            }
             Some(Ring::ToHost(consumer)) => SavedStood::Ring(save_end(consumer.state())),
             Some(Ring::ToGuest(producer)) => SavedStood::Ring(save_end(producer.state())),
         };
@@ -164,12 +173,10 @@ impl<M: Memory> Domain<M> {
         let parts = self.check_parts_of(name, size, addresses).map_err(|_| Misfit::Device)?;
         require(parts == saved.parts)?;
         let stood = match &saved.stood {
-            SavedStood::Requests(queue) => {
-                let state = restore_queue(queue)?;
-                // Requests in flight have ended before the end came home.
-                let idle = state.in_flight.iter().all(|word| *word == 0) && state.fetched == state.completed;
-                require(idle && data.is_none())?;
-                Stood::Requests(state)
+            SavedStood::Requests { position, corrupt: found } => {
+                require(data.is_none())?;
+                let found = found.map(corrupt);
+                Stood::Requests(CompleterState { corrupt: found, ..CompleterState::at(*position) })
             }
             SavedStood::Ring(end) => {
                 let SavedEnd { at, shown, settled, seen, met, .. } = *end;

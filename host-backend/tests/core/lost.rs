@@ -10,7 +10,7 @@ use std::fmt::Write;
 use tenon_abi::vcpu::{guest as area, host};
 use tenon_abi::{Clock, ConduitKind, ControlOp, Features, Op, Submission};
 use tenon_host::time::{Passed, Utc};
-use tenon_host::{Balloon, Config, Memory, Sharing, State};
+use tenon_host::{Balloon, Config, Devices, Memory, Sharing, State};
 use tenon_rings::{Site, Words};
 
 /// Where a page is donated.
@@ -30,6 +30,7 @@ fn full() -> Config {
     config.conduit.kind = ConduitKind::HYPERCALL;
     (config.conduit.kick_base, config.conduit.kick_stride, config.conduit.bind_base) = (0x100, 4, 0x200);
     config
+        .with_devices(Devices { max_devices: 3, max_queues: 4 })
         .with_balloon(Balloon { granule: 4096, max_range: 1 << 16, max_ranges: 64 })
         .with_sharing(Sharing { max_range: 1 << 16, max_ranges: 16 })
 }
@@ -99,6 +100,7 @@ fn busy(unwanted: Features, variant: fn(&mut Guest)) -> Guest {
     guest.ok(0, Op::EVENT_BIND, [27, 2, 0]);
     guest.ok(0, Op::SUSPEND_WATCH, [27]);
     assert!(guest.domain.ask_suspend());
+    crate::device::busy(&mut guest);
     // A stop that vCPU 1 asked for.
     guest.submit(1, 2, Op::VCPU_STOP, [3, 0, 0]);
     let _ = guest.kick(1);
@@ -192,6 +194,7 @@ fn trace(guest: &mut Guest) -> String {
     let mut read = [0; 128];
     assert!(tenon_host::Memory::read(&guest.arena, 0, PAYLOAD, &mut read));
     say("memory", &read);
+    crate::device::tell(guest, &mut say);
     say("negotiated", &guest.try_control(ControlOp::NEGOTIATE, |_| {}));
     let bound = guest.try_control(ControlOp::BIND, |request| {
         request.vcpu.set(3);

@@ -5,6 +5,7 @@ mod budget;
 mod calls;
 mod config;
 mod control;
+mod device;
 mod direct;
 mod event;
 mod generation;

@@ -134,6 +134,11 @@ impl Memory for Patchy {
         self.reachable(offset, data.len() as u64) && self.arena.write(region, offset, data)
     }
 
+    fn arena(&self, offset: u64, len: u64) -> Option<tenon_host::device::Arena> {
+        let keep = std::sync::Arc::new(self.arena.memory().clone());
+        tenon_host::device::Arena::by(self, offset, len, keep, |words| mapping(&words.piece))
+    }
+
     fn end_session(&self) {
         self.over.set(Some(self.arena.window().load(0x80 / 8, Site::ControlTake)));
     }
@@ -141,6 +146,13 @@ impl Memory for Patchy {
     fn window(&self) -> Watched {
         Watched { piece: self.arena.window(), place: Place::Window(0), log: self.log.clone() }
     }
+}
+
+/// The words of a piece, for as long as somebody keeps the memory.
+#[allow(unsafe_code, reason = "an arena is mapped memory")]
+fn mapping(piece: &Piece) -> tenon_rings::Mapping {
+    // SAFETY: an arena keeps the memory, whose every byte both sides may write.
+    unsafe { tenon_rings::Mapping::new(piece.base(), piece.len() * 8) }.expect("it is aligned")
 }
 
 /// A bound vCPU in the guest's books.
@@ -411,6 +423,13 @@ impl Guest {
     pub(crate) fn take_all_events(&mut self) {
         let taken = self.book(0).events[0];
         self.set(0, tenon_abi::vcpu::guest::TAKEN0, taken.into());
+    }
+
+    /// The same, and an upcall is wanted for the next.
+    pub(crate) fn take_all_events_and_arm(&mut self) {
+        self.take_all_events();
+        let next = self.book(0).events[0];
+        self.set(0, tenon_abi::vcpu::guest::ARMED0, next.into());
     }
 
     /// A word of region 0.
