@@ -3,6 +3,7 @@
 
 use crate::queues::Queues;
 use crate::range::Range;
+use crate::stolen::Stolen;
 use core::fmt;
 use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_rings::call::{CompleterState, Parts, Queue};
@@ -19,6 +20,7 @@ pub(crate) struct Vcpu<W> {
     pub(crate) owed: bool,
     /// An upcall waits in the list of actions: one is enough.
     pub(crate) queued: bool,
+    pub(crate) stolen: Stolen,
     pub(crate) areas: Option<Areas<W>>,
 }
 
@@ -35,7 +37,15 @@ impl<W> fmt::Debug for Vcpu<W> {
 
 impl<W> Vcpu<W> {
     pub(crate) const fn new(running: bool) -> Self {
-        Self { running, stopping: false, vector: None, owed: false, queued: false, areas: None }
+        Self {
+            running,
+            stopping: false,
+            vector: None,
+            owed: false,
+            queued: false,
+            stolen: Stolen::NONE,
+            areas: None,
+        }
     }
 
     /// Forgets what belonged to the session.

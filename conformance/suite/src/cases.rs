@@ -64,6 +64,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     vcpu::start::CASES,
     vcpu::stop::CASES,
     vcpu::races::CASES,
+    vcpu::stolen::CASES,
     region::CASES,
     page::CASES,
     page::donated::CASES,

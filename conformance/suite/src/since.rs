@@ -25,6 +25,7 @@ const FEATURES: &[(u64, u64)] = &[
     (1 << 11, 2),
     (1 << 12, 2),
     (1 << 13, 2),
+    (1 << 14, 2),
 ];
 
 /// Whether an operation may be submitted again after a reset.

@@ -11,6 +11,12 @@ const fn hostile(name: &'static str) -> Seen {
 /// Its faults.
 pub(super) const FAULTS: &[Fault] = &[
     fault(
+        "stolen-believed-backwards",
+        "VCPU-11",
+        "a count of stolen time that falls is a lot of stolen time",
+        hostile("stolen::a_count_that_falls_has_stolen_nothing"),
+    ),
+    fault(
         "busy-poll-loses-ticket",
         "CALL-17",
         "a request that is looked at while the queue is in use loses its ticket",

@@ -6,8 +6,8 @@ pub mod restored;
 pub mod shim;
 pub mod suspend;
 
-use crate::case::{Ctx, Fail, Needs, Outcome, check, equal};
-use crate::cases::tools::{INLINE, expect, op, status};
+use crate::case::{Fail, Needs, Outcome, check, equal};
+use crate::cases::tools::{expect, op, status};
 use crate::raw::{self, Bound, load};
 use core::sync::atomic::{Ordering, fence};
 use tenon_abi::Features;
@@ -73,31 +73,4 @@ impl Page {
 /// REPAIRED with this status.
 fn repaired(bound: &mut Bound, id: Id, status: u16, what: &'static str) -> Outcome {
     equal(expect(bound, op::REPAIRED, &id, status, what)?, 0, "REPAIRED's value")
-}
-
-/// Whoever runs the machine does what cases ask for (REP-5).
-fn needs_asking(ctx: &Ctx) -> Outcome {
-    match (ctx.env.param("life"), ctx.env.param("console")) {
-        (Some("asked"), Some("echo")) => Ok(()),
-        _ => Err(Fail::Error("boot the machine under test with life=asked console=echo")),
-    }
-}
-
-/// What a case asks for, as words of a write by value: 0x10, `TN`, a letter, and an echo of one byte.
-fn asking(letter: u8) -> [u64; 7] {
-    let text = u64::from_le_bytes([0x10, b'T', b'N', letter, 0x05, b'!', 0, 0]);
-    [INLINE | (6 << 32), text, 0, 0, 0, 0, 0]
-}
-
-/// Asks, and waits until it is done: the echo comes behind it.
-fn ask(bound: &mut Bound, letter: u8) -> Outcome {
-    let (_, at) = raw::pages(bound.env, 64, 64)?;
-    let done = bound.call_words(op::CONSOLE_WRITE, asking(letter))?;
-    equal(u64::from(done.status), 0, "CONSOLE_WRITE by value")?;
-    equal(done.value, 6, "bytes accepted of an empty console")?;
-    bound.submit(op::CONSOLE_READ, 0, [0, at, 8, 0, 0, 0, 0]);
-    bound.kick();
-    let done = bound.wait_longer("what was asked for is not done: no echo")?;
-    equal(u64::from(done.status), 0, "CONSOLE_READ")?;
-    equal(done.value, 1, "bytes read back")
 }

@@ -5,6 +5,7 @@
 //! A host may serve a kick late, so what must come is waited for, and what must not come is looked for only
 //! after a later call has been completed and some time has passed.
 
+pub(super) mod order;
 pub(super) mod second;
 
 use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check};
