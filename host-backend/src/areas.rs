@@ -3,12 +3,25 @@
 
 use crate::queues::Queues;
 use crate::range::Range;
-use crate::stolen::Stolen;
 use core::fmt;
 use tenon_abi::vcpu::{Sizes, guest, host};
 use tenon_rings::call::{CompleterState, Parts, Queue};
 use tenon_rings::event::{RaiserState, Ring};
 use tenon_rings::{Raiser, Words};
+
+/// What is kept of a bound vCPU's count of stolen time (VCPU-11).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stolen {
+    /// What the guest was told last.
+    pub(crate) told: u64,
+    /// What is added to the source's count: a restored vCPU goes on where it was, whatever its new source
+    /// says. It may be negative, and wraps then.
+    pub(crate) behind: u64,
+}
+
+impl Stolen {
+    pub(crate) const NONE: Self = Self { told: 0, behind: 0 };
+}
 
 /// One vCPU as the host sees it.
 pub(crate) struct Vcpu<W> {

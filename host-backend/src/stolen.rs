@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time stolen from vCPUs, by the embedder's count (VCPU-11, VCPU-12).
 
+use crate::areas::Stolen;
 use crate::base::Base;
 use crate::domain::Domain;
 use crate::memory::Memory;
@@ -8,20 +9,6 @@ use crate::services::Services;
 use tenon_abi::Features;
 use tenon_abi::vcpu::host;
 use tenon_rings::{Site, Words, planted};
-
-/// What is kept of a bound vCPU's count.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stolen {
-    /// What the guest was told last.
-    pub(crate) told: u64,
-    /// What is added to the source's count: a restored vCPU goes on where it was, whatever its new source
-    /// says. It may be negative, and wraps then.
-    behind: u64,
-}
-
-impl Stolen {
-    pub(crate) const NONE: Self = Self { told: 0, behind: 0 };
-}
 
 /// STOLEN cannot be offered with these services.
 pub(crate) fn missing(services: &Services) -> Features {
