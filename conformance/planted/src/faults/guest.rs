@@ -137,6 +137,12 @@ pub(super) const FAULTS: &[Fault] = &[
         hostile("time::steps::a_deadline_is_reached_as_soon_as_it_may_be"),
     ),
     fault(
+        "bracket-middles-compared",
+        "TIME-10",
+        "a bracketed clock takes the middle of a wide bracket for a step back of the next one",
+        hostile("time::bracket::a_wide_bracket_makes_no_step_back_of_a_narrow_one"),
+    ),
+    fault(
         "bracket-one-sided",
         "TIME-10",
         "a bracketed clock takes the host's for one that was read last",
