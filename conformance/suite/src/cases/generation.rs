@@ -15,7 +15,8 @@ use tenon_rings::Mapping;
 
 const GENERATION: Needs = Needs { features: Features::GENERATION.union(Features::PAGES), ..Needs::NONE };
 /// With a console, by which a case asks for something.
-const ASKED: Needs = Needs { features: GENERATION.features.union(Features::CONSOLE), ..Needs::NONE };
+pub(super) const ASKED: Needs =
+    Needs { features: GENERATION.features.union(Features::CONSOLE), ..Needs::NONE };
 /// And with ports.
 const WATCHED: Needs = Needs { features: ASKED.features.union(Features::EVENTS), ..Needs::NONE };
 
@@ -24,18 +25,18 @@ const KIND: u64 = 2;
 const GENERATION_BIT: u64 = 1 << 10;
 
 /// An id: its low 64 bits, then its high 64 bits.
-type Id = [u64; 2];
+pub(super) type Id = [u64; 2];
 
 /// The page of the generation, wherever it lies.
 #[derive(Clone, Copy)]
-struct Page {
+pub(super) struct Page {
     memory: Mapping,
     at: usize,
 }
 
 impl Page {
     /// The page in the window, or one that is donated.
-    fn of(bound: &mut Bound) -> Result<Self, Fail> {
+    pub(super) fn of(bound: &mut Bound) -> Result<Self, Fail> {
         if load(&bound.env.window(), 0x90) & 1 != 0 {
             let at = expect(bound, op::PAGE, &[KIND, 0], status::OK, "PAGE")?;
             return Ok(Self { memory: bound.env.window(), at: at as usize });
@@ -55,7 +56,7 @@ impl Page {
     }
 
     /// The id of the valid copy (PAGE-4).
-    fn id(&self) -> Result<Id, Fail> {
+    pub(super) fn id(&self) -> Result<Id, Fail> {
         for _ in 0..1000 {
             let sequence = self.sequence();
             let copy = if sequence & 1 == 0 { 0x40 } else { 0x80 };
@@ -71,6 +72,6 @@ impl Page {
 }
 
 /// REPAIRED with this status.
-fn repaired(bound: &mut Bound, id: Id, status: u16, what: &'static str) -> Outcome {
+pub(super) fn repaired(bound: &mut Bound, id: Id, status: u16, what: &'static str) -> Outcome {
     equal(expect(bound, op::REPAIRED, &id, status, what)?, 0, "REPAIRED's value")
 }

@@ -25,6 +25,11 @@ pub(in crate::cases) fn words(what: u8, number: u64) -> [u64; 7] {
     text(what, number, &[ENQ, b'!'])
 }
 
+/// The same without an echo.
+pub(in crate::cases) fn bare(what: u8, number: u64) -> [u64; 7] {
+    text(what, number, &[])
+}
+
 fn text(what: u8, number: u64, behind: &[u8]) -> [u64; 7] {
     let mut text = [0u8; 48];
     (text[0], text[1]) = (DC2, what);
