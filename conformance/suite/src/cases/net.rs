@@ -22,6 +22,7 @@ pub mod state;
 use crate::case::{Ctx, Fail, Outcome, check, equal};
 use crate::cases::device::rig::{Info, NET_KIND, NO_PORT, Rig};
 use crate::raw::LONGER;
+use core::sync::atomic::{AtomicU64, Ordering};
 use ring::{HEADER, Receiver, Sender};
 
 /// Bytes of the arena: two pairs of rings of the longest frames.
@@ -90,21 +91,27 @@ impl Card {
     }
 }
 
-/// Words of the smallest ring that holds four of the longest records.
+/// Words of the smallest ring that holds four of the longest records. The frames of the cases come from this
+/// interface from now on.
 fn words(info: &Info, features: u64, segments: u64) -> u32 {
+    ADDRESS.store(info.own[0], Ordering::Relaxed);
     let longest = if features & segments != 0 { info.own32(0x0c) } else { info.own32(8) + 18 };
     let record = (longest as usize + HEADER).div_ceil(8) + 1;
     (4 * record as u32).next_power_of_two()
 }
 
-/// A byte of a frame: an Ethernet header to nobody in particular, and a pattern behind it.
+/// The address of the interface that cases work with: a host may refuse frames from others (NET-10).
+static ADDRESS: AtomicU64 = AtomicU64::new(2);
+
+/// A byte of a frame: an Ethernet header from the interface to all, and a pattern behind it, which begins with
+/// the key.
 fn pattern(key: u64, at: usize) -> u8 {
     match at {
         0..6 => 0xff,
-        6 => 0x02,
-        7..12 => key as u8,
+        6..12 => (ADDRESS.load(Ordering::Relaxed) >> (8 * (at - 6))) as u8,
         12 => 0x88,
         13 => 0xb5,
+        14 => key as u8,
         _ => (key.wrapping_mul(0x9e37_79b9).wrapping_add(at as u64 * 31) >> 3) as u8,
     }
 }

@@ -24,6 +24,7 @@ pub const CASES: &[Case] = &[
     case("block.flush", &["BLK-6"], DISK, flush),
     case("block.durable", &["BLK-5", "BLK-6"], DISK, durable),
     case("block.outlives-sessions", &["BLK-5", "SES-6"], DISK, outlives),
+    case("block.no-ghosts", &["BLK-11", "DEV-12", "SES-7"], DISK, ghosts),
     case("block.random", &["BLK-4", "BLK-5", "BLK-6"], DISK, random),
 ];
 
@@ -249,6 +250,30 @@ fn outlives(ctx: &Ctx) -> Outcome {
     disk.fill(0, block, 1);
     disk.read(6 * block, 0, block)?;
     disk.holds(0, block, 91, "what was written before the device was closed")
+}
+
+/// What the last session had under way does not land on the disk once the next one is shown.
+fn ghosts(ctx: &Ctx) -> Outcome {
+    for round in 0..4 {
+        let mut disk = Disk::new(ctx, 1 << 14)?;
+        let block = disk.block;
+        disk.fill(0, block, 500 + round);
+        for id in 0..disk.queue.depth {
+            disk.queue.submit(op::WRITE, id as u16, [2 * block, disk.at, block, 0, 0, 1]);
+        }
+        disk.queue.kick();
+        check(raw::reset(ctx.env), "RESET with writes in flight")?;
+        let mut disk = Disk::new(ctx, 1 << 14)?;
+        disk.fill(0, block, 600 + round);
+        disk.write(2 * block, 0, block)?;
+        for _ in 0..10 {
+            disk.fill(0, block, 1);
+            disk.read(2 * block, 0, block)?;
+            disk.holds(0, block, 600 + round, "a write of the last session over one of this")?;
+        }
+        check(raw::reset(ctx.env), "the session cannot be reset")?;
+    }
+    Ok(())
 }
 
 /// Random requests one after the other, held against what the disk has to hold.

@@ -101,7 +101,7 @@ fn drain_in_order(card: &mut Card) -> Outcome {
             continue;
         }
         quiet = 0;
-        let key = u64::from(card.back.byte(7));
+        let key = u64::from(card.back.byte(14));
         let (len, _) = card.back.frame();
         card.back.is([0; 2], len, |at| pattern(key, at))?;
         if let Some(last) = last {

@@ -16,13 +16,14 @@ const EVENTS: Needs = Needs { features: NET.features.union(Features::EVENTS), ..
 pub const CASES: &[Case] = &[
     case("net.info", &["NET-2", "NET-3", "NET-4", "GEN-5"], NET, info),
     case("net.ring-opens", &["NET-3", "STR-1", "STR-3", "STR-4", "DEV-8"], NET, opens),
-    case("net.echo", &["NET-3", "NET-4", "NET-8"], NET, echo),
+    case("net.echo", &["NET-1", "NET-3", "NET-4", "NET-8"], NET, echo),
     case("net.every-length", &["NET-4", "STR-7", "STR-8"], NET, lengths),
     case("net.order", &["NET-8", "STR-6", "STR-10"], NET, order),
     case("net.batches", &["NET-8", "STR-6"], NET, batches),
     case("net.pairs", &["NET-8", "NET-3"], NET, pairs),
     case("net.wake", &["NET-3", "STR-11", "DEV-7"], EVENTS, wake),
     case("net.no-wake-unasked", &["STR-11", "DEV-7"], EVENTS, unasked),
+    case("net.other-sources", &["NET-10", "NET-4"], NET, sources),
     case("net.random-frames", &["NET-4", "NET-8"], NET, random),
 ];
 
@@ -200,6 +201,24 @@ fn unasked(ctx: &Ctx) -> Outcome {
     // A wake-up that nobody waits for is legal; a storm of them is not what the text describes.
     check(woken <= 1, "each frame wakes a guest that does not sleep")?;
     no_entry(&mut rig.bound, 1, woken, "and goes on doing so")
+}
+
+/// A host may refuse frames from other addresses than the interface's. What it does not refuse comes back.
+fn sources(ctx: &Ctx) -> Outcome {
+    let mut card = Card::new(ctx)?;
+    for key in 0..8u64 {
+        let other = |at: usize| if at == 11 { pattern(key, at) ^ 0x55 } else { pattern(key, at) };
+        card.out.send([0; 2], 80, other)?;
+        // Behind it one of the interface's own, which does come back.
+        card.send([0; 2], 90, key)?;
+        card.back.wait("a frame of the interface's own")?;
+        if card.back.frame().0 == 80 {
+            card.back.is([0; 2], 80, other)?;
+            card.back.release();
+        }
+        card.comes([0; 2], 90, key, "a frame of the interface's own")?;
+    }
+    Ok(())
 }
 
 fn random(ctx: &Ctx) -> Outcome {

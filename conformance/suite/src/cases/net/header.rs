@@ -47,8 +47,7 @@ fn tcp(len: usize) -> impl Fn(usize) -> u8 + Copy {
         let word = |value: u16, low: bool| if low { value as u8 } else { (value >> 8) as u8 };
         match at {
             0..6 => 0xff,
-            6 => 2,
-            7..12 => 9,
+            6..12 => pattern(0, at),
             12 => 8,
             13 => 0,
             14 => 0x45,
