@@ -75,6 +75,7 @@ flags! {
         11 METER since 2, "MET-1", "counts of what the host does";
         12 MEMORY since 2, "MEM-1", "memory can be given back to the host, and taken again";
         13 CLOSED since 2, "MEM-10", "the host sees only memory that was handed over or shared";
+        14 STOLEN since 2, "VCPU-11", "time stolen from vCPUs is counted";
         15 DEVICES since 2, "DEV-1", "devices, their queues and their changes";
         16 BLOCK since 2, "BLK-1", "block devices";
         17 NET since 2, "NET-1", "network interfaces";

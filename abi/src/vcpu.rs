@@ -25,6 +25,7 @@ offsets! {
         0x010 EVENT_STATE0, "EVT-20", "U64: state word of event ring 0";
         0x018 EVENT_STATE1, "EVT-20", "U64: state word of event ring 1";
         0x020 KICK_WANTED, "CALL-25", "U64: call position from which a kick is wanted (32 bits), kind (32 bits): 1 if that position counts, else 0";
+        0x028 STOLEN, "VCPU-11", "U64: nanoseconds that the vCPU could have run and did not; zero without STOLEN";
         0x040 EMERGENCY, "CALL-23", "`Completion`: the slot of the emergency lane";
         0x080 COMPLETIONS, "CALL-1", "`Completion[depth]`, then the entries of event ring 0, then those of ring 1";
     }

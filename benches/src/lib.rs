@@ -6,6 +6,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`process`] | a guest and a host in one thread, for counting instructions |
+//! | [`disk`] | a guest's disk in one thread with what answers it, likewise |
 //! | [`row`] | what the programs print |
 //! | `quiet` | threads that stay where they are, and whether somebody took their processor |
 //! | `listen` | what a guest says on its serial port, and when |
@@ -16,6 +17,7 @@
 //! | `timer` | timers against a timerfd behind a bare doorbell |
 //! | `rings` | rings against other crates and against the floors |
 
+pub mod disk;
 pub mod process;
 pub mod row;
 

@@ -132,6 +132,17 @@ pub fn guest_batch<const OP: u16>(
 ///
 /// One line: what the host could not be made of, or what the guest was refused.
 pub fn with_vcpu<T>(body: impl FnOnce(&Vcpu<'_, Kernel>) -> Result<T, Error>) -> Result<T, String> {
+    with_session(|_, vcpu| body(vcpu))
+}
+
+/// As [`with_vcpu`], with the session too.
+///
+/// # Errors
+///
+/// As [`with_vcpu`].
+pub fn with_session<T>(
+    body: impl FnOnce(&Session<'_, Kernel>, &Vcpu<'_, Kernel>) -> Result<T, Error>,
+) -> Result<T, String> {
     let mut config = Config::new(tenon_host::Conduit::call(true), 1, 1);
     config.max_ports = 64;
     let window_len = usize::try_from(config.window_len).map_err(|why| why.to_string())?;
@@ -148,7 +159,7 @@ pub fn with_vcpu<T>(body: impl FnOnce(&Vcpu<'_, Kernel>) -> Result<T, Error>) ->
         let found = Found::at(window)?;
         let session = Session::open(&kernel, found, &mut pages(SCRATCH)?, Wish::default())?;
         let vcpu = session.bind(0, &mut pages(AREA)?, [256, 256])?;
-        body(&vcpu)
+        body(&session, &vcpu)
     };
     run().map_err(|why: Error| why.to_string())
 }

@@ -59,6 +59,7 @@ extern "C" {
 #define TENON_FEATURES_METER UINT64_C(0x800) // counts of what the host does [MET-1]
 #define TENON_FEATURES_MEMORY UINT64_C(0x1000) // memory can be given back to the host, and taken again [MEM-1]
 #define TENON_FEATURES_CLOSED UINT64_C(0x2000) // the host sees only memory that was handed over or shared [MEM-10]
+#define TENON_FEATURES_STOLEN UINT64_C(0x4000) // time stolen from vCPUs is counted [VCPU-11]
 #define TENON_FEATURES_DEVICES UINT64_C(0x8000) // devices, their queues and their changes [DEV-1]
 #define TENON_FEATURES_BLOCK UINT64_C(0x10000) // block devices [BLK-1]
 #define TENON_FEATURES_NET UINT64_C(0x20000) // network interfaces [NET-1]
@@ -288,6 +289,7 @@ extern "C" {
 #define TENON_HOST_AREA_EVENT_STATE0 0x10u // U64: state word of event ring 0 [EVT-20]
 #define TENON_HOST_AREA_EVENT_STATE1 0x18u // U64: state word of event ring 1 [EVT-20]
 #define TENON_HOST_AREA_KICK_WANTED 0x20u // U64: call position from which a kick is wanted (32 bits), kind (32 bits): 1 if that position counts, else 0 [CALL-25]
+#define TENON_HOST_AREA_STOLEN 0x28u // U64: nanoseconds that the vCPU could have run and did not; zero without STOLEN [VCPU-11]
 #define TENON_HOST_AREA_EMERGENCY 0x40u // `Completion`: the slot of the emergency lane [CALL-23]
 #define TENON_HOST_AREA_COMPLETIONS 0x80u // `Completion[depth]`, then the entries of event ring 0, then those of ring 1 [CALL-1]
 
@@ -348,7 +350,7 @@ extern "C" {
 #define TENON_SMEAR_UTC_SLS 0x2u // evenly, over the last 1000 seconds before the end of the day [TIME-8]
 
 // The features that a minor version has [NEG-2]
-#define TENON_FEATURES_OF_MINOR(minor) ((minor) == 0 ? UINT64_C(0x0) : (minor) == 1 ? UINT64_C(0x7f) : UINT64_C(0x3bfff))
+#define TENON_FEATURES_OF_MINOR(minor) ((minor) == 0 ? UINT64_C(0x0) : (minor) == 1 ? UINT64_C(0x7f) : UINT64_C(0x3ffff))
 
 // Every operation, for a macro X(name, number, needs, arguments, traits, check 0, ..., check 5). needs: features
 // that must all have been negotiated [NEG-7]. arguments: how many are used. traits: TENON_TRAITS_... A check

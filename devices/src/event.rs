@@ -65,6 +65,12 @@ impl Sleeper {
         epoll::add(&self.0, fd, EventData::new_u64(0), flags).map_err(failed("cannot watch an eventfd"))
     }
 
+    /// As [`Self::add`], also when the descriptor takes bytes again.
+    pub(crate) fn add_both(&self, fd: BorrowedFd<'_>) -> Result<(), Error> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+        epoll::add(&self.0, fd, EventData::new_u64(0), flags).map_err(failed("cannot watch a port"))
+    }
+
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) {
         // One that was never added is not there either.
         let _ = epoll::delete(&self.0, fd);

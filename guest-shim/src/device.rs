@@ -59,7 +59,7 @@ use tenon_abi::call::unpack;
 use tenon_abi::{DeviceKind, Op, Status, Submission};
 
 /// Numbers that [`Devices::find`] asks for at most, whatever the host says that there are.
-const FIND_MOST: u32 = 1024;
+const FIND_MOST: u32 = 4096;
 
 impl<P: Platform, const D: usize> Vcpu<'_, P, D> {
     /// The devices that the host gives.

@@ -15,6 +15,7 @@
 //! | [`pci`] | for kernels without PCI code: finds such a device, routes its messages |
 //! | [`session`] | negotiate, bind, reset |
 //! | [`vcpu`] | a bound vCPU; start, stop, upcall |
+//! | [`stolen`] | time that the host took from a vCPU |
 //! | [`call`] | calls and batches |
 //! | [`calls`] | what the families below are made of |
 //! | [`event`], `events` | ports, taking, masking |
@@ -64,6 +65,7 @@ pub mod platform;
 pub mod region;
 pub mod session;
 pub mod shared;
+pub mod stolen;
 pub mod time;
 pub mod vcpu;
 

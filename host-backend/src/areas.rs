@@ -9,6 +9,20 @@ use tenon_rings::call::{CompleterState, Parts, Queue};
 use tenon_rings::event::{RaiserState, Ring};
 use tenon_rings::{Raiser, Words};
 
+/// What is kept of a bound vCPU's count of stolen time (VCPU-11).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stolen {
+    /// What the guest was told last.
+    pub(crate) told: u64,
+    /// What is added to the source's count: a restored vCPU goes on where it was, whatever its new source
+    /// says. It may be negative, and wraps then.
+    pub(crate) behind: u64,
+}
+
+impl Stolen {
+    pub(crate) const NONE: Self = Self { told: 0, behind: 0 };
+}
+
 /// One vCPU as the host sees it.
 pub(crate) struct Vcpu<W> {
     pub(crate) running: bool,
@@ -19,6 +33,7 @@ pub(crate) struct Vcpu<W> {
     pub(crate) owed: bool,
     /// An upcall waits in the list of actions: one is enough.
     pub(crate) queued: bool,
+    pub(crate) stolen: Stolen,
     pub(crate) areas: Option<Areas<W>>,
 }
 
@@ -35,7 +50,15 @@ impl<W> fmt::Debug for Vcpu<W> {
 
 impl<W> Vcpu<W> {
     pub(crate) const fn new(running: bool) -> Self {
-        Self { running, stopping: false, vector: None, owed: false, queued: false, areas: None }
+        Self {
+            running,
+            stopping: false,
+            vector: None,
+            owed: false,
+            queued: false,
+            stolen: Stolen::NONE,
+            areas: None,
+        }
     }
 
     /// Forgets what belonged to the session.

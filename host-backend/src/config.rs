@@ -289,6 +289,14 @@ impl Config {
         self
     }
 
+    /// Offers a count of the time stolen from each vCPU (VCPU-11), where the domain is given
+    /// [`crate::Services::stolen`]. The attachment calls [`crate::Domain::tell_stolen`].
+    #[must_use]
+    pub fn with_stolen(mut self) -> Self {
+        self.features |= Features::STOLEN;
+        self
+    }
+
     /// Checks the limits (DISC-9).
     ///
     /// # Errors

@@ -169,6 +169,7 @@ impl<M: Memory> Domain<M> {
         let (areas, queues) = laid.inspect_err(|_| self.base.let_go(&place))?;
         show_running(&areas.host);
         self.attach(vcpu, areas, queues);
+        self.base.begin_stolen(vcpu);
         Ok(value)
     }
 

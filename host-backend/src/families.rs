@@ -25,7 +25,7 @@ macro_rules! families {
         impl Families {
             /// Features that no family can offer with these services.
             pub(crate) fn missing(services: &Services) -> Features {
-                Features::empty()$(.union(<$family as Family>::missing(services)))*
+                crate::stolen::missing(services)$(.union(<$family as Family>::missing(services)))*
             }
 
             // Where the operation is known, so is its family.

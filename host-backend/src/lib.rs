@@ -17,7 +17,7 @@
 //! | [`control`] | negotiate, bind, reset |
 //! | [`call`] | what every operation needs: row, arguments, payload |
 //! | [`event`] | ports |
-//! | [`vcpu`] | start, stop, upcall |
+//! | [`vcpu`], `stolen` | start, stop, upcall, and time stolen from vCPUs |
 //! | [`region`] | what a guest may ask about regions |
 //! | `page`, `pages` | pages that the host writes: what is asked of them, and what it holds |
 //! | [`console`] | output and input |
@@ -115,6 +115,7 @@ mod request;
 pub mod services;
 pub mod share;
 pub mod state;
+mod stolen;
 mod suspend;
 pub mod time;
 mod timer;

@@ -50,6 +50,9 @@ services! {
         "Fills bytes that nobody can foresee, for ENTROPY; `false` where there are none now.";
     generation: [FnMut(&mut [u8]) -> bool], urandom(),
         "Fills bytes that nobody has had before, for the ids of generations; `false` where there are none.";
+    stolen: [FnMut(u32) -> Option<u64>], None,
+        "Nanoseconds, from some start on, that a vCPU could have run and did not, for STOLEN; `None` where that \
+         is not known yet. It is asked with the domain locked, each time that a call queue was served.";
 }
 
 /// What fills bytes that nobody can foresee.
@@ -67,7 +70,12 @@ impl Services {
     /// Stand-ins of those that features need: for a domain that is being put together, and is given the real
     /// ones when it is whole.
     pub(crate) fn stand_in() -> Self {
-        Self { entropy: Some(Box::new(|_| false)), generation: Some(Box::new(|_| false)), journal: None }
+        Self {
+            journal: None,
+            entropy: Some(Box::new(|_| false)),
+            generation: Some(Box::new(|_| false)),
+            stolen: Some(Box::new(|_| None)),
+        }
     }
 
     /// With a journal.

@@ -65,6 +65,7 @@ struct SavedVcpu {
     stopping: bool,
     vector: Option<u32>,
     owed: bool,
+    stolen: u64,
     areas: Option<SavedAreas>,
 }
 
@@ -122,6 +123,7 @@ impl<M: Memory> Domain<M> {
             stopping: vcpu.stopping && !planted!("save-loses-stop"),
             vector: vcpu.vector.filter(|_| !planted!("save-loses-vector")),
             owed: vcpu.owed,
+            stolen: if planted!("save-loses-stolen") { 0 } else { vcpu.stolen.told },
             areas: vcpu.areas.as_ref().zip(queues.as_ref()).map(|(areas, queues)| SavedAreas {
                 place: areas.place,
                 call: save_queue(queues.call.state()),
@@ -217,6 +219,7 @@ impl<M: Memory> Domain<M> {
         if let Some(slot) = self.base.vcpu_mut(vcpu) {
             (slot.running, slot.stopping) = (saved.running, saved.stopping);
             (slot.vector, slot.owed) = (saved.vector, saved.owed);
+            slot.stolen.told = saved.stolen;
         }
         if let Some(areas) = &saved.areas {
             let (areas, queues) = self.restore_areas(areas)?;

@@ -193,6 +193,17 @@ impl Words for Mapping {
     }
 
     #[inline(always)]
+    fn load_some<const SPAN: usize, const N: usize>(
+        &self,
+        first: usize,
+        picks: [usize; N],
+        site: Site,
+    ) -> [u64; N] {
+        let Some(run) = self.run::<SPAN>(first) else { return [0; N] };
+        picks.map(|pick| run.get(pick).map_or(0, |word| words::load(word, site)))
+    }
+
+    #[inline(always)]
     fn store_run<const N: usize>(&self, first: usize, words: &[u64; N], site: Site) {
         if let Some(run) = self.run::<N>(first) {
             store_run(run, words, site);

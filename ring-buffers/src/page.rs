@@ -71,11 +71,22 @@ impl<W: Words, const N: usize> Reader<W, N> {
         sample: impl FnOnce() -> S,
         within: impl FnOnce(S, &[u64; N]) -> T,
     ) -> Option<T> {
+        self.look_by(|words, first| words.load_run(first, Site::PageBody), sample, within)
+    }
+
+    /// One look, with what loads a copy from its first word on.
+    #[inline(always)]
+    fn look_by<S, C, T>(
+        &self,
+        load: impl FnOnce(&W, usize) -> C,
+        sample: impl FnOnce() -> S,
+        within: impl FnOnce(S, &C) -> T,
+    ) -> Option<T> {
         let Self(page) = self;
         let sequence = page.words.load(SEQUENCE, Site::PageTake);
         let sample = sample();
         let valid = if planted!("page-other-copy") { !sequence } else { sequence };
-        let copy = page.words.load_run(page.copy(valid), Site::PageBody);
+        let copy = load(&page.words, page.copy(valid));
         let result = within(sample, &copy);
         page.words.fence(Site::PageLookFence);
         if planted!("page-looked-at-once") {
@@ -91,40 +102,45 @@ impl<W: Words, const N: usize> Reader<W, N> {
     /// [`Error::Empty`] if it changed at each look.
     #[inline(always)]
     pub fn read<T>(&self, looks: u32, mut within: impl FnMut(&[u64; N]) -> T) -> Result<T, Error> {
-        self.read_with(looks, || (), |(), copy| within(copy))
+        let load = |words: &W, first| words.load_run(first, Site::PageBody);
+        self.look_again(looks, load, || (), |(), copy: &[u64; N]| within(copy))
     }
 
-    /// As [`Self::read`], by [`Self::look_with`].
+    /// As [`Self::read`], by [`Self::look_with`], of those words of the copy whose numbers stand in `picks`.
+    /// What is not needed costs nothing.
     ///
     /// # Errors
     ///
     /// As [`Self::read`].
     #[inline(always)]
-    pub fn read_with<S, T>(
+    pub fn read_some<S, T, const M: usize>(
         &self,
         looks: u32,
+        picks: [usize; M],
         mut sample: impl FnMut() -> S,
-        mut within: impl FnMut(S, &[u64; N]) -> T,
+        mut within: impl FnMut(S, &[u64; M]) -> T,
     ) -> Result<T, Error> {
+        let load = |words: &W, first| words.load_some::<N, M>(first, picks, Site::PageBody);
         match looks.checked_sub(1) {
             None => Err(Error::Empty),
-            Some(more) => match self.look_with(&mut sample, &mut within) {
+            Some(more) => match self.look_by(load, &mut sample, &mut within) {
                 Some(result) => Ok(result),
-                None => self.look_again(more, sample, within),
+                None => self.look_again(more, load, sample, within),
             },
         }
     }
 
     /// Apart, because hardly ever does a page change while it is read.
     #[cold]
-    fn look_again<S, T>(
+    fn look_again<S, C, T>(
         &self,
         looks: u32,
+        load: impl Fn(&W, usize) -> C,
         mut sample: impl FnMut() -> S,
-        mut within: impl FnMut(S, &[u64; N]) -> T,
+        mut within: impl FnMut(S, &C) -> T,
     ) -> Result<T, Error> {
         for _ in 0..looks {
-            if let Some(result) = self.look_with(&mut sample, &mut within) {
+            if let Some(result) = self.look_by(&load, &mut sample, &mut within) {
                 return Ok(result);
             }
         }

@@ -84,6 +84,18 @@ pub trait Words: Clone {
         words
     }
 
+    /// Loads those words of the `SPAN` words from `first` on whose numbers stand in `picks`. One beyond the
+    /// span is zero.
+    #[inline(always)]
+    fn load_some<const SPAN: usize, const N: usize>(
+        &self,
+        first: usize,
+        picks: [usize; N],
+        site: Site,
+    ) -> [u64; N] {
+        picks.map(|pick| if pick < SPAN { self.load(first.wrapping_add(pick), site) } else { 0 })
+    }
+
     /// Stores `N` words from `first` on, in any order.
     #[inline(always)]
     fn store_run<const N: usize>(&self, first: usize, words: &[u64; N], site: Site) {

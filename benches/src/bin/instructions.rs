@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What callgrind watches: so many calls, or batches, of one operation in one process. `instructions
-//! nop|query|signal call|batch1|batch32 COUNT`
+//! nop|query|signal call|batch1|batch32 COUNT`, or `instructions disk call|batch32 COUNT`
 //!
-//! The measured functions are `tenon_benches::process::{guest_call, guest_batch, host_kick}`; their
+//! The measured functions are `tenon_benches::process::{guest_call, guest_batch, host_kick}` and
+//! `tenon_benches::disk::{guest_reads, disk_host_kick}`; their
 //! instructions are counted by callgrind's `--toggle-collect`, in two runs of different COUNT whose
 //! difference is free of the first calls' peculiarities.
 
 use std::process::ExitCode;
 
 use tenon_abi::{Op, Status};
+use tenon_benches::disk;
 use tenon_benches::process::{Kernel, guest_batch, guest_call, with_vcpu};
 use tenon_guest::Error;
 
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
         "nop" => measure::<{ Op::NOP.0 }>(what, count, 1),
         "query" => measure::<{ Op::REGION_QUERY.0 }>(what, count, 0),
         "signal" => measure::<{ Op::EVENT_SIGNAL.0 }>(what, count, 0),
+        "disk" if what == "call" => disk::repeat::<1>(count).map(|()| true),
+        "disk" if what == "batch32" => disk::repeat::<32>(count).map(|()| true),
         _ => return usage(),
     };
     match result {
@@ -77,6 +81,6 @@ fn repeat<const N: usize>(
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: instructions nop|query|signal call|batch1|batch32 COUNT");
+    eprintln!("usage: instructions nop|query|signal call|batch1|batch32 COUNT, or disk call|batch32 COUNT");
     ExitCode::from(2)
 }

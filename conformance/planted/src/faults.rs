@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table, one file for each crate that has faults.
 
+mod devices;
 mod guest;
 mod guest_devices;
 mod host;
@@ -15,7 +16,7 @@ use crate::{Fault, Seen};
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
     let of_one_side = [rings::FAULTS, guest::FAULTS, guest_devices::FAULTS, host::FAULTS];
-    let of_both = [memory::FAULTS, time::FAULTS, kvm::FAULTS, ivshmem::FAULTS];
+    let of_both = [memory::FAULTS, time::FAULTS, kvm::FAULTS, ivshmem::FAULTS, devices::FAULTS];
     of_one_side.into_iter().chain(of_both).flatten()
 }
 

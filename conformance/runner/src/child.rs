@@ -2,13 +2,14 @@
 //! The loopback machines: this process is the machine. Its standard output is the serial port, and on
 //! standard error the host says how it ended.
 
-use crate::console::{self, Asked, Order};
+use crate::console::{self, Order};
 use crate::faults::memory::FaultyMemory;
 use crate::faults::{self, Fault, Line, Past};
 use crate::guest::cpu::Cpus;
 use crate::guest::memory::GuestMemory;
 use crate::guest::{CPUS, Doorbells, Guest};
 use crate::out::complain;
+use crate::stolen::Stolen;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -21,7 +22,7 @@ use tenon_host::memory::closed::{Closed, Guard, Refused};
 use tenon_host::time::Passed;
 use tenon_host::{
     Action, Balloon, Conduit, Config, ConsoleAction, CrashRecord, Domain, EventAction, LifecycleAction,
-    Memory, MemoryAction, Sharing, VcpuAction,
+    Memory, MemoryAction, Services, Sharing, VcpuAction,
 };
 
 /// What the host's last line on standard error starts with.
@@ -60,7 +61,8 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     let seed = params.get("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok()).unwrap_or(1);
-    let mut config = Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed).with_time();
+    let mut config =
+        Config::new(Conduit::call(timing == Timing::Synchronous), CPUS, seed).with_time().with_stolen();
     // So little for one call, and so few ranges, that the cases reach the end of both.
     config = config.with_balloon(Balloon { granule: 4096, max_range: 256 << 10, max_ranges: 64 });
     let guard = (name == "loopback-closed").then(|| Guard::new(touched));
@@ -78,10 +80,10 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
     let cpus: &'static Cpus = Box::leak(Box::default());
     let host: &'static dyn Doorbells = match fault {
         None => match guard {
-            None => Box::leak(Box::new(Loopback::new(config, memory, timing, act(cpus, memory, None))?)),
+            None => Box::leak(loopback(config, memory, timing, |stolen| act(cpus, memory, None, stolen))?),
             Some(guard) => {
                 let closed = Closed::new(memory, guard.clone());
-                Box::leak(Box::new(Loopback::new(config, closed, timing, act(cpus, memory, Some(guard)))?))
+                Box::leak(loopback(config, closed, timing, |stolen| act(cpus, memory, Some(guard), stolen))?)
             }
         },
         Some(fault) => broken(config, memory, timing, faults::by_name(fault)?, cpus)?,
@@ -89,8 +91,29 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
     Ok(Box::leak(Box::new(Guest::new(host, Box::leak(Box::new(memory)), cpus, params))))
 }
 
+/// A host whose vCPUs lose as much time as the cases ask for.
+fn loopback<M>(
+    config: Config,
+    memory: M,
+    timing: Timing,
+    act: impl FnOnce(Stolen) -> Act<M>,
+) -> Result<Box<Loopback<M>>, Box<dyn Error>>
+where
+    M: Memory + Send + 'static,
+    M::Words: Send,
+{
+    let stolen = Stolen::new();
+    let domain = Domain::with(config, memory, stolen.counted(Services::ready()))?;
+    Ok(Box::new(Loopback::over(domain, timing, act(stolen))?))
+}
+
 /// What a loopback machine does for its host.
-fn act<M: Memory + Clone>(cpus: &'static Cpus, memory: GuestMemory, guard: Option<Guard>) -> Act<M> {
+fn act<M: Memory + Clone>(
+    cpus: &'static Cpus,
+    memory: GuestMemory,
+    guard: Option<Guard>,
+    stolen: Stolen,
+) -> Act<M> {
     let mut crash = None;
     Box::new(move |domain: &mut Domain<M>, action| match action {
         Action::Vcpu(VcpuAction::Upcall { vcpu, vector })
@@ -104,16 +127,19 @@ fn act<M: Memory + Clone>(cpus: &'static Cpus, memory: GuestMemory, guard: Optio
         }
         Action::Console(ConsoleAction::Output) => {
             let output = domain.take_output();
-            for asked in console::asked(&output) {
-                if let Err(why) = life(domain, asked) {
-                    end(&format!("the domain cannot go back: {why}"), crash.as_ref());
-                }
-            }
             for order in console::orders(&output) {
                 match order {
                     Order::Target(bytes) => domain.set_memory_target(Some(bytes)),
                     Order::Add(len) if memory.add(len) => domain.memory_changed(),
                     Order::Add(_) => {}
+                    Order::Suspend => drop(domain.ask_suspend()),
+                    Order::Withdraw => domain.withdraw_suspend(),
+                    Order::Steal(vcpu, nanoseconds) => stolen.steal(vcpu, nanoseconds),
+                    Order::Restore(stood) => {
+                        if let Err(why) = restore(domain, stood) {
+                            end(&format!("the domain cannot go back: {why}"), crash.as_ref());
+                        }
+                    }
                 }
             }
             domain.input(console::echo(&output));
@@ -165,23 +191,15 @@ fn touched(refused: Refused) {
     end(&format!("was touched where it is closed: {what} of {len} bytes at {offset:#x} (MEM-11)"), None)
 }
 
-/// Does what a case asks of whoever runs its machine. No CPU of the guest's is in the domain meanwhile.
-fn life<M: Memory + Clone>(domain: &mut Domain<M>, asked: Asked) -> Result<(), tenon_host::Error> {
-    match asked {
-        Asked::Suspend => {
-            domain.ask_suspend();
-        }
-        Asked::Withdraw => domain.withdraw_suspend(),
-        Asked::Restore { stood } => {
-            let ran = domain.clocks_run();
-            domain.stop_clocks(clock::now());
-            let state = domain.save();
-            domain.put_back(state.clone())?;
-            domain.put_back(state)?;
-            if ran {
-                domain.start_clocks(clock::now(), Passed { ran: 0, stood });
-            }
-        }
+/// Saves the domain, and puts it back twice. No CPU of the guest's is in the domain meanwhile.
+fn restore<M: Memory + Clone>(domain: &mut Domain<M>, stood: u64) -> Result<(), tenon_host::Error> {
+    let ran = domain.clocks_run();
+    domain.stop_clocks(clock::now());
+    let state = domain.save();
+    domain.put_back(state.clone())?;
+    domain.put_back(state)?;
+    if ran {
+        domain.start_clocks(clock::now(), Passed { ran: 0, stood });
     }
     Ok(())
 }
@@ -195,18 +213,20 @@ fn broken(
     cpus: &'static Cpus,
 ) -> Result<&'static dyn Doorbells, Box<dyn Error>> {
     let past: &'static Past = Box::leak(Box::default());
-    let mut sound = act(cpus, memory, None);
-    let act: Act<FaultyMemory> = Box::new(move |domain, action| {
-        let action = match fault.line {
-            Line::Act(line) => line(domain, action),
-            _ => Some(action),
-        };
-        if let Some(action) = action {
-            sound(domain, action);
-        }
-    });
+    let act = |stolen| -> Act<FaultyMemory> {
+        let mut sound = act(cpus, memory, None, stolen);
+        Box::new(move |domain, action| {
+            let action = match fault.line {
+                Line::Act(line) => line(domain, action),
+                _ => Some(action),
+            };
+            if let Some(action) = action {
+                sound(domain, action);
+            }
+        })
+    };
     let timing = if matches!(fault.line, Line::LateService) { Timing::Asynchronous } else { timing };
-    let host = Loopback::new(config, FaultyMemory::new(memory, fault, past), timing, act)?;
+    let host = *loopback(config, FaultyMemory::new(memory, fault, past), timing, act)?;
     past.begin();
     Ok(Box::leak(Box::new(Broken { host, fault })))
 }

@@ -1,45 +1,54 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console of a machine under test: what follows ENQ in one piece of output comes back as input, and what
-//! follows DC2 is done. The boot parameter `console=echo` promises that to the cases (REP-5).
+//! follows DC2 is done. The boot parameter `console=echo` promises both to the cases (REP-5).
 
 /// Asks for an echo of what follows.
 const ENQ: u8 = 0x05;
 
-/// The boot parameters that say so, and that somebody does what [`asked`] finds.
-pub const PARAMETER: &str = "console=echo life=asked";
+/// Has the machine's user do what follows.
+const DC2: u8 = 0x12;
 
-/// What a piece of output may ask of whoever runs the machine, before an echo: a case writes this and a
-/// letter.
-const ASKS: &[u8] = b"\x10TN";
+/// The boot parameters that say so, and that the count of stolen time is the machine's user's.
+pub const PARAMETER: &str = "console=echo stolen=asked";
 
-/// Nanoseconds that BOOT jumps by where a case asks for it.
-const JUMP: u64 = 3_600_000_000_000;
-
-/// What a case asks of whoever runs its machine.
+/// What a case asks the machine's user for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// To ask the guest to get ready for suspension.
+pub enum Order {
+    /// The guest is to have so many bytes.
+    Target(u64),
+    /// Add so many bytes.
+    Add(u64),
+    /// Ask the guest to get ready for suspension.
     Suspend,
-    /// To ask no more.
+    /// Ask no more.
     Withdraw,
-    /// To save the domain and to put it back twice, while BOOT goes on by so many nanoseconds.
-    Restore {
-        /// Zero freezes it.
-        stood: u64,
-    },
+    /// Save the domain and put it back twice, while BOOT goes on by so many nanoseconds. Zero freezes it.
+    Restore(u64),
+    /// This vCPU could have run for so many nanoseconds more.
+    Steal(u32, u64),
 }
 
-/// What a piece of output asks for, in order, in front of what is to come back.
-pub fn asked(output: &[u8]) -> impl Iterator<Item = Asked> + '_ {
-    let end = output.iter().position(|&byte| byte == ENQ).unwrap_or(output.len());
-    let letters = output.get(..end).unwrap_or_default().windows(ASKS.len() + 1);
-    letters.filter_map(|window| match window.split_last()? {
-        (b's', start) if start == ASKS => Some(Asked::Suspend),
-        (b'w', start) if start == ASKS => Some(Asked::Withdraw),
-        (b'f', start) if start == ASKS => Some(Asked::Restore { stood: 0 }),
-        (b'j', start) if start == ASKS => Some(Asked::Restore { stood: JUMP }),
+/// What a piece of output asks for, in order: several writes may have come to one piece.
+pub fn orders(output: &[u8]) -> impl Iterator<Item = Order> + '_ {
+    output.split(|&byte| byte == DC2).skip(1).filter_map(order)
+}
+
+/// What stands behind a DC2: a letter and 16 hexadecimal digits.
+fn order(text: &[u8]) -> Option<Order> {
+    let (what, digits) = text.get(..17)?.split_first()?;
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let number = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    match what {
+        b't' => Some(Order::Target(number)),
+        b'a' => Some(Order::Add(number)),
+        b's' => Some(Order::Suspend),
+        b'w' => Some(Order::Withdraw),
+        b'r' => Some(Order::Restore(number)),
+        b'n' => Some(Order::Steal(u32::try_from(number >> 48).ok()?, number & ((1 << 48) - 1))),
         _ => None,
-    })
+    }
 }
 
 /// What comes back for a piece of output.
@@ -48,45 +57,19 @@ pub fn echo(output: &[u8]) -> &[u8] {
     output.iter().position(|&byte| byte == ENQ).and_then(|at| output.get(at + 1..)).unwrap_or_default()
 }
 
-/// Has the machine's user do what follows.
-const DC2: u8 = 0x12;
-
-/// What a guest asks the machine's user to do about its memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// The guest is to have so many bytes.
-    Target(u64),
-    /// Add so many bytes.
-    Add(u64),
-}
-
-/// What a piece of output asks for, in order: several writes may have come to one piece.
-pub fn orders(output: &[u8]) -> impl Iterator<Item = Order> + '_ {
-    output.split(|&byte| byte == DC2).skip(1).filter_map(order)
-}
-
-/// What stands behind a DC2.
-fn order(text: &[u8]) -> Option<Order> {
-    let (what, digits) = text.get(..17)?.split_first()?;
-    let number = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    match what {
-        b't' => Some(Order::Target(number)),
-        b'a' => Some(Order::Add(number)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_stands_before_the_echo() {
-        let found = |output: &[u8]| asked(output).collect::<Vec<_>>();
-        assert_eq!(found(b"\x10TNs then \x10TNw\x05\x10TNs"), [Asked::Suspend, Asked::Withdraw]);
-        assert_eq!(found(b"\x10TNf"), [Asked::Restore { stood: 0 }]);
-        assert_eq!(found(b"\x10TNj"), [Asked::Restore { stood: JUMP }]);
-        assert_eq!(found(b"\x10TNx \x10TN"), []);
+    fn an_order_is_found_beside_an_echo() {
+        let found = |output: &[u8]| orders(output).collect::<Vec<_>>();
+        assert_eq!(
+            found(b"\x12s0000000000000000\x05!\x12w0000000000000000"),
+            [Order::Suspend, Order::Withdraw]
+        );
+        assert_eq!(found(b"\x12r00000000000000ff\x05!"), [Order::Restore(255)]);
+        assert_eq!(found(b"\x12n0003000000001000"), [Order::Steal(3, 0x1000)]);
     }
 
     #[test]
@@ -104,7 +87,7 @@ mod tests {
         let both = b"\x12t0000000000000001\x12affffffffffffffff";
         assert_eq!(all(both), [Order::Target(1), Order::Add(u64::MAX)]);
         for other in
-            [&b"t00000000000f0000"[..], b"\x12t0000", b"\x12x00000000000f0000", b"\x12t-000000000000001"]
+            [&b"t00000000000f0000"[..], b"\x12t0000", b"\x12x00000000000f0000", b"\x12t+000000000000001"]
         {
             assert_eq!(all(other), []);
         }

@@ -22,6 +22,7 @@
 //! | [`out`] | standard output and standard error |
 //! | [`progress`] | progress on standard error |
 //! | [`console`] | the console of a machine under test |
+//! | [`stolen`] | time stolen from the vCPUs of a machine under test |
 //! | [`keeper`] | what ends a foreign hypervisor with its runner |
 //! | [`child`] | the loopback machines |
 //! | [`guest`] | a process as a guest environment |
@@ -51,6 +52,7 @@ pub mod report;
 pub mod restart;
 pub mod rows;
 pub mod slowness;
+pub mod stolen;
 #[cfg(target_os = "linux")]
 pub mod time;
 pub mod verdict;

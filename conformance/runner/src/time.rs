@@ -2,7 +2,7 @@
 //! Trials of time on the KVM machine: the page TIME against the host's clock, and many timers at once.
 
 use crate::hosts::kvm::{Wanted, trial};
-use crate::hosts::{Event, Machine};
+use crate::hosts::{Event, Image, Machine};
 use crate::judge::line::Lines;
 use crate::slowness::is_over;
 use std::fmt::Write as _;
@@ -43,6 +43,30 @@ pub fn run(machine: Wanted<'_>, seconds: u64, kicks: u64) -> Outcome {
         number("cpus")?,
         if low <= high { "none" } else { "some" },
         high.saturating_sub(low),
+    );
+    Ok((text, good))
+}
+
+/// On a machine whose host shares no counter with its guest: brackets the host's clock for so many seconds,
+/// and at least so many times, and holds the host's clock by call against it.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn bracketed(host: &str, image: Option<&Image>, seconds: u64, kicks: u64) -> Outcome {
+    let parameters = format!("clocks={} kicks={kicks}", seconds.saturating_mul(1000));
+    let lines = lines(crate::hosts::by_name(host, image)?.boot(&parameters)?, seconds, "clocked")?;
+    let line =
+        lines.iter().find(|line| line.starts_with("bracketed ")).ok_or("the guest has not reported")?;
+    let number = |key: &str| number(line, key);
+    let (back, did, call) = (number("back")?, number("kicks")?, number("call")?);
+    let good = back == 0 && call == 0 && did >= i64::try_from(kicks).unwrap_or(i64::MAX);
+    let text = format!(
+        "the clock that the guest brackets, {} readings in {seconds} s, {back} steps back; {did} kicks: the host's \
+         clock outside of the readings in {call}; the error of half of them less than {} ns, of all at most {} ns",
+        number("reads")?,
+        number("half")?,
+        number("error")?,
     );
     Ok((text, good))
 }

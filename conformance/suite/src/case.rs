@@ -100,6 +100,8 @@ pub enum Lacks {
     OpenMemory,
     /// A hole in region 0, by what the platform's firmware says of memory.
     Hole,
+    /// A device of this kind.
+    Device(&'static str),
 }
 
 impl fmt::Display for Lacks {
@@ -112,6 +114,7 @@ impl fmt::Display for Lacks {
             Self::OpenMemory => f.write_str("the domain is closed: its host reaches what is shared alone"),
             Self::Granule => f.write_str("a granule is not offered"),
             Self::Hole => f.write_str("no hole in region 0"),
+            Self::Device(kind) => write!(f, "the machine has no {kind}"),
         }
     }
 }

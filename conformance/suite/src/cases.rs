@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The cases, a file for each chapter; names of files as everywhere.
 
+pub mod block;
 pub mod call;
 pub mod console;
+pub mod device;
 pub mod discovery;
 pub mod entropy;
 pub mod event;
@@ -10,6 +12,7 @@ pub mod generation;
 pub mod lifecycle;
 pub mod memory;
 pub mod meter;
+pub mod net;
 pub mod page;
 pub mod region;
 pub mod session;
@@ -64,6 +67,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     vcpu::start::CASES,
     vcpu::stop::CASES,
     vcpu::races::CASES,
+    vcpu::stolen::CASES,
     region::CASES,
     page::CASES,
     page::donated::CASES,
@@ -89,6 +93,27 @@ pub const CHAPTERS: &[&[Case]] = &[
     generation::suspend::CASES,
     generation::shim::CASES,
     entropy::CASES,
+    device::query::CASES,
+    device::open::CASES,
+    device::queue::CASES,
+    device::parts::CASES,
+    device::requests::CASES,
+    device::ports::CASES,
+    device::close::CASES,
+    device::held::CASES,
+    device::change::CASES,
+    device::closed::CASES,
+    block::content::CASES,
+    block::discard::CASES,
+    block::list::CASES,
+    block::misuse::CASES,
+    block::shim::CASES,
+    net::echo::CASES,
+    net::header::CASES,
+    net::drops::CASES,
+    net::misuse::CASES,
+    net::state::CASES,
+    net::shim::CASES,
     meter::read::CASES,
     meter::counts::CASES,
     meter::shim::CASES,

@@ -141,6 +141,18 @@ impl SuitePlatform {
     }
 }
 
+/// Memory of the guest's own, for the arena of a device: in a closed domain it is shared with nobody.
+///
+/// # Errors
+///
+/// [`Fail::Error`] when there is none left.
+pub fn own_pages(env: &dyn Env, len: usize) -> Result<Pages, Fail> {
+    let (mapping, offset) = env.pages(len, 1 << 16).ok_or(Fail::Error("no pages left"))?;
+    // SAFETY: as in `SuitePlatform::pages`.
+    unsafe { Pages::new(mapping.base(), mapping.byte_len(), offset) }
+        .map_err(|_| Fail::Error("unusable pages"))
+}
+
 /// A shim error as a failure.
 #[must_use]
 pub fn failed(what: &'static str, error: Error) -> Fail {

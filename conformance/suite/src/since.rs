@@ -25,6 +25,10 @@ const FEATURES: &[(u64, u64)] = &[
     (1 << 11, 2),
     (1 << 12, 2),
     (1 << 13, 2),
+    (1 << 14, 2),
+    (1 << 15, 2),
+    (1 << 16, 2),
+    (1 << 17, 2),
 ];
 
 /// Whether an operation may be submitted again after a reset.
@@ -76,8 +80,11 @@ const GENERATION: u64 = 1 << 10;
 const METER: u64 = 1 << 11;
 const MEMORY: u64 = 1 << 12;
 const CLOSED: u64 = 1 << 13;
+const DEVICES: u64 = 1 << 15;
+const BLOCK: u64 = 1 << 16;
+const NET: u64 = 1 << 17;
 
-/// Every operation.
+/// Every operation of a call queue.
 pub(crate) const OPS: &[Known] = &[
     known(op::NOP, 0, Safe::Yes, Lane::Takes, Some((1, [7, 0, 0]))),
     known(op::PROBE, 0, Safe::Yes, Lane::Never, Some((1, [0x0100, 0, 0]))),
@@ -112,6 +119,24 @@ pub(crate) const OPS: &[Known] = &[
     known(op::UNSHARE, CLOSED, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
     known(op::ENTROPY, ENTROPY, Safe::No, Lane::Never, Some((2, [0, 0, 0]))),
     known(op::METER_READ, METER, Safe::No, Lane::Never, Some((3, [0, 0, 0]))),
+    known(op::DEVICE_LIMITS, DEVICES, Safe::Yes, Lane::Never, Some((0, [0, 0, 0]))),
+    known(op::DEVICE_WATCH, DEVICES | EVENTS, Safe::No, Lane::Never, Some((1, [5, 0, 0]))),
+    known(op::DEVICE_QUERY, DEVICES, Safe::No, Lane::Never, Some((3, [0, 0, 0]))),
+    known(op::DEVICE_OPEN, DEVICES, Safe::No, Lane::Never, Some((5, [0, 0, 0]))),
+    known(op::DEVICE_CLOSE, DEVICES, Safe::No, Lane::Never, Some((1, [0, 0, 0]))),
+    known(op::QUEUE_OPEN, DEVICES, Safe::No, Lane::Never, Some((6, [0, 0, 0]))),
+    known(op::QUEUE_CLOSE, DEVICES, Safe::No, Lane::Never, Some((1, [0, 0, 0]))),
+    known(op::NET_FILTER, DEVICES | NET, Safe::No, Lane::Never, Some((4, [0, 0, 0]))),
+];
+
+/// The operations of the queues of disks, which no call queue takes (DEV-10): all of them may be submitted
+/// again after a reset.
+pub(crate) const BLOCK_OPS: &[Known] = &[
+    known(op::READ, DEVICES | BLOCK, Safe::Yes, Lane::Never, Some((6, [0, 0, 0]))),
+    known(op::WRITE, DEVICES | BLOCK, Safe::Yes, Lane::Never, Some((6, [0, 0, 0]))),
+    known(op::FLUSH, DEVICES | BLOCK, Safe::Yes, Lane::Never, Some((0, [0, 0, 0]))),
+    known(op::DISCARD, DEVICES | BLOCK, Safe::Yes, Lane::Never, Some((2, [0, 0, 0]))),
+    known(op::ZERO, DEVICES | BLOCK, Safe::Yes, Lane::Never, Some((3, [0, 0, 0]))),
 ];
 
 impl Known {

@@ -42,7 +42,8 @@ impl Qcow2 {
             |why: io::Error| Error::Format { path: name.clone(), format: "qcow2", why: why.to_string() };
         let storage = ImageFile::from_open_file(file, options).map_err(&format)?;
         let mut found = None;
-        let gate = Gate { image: path, chain: vec![canonical(path)], access, found: &mut found };
+        let above = vec![canonical(path)];
+        let gate = Gate { image: path, above, own: None, last: None, access, found: &mut found };
         let builder = Image::<ImageFile>::builder(storage).write(!access.read_only);
         match builder.open(gate) {
             Ok(image) => {
@@ -55,6 +56,18 @@ impl Qcow2 {
 
     fn read_lock(&self) -> RwLockReadGuard<'_, FormatAccess<ImageFile>> {
         self.image.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> Result<(), Fault> {
+        let zeros = [0; 65_536];
+        let (mut at, end) = (offset, offset.saturating_add(len));
+        while at < end {
+            let most = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+            let zeros = zeros.get(..most).unwrap_or(&zeros);
+            self.read_lock().write(zeros, at)?;
+            at = at.saturating_add(u64::try_from(zeros.len()).unwrap_or(u64::MAX));
+        }
+        Ok(())
     }
 
     fn write_lock(&self) -> RwLockWriteGuard<'_, FormatAccess<ImageFile>> {
@@ -70,11 +83,27 @@ fn canonical(path: &Path) -> PathBuf {
 struct Gate<'a> {
     /// The image that the embedder named.
     image: &'a Path,
-    /// All that is open above.
-    chain: Vec<PathBuf>,
+    /// What is open above, in the chain.
+    above: Vec<PathBuf>,
+    /// The file of this level itself, until it is opened.
+    own: Option<PathBuf>,
+    /// What was opened last: an image whose format had to be found out.
+    last: Option<PathBuf>,
     access: Access,
     /// What the embedder is to be told in place of the crate's own words.
     found: &'a mut Option<Error>,
+}
+
+impl Gate<'_> {
+    fn check(&mut self, backing: &Path) -> io::Result<()> {
+        let loops = self.above.iter().any(|above| above == backing) || self.above.len() >= MAX_CHAIN;
+        if !loops || tenon_rings::planted!("qcow2-loop-not-seen") {
+            return Ok(());
+        }
+        let (path, backing) = (self.image.to_owned(), backing.to_owned());
+        *self.found = Some(Error::BackingLoop { path, backing });
+        Err(io::ErrorKind::InvalidData.into())
+    }
 }
 
 impl ImplicitOpenGate<ImageFile> for Gate<'_> {
@@ -82,24 +111,29 @@ impl ImplicitOpenGate<ImageFile> for Gate<'_> {
         &mut self,
         builder: F,
     ) -> io::Result<FormatAccess<ImageFile>> {
-        let mut chain = self.chain.clone();
-        if let Some(path) = builder.get_image_path() {
-            let (path, backing) = (self.image.to_owned(), canonical(&path));
-            let loops = chain.contains(&backing) || chain.len() >= MAX_CHAIN;
-            if loops && !tenon_rings::planted!("qcow2-loop-not-seen") {
-                *self.found = Some(Error::BackingLoop { path, backing });
-                return Err(io::ErrorKind::InvalidData.into());
+        let own = builder.get_image_path().map(|path| canonical(&path));
+        let mut above = self.above.clone();
+        match own.clone().or_else(|| self.last.take()) {
+            Some(path) => {
+                self.check(&path)?;
+                above.push(path);
             }
-            chain.push(backing);
+            // Without a name it still counts for the length of the chain.
+            None => above.push(PathBuf::new()),
         }
-        let below = Gate { image: self.image, chain, access: self.access, found: &mut *self.found };
-        Ok(FormatAccess::new(builder.open(below)?))
+        let (image, access, found) = (self.image, self.access, &mut *self.found);
+        Ok(FormatAccess::new(builder.open(Gate { image, above, own, last: None, access, found })?))
     }
 
     fn open_storage(&mut self, options: StorageOpenOptions) -> io::Result<ImageFile> {
         let Some(path) = options.get_filename().map(Path::to_owned) else {
             return ImageFile::open(options);
         };
+        let named = canonical(&path);
+        if self.own.take().as_ref() != Some(&named) {
+            self.check(&named)?;
+        }
+        self.last = Some(named);
         let access = Access { read_only: !options.get_writable(), ..self.access };
         match open_locked(&path, access) {
             Ok(file) => ImageFile::from_open_file(file, options),
@@ -147,21 +181,28 @@ impl Medium for Qcow2 {
     fn flush(&self) -> Result<(), Fault> {
         let image = self.read_lock();
         image.flush()?;
-        if tenon_rings::planted!("qcow2-not-synced") {
-            return Ok(());
-        }
         Ok(image.sync()?)
     }
 
     fn discard(&self, offset: u64, len: u64) -> Result<(), Fault> {
-        Ok(self.write_lock().discard_to_any(offset, len)?)
+        match self.write_lock().discard_to_any(offset, len) {
+            // An image that cannot keeps what it has.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+            result => Ok(result?),
+        }
     }
 
     fn zero(&self, offset: u64, len: u64, may_unmap: bool) -> Result<(), Fault> {
-        if may_unmap {
-            return Ok(self.write_lock().discard_to_zero(offset, len)?);
+        let result = if may_unmap {
+            self.write_lock().discard_to_zero(offset, len)
+        } else {
+            self.read_lock().write_zeroes(offset, len)
+        };
+        match result {
+            // Images of version 2 have no clusters that are zero by themselves.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.write_zeros(offset, len),
+            result => Ok(result?),
         }
-        Ok(self.read_lock().write_zeroes(offset, len)?)
     }
 }
 

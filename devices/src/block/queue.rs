@@ -88,9 +88,6 @@ impl<W: Words> Queue<W> {
         if self.is_closing || self.is_corrupt {
             return true;
         }
-        if tenon_rings::planted!("disk-kick-not-wanted") {
-            return self.completer().is_none_or(|completer| !completer.is_ready());
-        }
         self.completer().is_none_or(Completer::rest)
     }
 

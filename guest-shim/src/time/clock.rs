@@ -11,6 +11,7 @@ use crate::calls::Calls;
 use crate::error::Error;
 use crate::page::HostPage;
 use core::fmt;
+use tenon_abi::time::NEVER;
 use tenon_abi::{Clock as Which, Op, Submission, TimeCopy};
 use tenon_rings::page::Latest;
 use tenon_rings::planted;
@@ -46,13 +47,26 @@ impl Reading {
 pub struct Monotonic {
     running: Latest,
     boot: Latest,
+    /// What the host said of both, in answer to calls that were bracketed. A reading is the middle of its
+    /// bracket, and the middle of a wide one may lie beyond that of a narrow one that comes behind it; what an
+    /// honest host says does not go back.
+    said: [Latest; 2],
 }
 
 impl Monotonic {
     /// Of clocks that nobody has read.
     #[must_use]
     pub const fn new() -> Self {
-        Self { running: Latest::new(), boot: Latest::new() }
+        Self { running: Latest::new(), boot: Latest::new(), said: [Latest::new(), Latest::new()] }
+    }
+
+    fn said(&self, which: Which) -> Option<&Latest> {
+        let [running, boot] = &self.said;
+        match which {
+            Which::RUNNING => Some(running),
+            Which::BOOT => Some(boot),
+            _ => None,
+        }
     }
 
     /// The clock's, if it is one that must not go back.
@@ -64,6 +78,15 @@ impl Monotonic {
             _ => None,
         }
     }
+}
+
+/// A reading before it is held against those before it.
+struct Called {
+    ns: u64,
+    error: u64,
+    /// How far it may lie behind an earlier one without a step back of the host's clock.
+    slack: u64,
+    step_back: Option<u64>,
 }
 
 /// How a clock is read.
@@ -120,10 +143,15 @@ impl<'v, C: Counter> Clock<'v, C> {
     ///
     /// As [`crate::Vcpu::call`].
     pub fn bracket(&self, which: Which) -> Result<Option<Bracket>, Error> {
+        Ok(self.asked(which)?.map(|(_, bracket)| bracket))
+    }
+
+    /// What the host said, and the bracket around it.
+    fn asked(&self, which: Which) -> Result<Option<(u64, Bracket)>, Error> {
         let Way::Bracketed(rate) = self.way else { return Ok(None) };
         let first = self.counter.read();
-        let ns = self.ask(which)?;
-        Ok(Some(Bracket::between(rate, first, ns, self.counter.read())))
+        let said = self.ask(which)?;
+        Ok(Some((said, Bracket::between(rate, first, said, self.counter.read()))))
     }
 
     /// What the page says beside the clocks: TAI, leap seconds, disruptions. The copy is of one moment, and
@@ -178,29 +206,38 @@ impl<'v, C: Counter> Clock<'v, C> {
         let latest = shared.or(own);
         // Before the clock is read: what others keep meanwhile is no step back.
         let before = latest.map_or(0, Latest::before);
-        let (ns, error) = match &self.way {
-            Way::Page(page) => match page.read(which, &self.counter) {
-                Some(told) => told,
-                None => self.called(which)?,
-            },
-            _ => self.called(which)?,
+        let by_page = match &self.way {
+            Way::Page(page) => page.read(which, &self.counter),
+            _ => None,
+        };
+        let Called { ns, error, slack, step_back } = match by_page {
+            Some((ns, error)) => Called { ns, error, slack: error, step_back: None },
+            None => self.called(which)?,
         };
         let kept = match (latest, shared) {
             (None, _) => return Ok(Reading { ns, error, step_back: None }),
-            (Some(latest), None) => latest.keep_alone(before, ns, error),
-            (Some(latest), Some(_)) => latest.keep(before, ns, error),
+            (Some(latest), None) => latest.keep_alone(before, ns, slack),
+            (Some(latest), Some(_)) => latest.keep(before, ns, slack),
         };
         let further = if planted!("clamped-error-kept") { 0 } else { kept.value.saturating_sub(ns) };
-        Ok(Reading { ns: kept.value, error: error.saturating_add(further), step_back: kept.step_back })
+        let step_back = step_back.or(kept.step_back);
+        Ok(Reading { ns: kept.value, error: error.saturating_add(further), step_back })
     }
 
     /// Without the page.
     #[cold]
-    fn called(&self, which: Which) -> Result<(u64, u64), Error> {
-        match self.bracket(which)? {
-            Some(bracket) => Ok((bracket.ns, bracket.error)),
-            None => Ok((self.ask(which)?, 0)),
-        }
+    fn called(&self, which: Which) -> Result<Called, Error> {
+        let all = self.shared.unwrap_or(&self.own);
+        let latest = all.said(which);
+        let before = latest.map_or(0, Latest::before);
+        Ok(match self.asked(which)? {
+            Some((said, Bracket { ns, error, .. })) => {
+                let step_back = latest.and_then(|latest| latest.keep(before, said, 0).step_back);
+                let slack = if planted!("bracket-middles-compared") { error } else { NEVER };
+                Called { ns, error, slack, step_back }
+            }
+            None => Called { ns: self.ask(which)?, error: 0, slack: 0, step_back: None },
+        })
     }
 
     fn ask(&self, which: Which) -> Result<u64, Error> {

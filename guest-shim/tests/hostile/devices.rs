@@ -4,6 +4,7 @@
 
 mod cancel;
 mod control;
+mod core;
 mod ends;
 mod frames;
 mod headers;

@@ -19,6 +19,7 @@ mod odds;
 mod pages;
 mod session;
 mod small;
+mod stolen;
 mod successor;
 mod time;
 mod words;

@@ -4,12 +4,20 @@
 //! The host of a trial fills what ENTROPY asks for with its own clocks as the call reaches it: its monotonic
 //! clock, and UTC. It reports `clocks cpus= reads= back= kicks= low= high= utc= call= error= unread=`, and
 //! `clocked`.
+//!
+//! A host behind a device shares no counter with its guest: there the clock is the one that the shim brackets,
+//! and the host's own is that of CLOCK_READ. The report is `bracketed reads= back= kicks= call= error= half=`,
+//! where half of the readings have an error of at most `half`.
 
+use crate::bar;
 use crate::trial::{Now, Report, call, cpus, find_page, op, read, start};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tenon_conformance::Fail;
+use tenon_conformance::cases::time::shim::measured;
 use tenon_conformance::env::Env;
 use tenon_conformance::raw::{self, load};
+use tenon_conformance::shim::{SuitePlatform, failed};
+use tenon_guest::time::{Clock, Processor};
 use tenon_guest_rt as rt;
 
 /// The latest clock that any CPU has read.
@@ -47,7 +55,11 @@ fn look_on(_: u32) {
 pub(crate) fn asked(env: &'static dyn Env) -> Option<()> {
     let (millis, kicks) = (rt::Params::number("clocks")?, rt::Params::number("kicks").unwrap_or(0));
     let mut report = Report::new(env);
-    match run(env, millis, kicks, &mut report) {
+    let done = match bar::attached() {
+        Some(_) => bracketed(env, millis, kicks, &mut report),
+        None => run(env, millis, kicks, &mut report),
+    };
+    match done {
         Ok(()) => report.say(format_args!("clocked")),
         Err(fail) => report.say(format_args!("failed {fail}")),
     }
@@ -103,6 +115,44 @@ fn run(env: &'static dyn Env, millis: u64, kicks: u64, report: &mut Report) -> R
     report.say(format_args!(
         "clocks cpus={cpus} reads={reads} back={back} kicks={kicks} low={low} high={high} utc={utc} call={call} \
          error={error} unread={unread}"
+    ));
+    Ok(())
+}
+
+/// Errors of bracketed readings, by their logarithm.
+const ERRORS: usize = 64;
+
+fn bracketed(env: &'static dyn Env, millis: u64, kicks: u64, report: &mut Report) -> Result<(), Fail> {
+    let shim = |error| failed("a clock", error);
+    let platform = SuitePlatform::new(env);
+    let (_session, vcpu) = platform.attach()?;
+    let clock = Clock::bracketed(&vcpu, Processor, measured(env, &vcpu)?);
+    let by_call = Clock::by_call(&vcpu);
+    let (mut did, mut back, mut call, mut worst, mut last) = (0, 0, 0, 0, 0);
+    let mut errors = [0u64; ERRORS];
+    let begun = env.micros();
+    while did < kicks || env.micros().wrapping_sub(begun) < millis * 1000 {
+        let before = clock.running().map_err(shim)?;
+        let said = by_call.running().map_err(shim)?.ns;
+        let after = clock.running().map_err(shim)?;
+        call += u64::from(!lies(said, (Some(before.ns), before.error), (Some(after.ns), after.error)));
+        for now in [before, after] {
+            back += u64::from(now.step_back.is_some() || now.ns < last);
+            (last, worst) = (now.ns, now.error.max(worst));
+            errors[now.error.checked_ilog2().unwrap_or(0) as usize] += 1;
+        }
+        did += 1;
+    }
+    // The least power of two that half of them stay below.
+    let mut below = 0;
+    let half = errors.iter().position(|count| {
+        below += count;
+        below >= did
+    });
+    let half = 2u64.saturating_pow(half.unwrap_or(0) as u32 + 1);
+    let reads = did * 2;
+    report.say(format_args!(
+        "bracketed reads={reads} back={back} kicks={did} call={call} error={worst} half={half}"
     ));
     Ok(())
 }

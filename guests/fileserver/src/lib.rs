@@ -23,6 +23,6 @@ mod transfers;
 mod volume;
 
 pub use hadris_fat::embedded::MountToken;
-pub use server::{CLIENT, PATIENCE, RECEIVE, SEND, Server};
+pub use server::{CLIENT, PATIENCE, RECEIVE, SEND, Server, socket};
 pub use transfers::{Refused, Transfers};
 pub use volume::{Fault, Volume};

@@ -6,7 +6,7 @@ use crate::transfers::Transfers;
 use crate::volume::Volume;
 use hadris_storage::sync::BlockDevice;
 use smoltcp::iface::{SocketHandle, SocketSet};
-use smoltcp::socket::tcp::Socket;
+use smoltcp::socket::tcp::{Socket, SocketBuffer};
 use smoltcp::time::{Duration, Instant};
 
 /// Where HTTP listens.
@@ -20,6 +20,17 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of [`Server::new`]'s memory for each client.
 pub const CLIENT: usize = OUT;
+
+/// A connection's socket, over its buffers.
+#[must_use]
+pub fn socket<'s>(receive: &'s mut [u8], send: &'s mut [u8]) -> Socket<'s> {
+    let mut socket = Socket::new(SocketBuffer::new(receive), SocketBuffer::new(send));
+    // What was sent and is not acknowledged for so long was sent to nobody.
+    socket.set_timeout(Some(PATIENCE));
+    // A response ends with a piece that is smaller than a packet, and nothing comes to push it.
+    socket.set_nagle_enabled(false);
+    socket
+}
 
 /// A server of `N` clients at once. More are refused until one of them ends.
 pub struct Server<'m, 'b, D, T, const N: usize> {
@@ -36,18 +47,6 @@ impl<'m, 'b, D: BlockDevice, T: Transfers, const N: usize> Server<'m, 'b, D, T, 
         let mut pieces = memory.chunks_mut(CLIENT);
         let connections = core::array::from_fn(|_| Connection::new(pieces.next().unwrap_or_default()));
         Self { volume, transfers, connections }
-    }
-
-    /// A connection's socket, over its buffers.
-    #[must_use]
-    pub fn socket<'s>(receive: &'s mut [u8], send: &'s mut [u8]) -> Socket<'s> {
-        use smoltcp::socket::tcp::SocketBuffer;
-        let mut socket = Socket::new(SocketBuffer::new(receive), SocketBuffer::new(send));
-        // What was sent and is not acknowledged for so long was sent to nobody.
-        socket.set_timeout(Some(PATIENCE));
-        // A response ends with a piece that is smaller than a packet, and nothing comes to push it.
-        socket.set_nagle_enabled(false);
-        socket
     }
 
     /// Does what can be done now; whether there was something, so that there may be packets to send.

@@ -242,6 +242,7 @@ fn families<const D: usize>(vcpu: &Vcpu<'_, Probe, D>) -> Result<(), Error> {
     keep((life.exit(black_box(3)), life.restart()));
     keep((vcpu.entropy().fill(&Buffer::new(pages(4096)?))?, tenon_guest::entropy::Entropy::over(vcpu)));
     giving(vcpu)?;
+    keep(tenon_guest::stolen::Stolen::since_last(&mut vcpu.stolen()));
     let meter = vcpu.meter();
     let (buffer, number) = (Buffer::new(pages(4096)?), tenon_abi::Meter::CALLS);
     let mut reading = tenon_guest::meter::Meter::read(&meter, black_box(0), &buffer)?;

@@ -13,7 +13,8 @@ use super::job::{Ask, Job, Said};
 use super::noise::{self, Message, Noise};
 use super::time::Timing;
 use super::{
-    Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, Room, VmMemory,
+    Control, CpuError, Entry, Error, Exits, Flow, Hypercall, Interrupts, Line, Msi, Outcome, Room, RunDelays,
+    VmMemory,
 };
 use crate::action::{
     Action, ConsoleAction, EventAction, LifecycleAction, MemoryAction, Served, SessionAction, TimeAction,
@@ -195,6 +196,7 @@ pub(super) struct Attachment {
     asks: Sender<Ask>,
     discards: Arc<Discards>,
     room: Option<Arc<Room>>,
+    delays: Option<RunDelays>,
 }
 
 impl Attachment {
@@ -203,7 +205,7 @@ impl Attachment {
         control: Control,
         interrupts: Arc<Interrupts>,
         (jobs, console, asks): (Sender<Job>, Sender<Said>, Sender<Ask>),
-        timing: Timing,
+        (timing, delays): (Timing, Option<RunDelays>),
     ) -> Result<Self, Error> {
         let upcalls = (0..domain.config().max_vcpus).map(|_| interrupts.line()).collect::<Result<_, _>>()?;
         let conduit = domain.config().conduit;
@@ -212,7 +214,7 @@ impl Attachment {
         let (direct, spare, timing) = (BTreeMap::new(), Vec::new(), Some(timing));
         let state = State { domain, upcalls, direct, spare, noise: Noise::default(), timing };
         let state = Mutex::new(state);
-        Ok(Self { state, conduit, control, interrupts, jobs, console, asks, discards, room })
+        Ok(Self { state, conduit, control, interrupts, jobs, console, asks, discards, room, delays })
     }
 
     pub(super) const fn control(&self) -> &Control {
@@ -393,10 +395,14 @@ impl Attachment {
 
 impl State {
     fn serve(&mut self, queue: u32, budget: u32) -> Served {
-        match &mut self.timing {
+        let served = match &mut self.timing {
             Some(timing) => self.domain.serve_at(queue, budget, || timing.now()),
             None => self.domain.serve(queue, budget),
+        };
+        if served.fetched > 0 {
+            self.domain.tell_stolen(queue / 2);
         }
+        served
     }
 }
 
@@ -405,6 +411,12 @@ fn upcall_line(state: &State, vcpu: u32) -> Option<&Line> {
 }
 
 impl Exits for Attachment {
+    fn begins(&self, vcpu: u32) {
+        if let Some(delays) = &self.delays {
+            delays.watch(vcpu);
+        }
+    }
+
     fn parked(&self, vcpu: u32) {
         self.with(|state| state.domain.stopped(vcpu));
     }

@@ -45,6 +45,12 @@ pub trait Exits: Send + Sync {
         Flow::Continue
     }
 
+    /// The calling thread runs this vCPU from now on, and no other does. Told once, before the vCPU first
+    /// runs.
+    fn begins(&self, vcpu: u32) {
+        let _ = vcpu;
+    }
+
     /// A stop that [`super::Control::stop`] accepted is complete: the vCPU executes nothing and may be
     /// started again.
     fn parked(&self, vcpu: u32) {

@@ -51,6 +51,7 @@ impl State {
             self.domain.set_utc(at, known);
         }
         timing.renewed(now.monotonic);
+        self.domain.tell_all_stolen();
     }
 
     pub(super) fn set_utc(&mut self, utc: Option<Utc>) {

@@ -50,6 +50,7 @@ mod room;
 mod runner;
 mod serial;
 mod setup;
+mod stolen;
 pub mod time;
 mod vcpu;
 mod vmm;
@@ -73,6 +74,7 @@ pub use msi::Msi;
 pub use region::VmMemory;
 pub use room::Room;
 pub use runner::Runner;
+pub use stolen::RunDelays;
 /// What is planned before a guest starts: its types are in signatures here.
 pub use tenon_boot;
 pub use time::{Alarm, TimeSource};

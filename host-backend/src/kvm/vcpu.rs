@@ -36,6 +36,7 @@ enum Left {
 impl Vcpu {
     /// The thread's whole life: parked, running, parked, …, until the machine ends.
     pub(crate) fn live(mut self) {
+        self.exits.begins(self.index);
         loop {
             let entry = match self.seat.next() {
                 Next::Run(entry) => entry,

@@ -20,7 +20,7 @@ use super::job::{Ask, Job, Said};
 use super::life::Life;
 use super::time::{Alarm, TimeSource, Timing};
 use super::worker::{give_back, serve_hot, talk, work};
-use super::{Config as MachineConfig, Error, Machine, Outcome, VmMemory, WindowConfig};
+use super::{Config as MachineConfig, Error, Machine, Outcome, RunDelays, VmMemory, WindowConfig};
 use crate::config::{Balloon, Conduit, Config, Sharing};
 use crate::domain::Domain;
 use crate::memory::Guard;
@@ -174,15 +174,22 @@ impl Vmm {
             memory = memory.closed(guard);
             offer = offer.with_sharing(Sharing::default());
         }
+        let mut services = config.services;
+        let mut delays = None;
+        if services.stolen.is_none() {
+            delays = RunDelays::new(config.vcpus);
+            services.stolen = delays.as_ref().map(RunDelays::source);
+        }
+        offer = offer.with_stolen();
         offer.features &= config.features;
-        let domain =
-            Domain::with(offer.of_minor(config.minor), memory, config.services).map_err(Error::Domain)?;
+        let domain = Domain::with(offer.of_minor(config.minor), memory, services).map_err(Error::Domain)?;
         let (jobs, said, asked) = (channel(), channel(), channel());
         let interrupts = Arc::clone(machine.interrupts());
         let (job, say, ask) = (jobs.0.clone(), said.0.clone(), asked.0.clone());
         let alarm = Alarm::new().map_err(Error::io("making a timer"))?;
         let timing = Timing::new(TimeSource::new(machine.counter()), alarm.clone(), config.follows_utc);
-        let attachment = Attachment::new(domain, machine.control(), interrupts, (job, say, ask), timing)?;
+        let attachment =
+            Attachment::new(domain, machine.control(), interrupts, (job, say, ask), (timing, delays))?;
         let mut hot = Vec::new();
         for &queue in &config.hot_queues {
             // Blocking: a thread waits for it.

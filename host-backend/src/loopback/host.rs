@@ -5,7 +5,7 @@ use super::Error;
 use super::alarm::Alarm;
 use super::bell::Bell;
 use super::clock::{self, Measure};
-use crate::action::{Action, TimeAction};
+use crate::action::{Action, Served, TimeAction};
 use crate::config::Config;
 use crate::domain::Domain;
 use crate::memory::Memory;
@@ -115,7 +115,7 @@ where
         if self.server.is_some() {
             self.shared.bell.kick();
         } else {
-            while self.shared.with(|domain| domain.serve_at(queue, BUDGET, clock::now)).again {}
+            while self.shared.with(|domain| serve(domain, queue)).again {}
         }
     }
 
@@ -162,6 +162,9 @@ impl<M: Memory> Shared<M> {
                 domain.set_counter(now, Some(relation));
             }
             domain.set_utc(clock::now(), clock::utc());
+            if !tenon_rings::planted!("stolen-at-bind-alone") {
+                domain.tell_all_stolen();
+            }
         });
     }
 
@@ -192,13 +195,20 @@ impl<M: Memory> Shared<M> {
             while again && !self.bell.is_closed() {
                 again = false;
                 for queue in 0..queues {
-                    again |= self.with(|domain| {
-                        domain.serve_at(queue, BUDGET, clock::now).again || !domain.rest(queue)
-                    });
+                    again |= self.with(|domain| serve(domain, queue).again || !domain.rest(queue));
                 }
             }
         }
     }
+}
+
+#[inline]
+fn serve<M: Memory>(domain: &mut Domain<M>, queue: u32) -> Served {
+    let served = domain.serve_at(queue, BUDGET, clock::now);
+    if served.fetched > 0 && !tenon_rings::planted!("stolen-at-bind-alone") {
+        domain.tell_stolen(queue / 2);
+    }
+    served
 }
 
 impl<M: Memory> Drop for Loopback<M> {

@@ -12,6 +12,7 @@ impl<M: Memory> Domain<M> {
     /// The domain goes on from a saved state: another generation begins, unless it moved (LIFE-5). The page
     /// is written in any case (PAGE-7).
     pub(super) fn go_on(&mut self, moved: bool) -> Result<(), Error> {
+        self.base.resume_stolen();
         if moved || planted!("generation-kept") {
             self.tell_generation();
             return Ok(());

@@ -25,7 +25,7 @@ const UNUSED: &[(&str, &str)] = &[
 
 /// A configuration that has a value in each field, and few ports.
 fn full() -> Config {
-    let mut config = config(4).with_time().with_generation();
+    let mut config = config(4).with_time().with_generation().with_stolen();
     config.max_ports = 64;
     config.conduit.kind = ConduitKind::HYPERCALL;
     (config.conduit.kick_base, config.conduit.kick_stride, config.conduit.bind_base) = (0x100, 4, 0x200);
@@ -152,6 +152,8 @@ fn trace(guest: &mut Guest) -> String {
         }
         say("answers", &[guest.take(vcpu, 0), guest.take(vcpu, 1)]);
         say("state", &[host::CALL_STATE, host::EMERGENCY_STATE].map(|at| guest.shown(vcpu, at)));
+        guest.domain.tell_stolen(vcpu);
+        say("stolen", &guest.shown(vcpu, host::STOLEN));
     }
     say("wanted", &guest.domain.memory_stats());
     guest.domain.set_memory_target(Some(0x6000));

@@ -19,6 +19,7 @@ mod order;
 mod page;
 mod pieces;
 mod saved;
+mod stolen;
 mod stop;
 mod time;
 mod tools;

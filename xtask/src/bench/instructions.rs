@@ -18,6 +18,8 @@ const TOOL: &str = "valgrind";
 const CALL: &str = "*guest_call*";
 const BATCH: &str = "*guest_batch*";
 const HOST: &str = "*host_kick*";
+/// That of `tenon_benches::disk`.
+const READS: &str = "*guest_reads*";
 /// A multiple of each queue's depth, so that all laps are alike.
 const SHORT: u64 = 256;
 const CALLS_OF_A_BATCH: f64 = 32.0;
@@ -36,12 +38,18 @@ const COUNTS: [&str; 4] = [
     "further call of a batch of 32, host core",
 ];
 
+/// What is counted of a disk's queue, and the most that is allowed: the shim's part of a request, from its
+/// submission to its result.
+const DISK: [(&str, f64); 2] =
+    [("disk: read, guest", 400.0), ("disk: further read of 32 at once, guest", 350.0)];
+
 /// The rows, or why they are not there.
 pub(super) fn count() -> Result<Vec<Line>, Failure> {
     let name = |operation: &str, count: &str| format!("{operation}: {count}");
     if project::find_program(TOOL).is_none() {
         let reason = format!("{TOOL} is not installed");
         let names = OPERATIONS.iter().flat_map(|(operation, _)| COUNTS.map(|count| name(operation, count)));
+        let names = names.chain(DISK.map(|(name, _)| name.to_owned()));
         return Ok(names.map(|name| Line::Skip { name, reason: reason.clone() }).collect());
     }
     let program = build("instructions")?;
@@ -57,18 +65,30 @@ pub(super) fn count() -> Result<Vec<Line>, Failure> {
             further(&[BATCH, HOST])?,
             further(&[HOST])?,
         ];
-        lines.extend(COUNTS.iter().zip(counts).zip(most).map(|((count, ours), most)| {
-            Line::Row(Row {
-                name: name(operation, count),
-                ours,
-                unit: "instructions".to_owned(),
-                reference: "at most".to_owned(),
-                reference_value: most,
-                most: Some(1.0),
-            })
-        }));
+        lines.extend(
+            COUNTS
+                .iter()
+                .zip(counts)
+                .zip(most)
+                .map(|((count, ours), most)| line(name(operation, count), ours, most)),
+        );
     }
+    let [one, all] = ["call", "batch32"].map(|mode| per_run(&program, ["disk", mode], &[READS, HOST]));
+    let one = one?;
+    let counts = [one, (all? - one) / (CALLS_OF_A_BATCH - 1.0)];
+    lines.extend(DISK.iter().zip(counts).map(|((name, most), ours)| line((*name).to_owned(), ours, *most)));
     Ok(lines)
+}
+
+fn line(name: String, ours: f64, most: f64) -> Line {
+    Line::Row(Row {
+        name,
+        ours,
+        unit: "instructions".to_owned(),
+        reference: "at most".to_owned(),
+        reference_value: most,
+        most: Some(1.0),
+    })
 }
 
 /// Instructions of one run of what `mode`, an operation and a way to call it, repeats.

@@ -40,6 +40,10 @@ const LAYERS: &[Layer] = &[
     layer("tenon-guest-hello", &["tenon-guest-rt", "tenon-guest", "tenon-rings"]),
     layer("tenon-guest-smoke", &["tenon-guest-rt"]),
     layer("tenon-guest-selftest", &["tenon-guest-rt"]),
+    layer(
+        "tenon-guest-webfs",
+        &["tenon-guest-rt", "tenon-guest-fileserver", "tenon-abi", "tenon-guest", "tenon-rings"],
+    ),
     layer("tenon-guest-bench", &["tenon-guest-rt", "tenon-abi", "tenon-guest", "tenon-rings"]),
     layer(
         "tenon-guest-conformance",

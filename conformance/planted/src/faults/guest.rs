@@ -11,6 +11,12 @@ const fn hostile(name: &'static str) -> Seen {
 /// Its faults.
 pub(super) const FAULTS: &[Fault] = &[
     fault(
+        "stolen-believed-backwards",
+        "VCPU-11",
+        "a count of stolen time that falls is a lot of stolen time",
+        hostile("stolen::a_count_that_falls_has_stolen_nothing"),
+    ),
+    fault(
         "busy-poll-loses-ticket",
         "CALL-17",
         "a request that is looked at while the queue is in use loses its ticket",
@@ -129,6 +135,12 @@ pub(super) const FAULTS: &[Fault] = &[
         "TIME-13",
         "a deadline that has come within the reading's error is waited for",
         hostile("time::steps::a_deadline_is_reached_as_soon_as_it_may_be"),
+    ),
+    fault(
+        "bracket-middles-compared",
+        "TIME-10",
+        "a bracketed clock takes the middle of a wide bracket for a step back of the next one",
+        hostile("time::bracket::a_wide_bracket_makes_no_step_back_of_a_narrow_one"),
     ),
     fault(
         "bracket-one-sided",

@@ -141,6 +141,22 @@ pub(super) const FAULTS: &[Fault] = &[
         "a donated area may lie on other areas",
         case("session.areas-of-two-vcpus-apart"),
     ),
+    fault("stolen-falls", "VCPU-11", "stolen time falls now and then", case("vcpu.stolen-counts")),
+    fault("stolen-early", "VCPU-12", "stolen time is counted twice", case("vcpu.stolen-counts")),
+    fault("stolen-of-vcpu-0", "VCPU-11", "each vCPU is told what vCPU 0 lost", case("vcpu.stolen-each")),
+    fault(
+        "stolen-at-bind-alone",
+        "VCPU-12",
+        "stolen time is told by BIND and never again",
+        case("vcpu.stolen-counts"),
+    ),
+    fault("stolen-unasked", "VCPU-11", "stolen time is told to who did not ask", case("vcpu.stolen-unasked")),
+    fault(
+        "save-loses-stolen",
+        "VCPU-11",
+        "a saved state has no stolen time, and it begins again at zero",
+        core("stolen::a_restored_count_goes_on_whatever_its_new_source_says"),
+    ),
     fault("entropy-of-zeros", "ENT-1", "random bytes are zeros", case("entropy.bytes")),
     fault("entropy-again", "ENT-1", "random bytes are the same at each call", case("entropy.bytes")),
     fault(

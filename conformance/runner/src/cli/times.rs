@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// The machines of a trial.
 #[derive(Debug, Args)]
 struct Rows {
-    /// The row whose machine it is: one of those of KVM; may be given several times.
+    /// The row whose machine it is: one of those of KVM, or for `clocks` of QEMU; may be given several times.
     #[arg(long, value_name = "NAME", default_value = "kvm-native")]
     host: Vec<String>,
     /// The machine that this runs in: its rows are called so, in place of `kvm`.
@@ -48,31 +48,34 @@ pub(super) struct Timers {
 
 #[cfg(target_os = "linux")]
 pub(super) fn clocks(wish: &Clocks) -> Result<bool, String> {
-    each(&wish.rows, |kind, image| crate::time::run((kind, image), wish.seconds, wish.kicks))
+    each(&wish.rows, |host, image| match crate::hosts::qemu::kind(host) {
+        Some(kind) => crate::time::bracketed(kind.name, image, wish.seconds, wish.kicks),
+        None => crate::time::run((kvm(host)?, image), wish.seconds, wish.kicks),
+    })
 }
 
 #[cfg(target_os = "linux")]
 pub(super) fn timers(wish: &Timers) -> Result<bool, String> {
     let seed = wish.seed.unwrap_or_else(super::draw);
-    each(&wish.rows, |kind, image| {
-        let (text, is_good) = crate::time::timers((kind, image), wish.count, seed)
+    each(&wish.rows, |host, image| {
+        let (text, is_good) = crate::time::timers((kvm(host)?, image), wish.count, seed)
             .map_err(|why| format!("{why} (--seed {seed:x})"))?;
         Ok((format!("{text}\n  seed {seed:x}"), is_good))
     })
 }
 
+#[cfg(target_os = "linux")]
+fn kvm(host: &str) -> Result<crate::hosts::kvm::Kind, String> {
+    crate::hosts::kvm::kind(host).ok_or_else(|| "it is not the KVM machine with an image of today".to_owned())
+}
+
 /// Tries each machine; whether all were good.
 #[cfg(target_os = "linux")]
-fn each(
-    rows: &Rows,
-    run: impl Fn(crate::hosts::kvm::Kind, Option<&Image>) -> crate::time::Outcome,
-) -> Result<bool, String> {
+fn each(rows: &Rows, run: impl Fn(&str, Option<&Image>) -> crate::time::Outcome) -> Result<bool, String> {
     let image = rows.image.as_deref().map(read_image).transpose()?;
     let mut good = true;
     for host in &rows.host {
-        let kind = crate::hosts::kvm::kind(host)
-            .ok_or_else(|| format!("host {host}: it is not the KVM machine with an image of today"))?;
-        let (text, is_good) = run(kind, image.as_ref()).map_err(|why| format!("host {host}: {why}"))?;
+        let (text, is_good) = run(host, image.as_ref()).map_err(|why| format!("host {host}: {why}"))?;
         let host = host.strip_prefix("kvm").map_or_else(|| host.clone(), |rest| rows.kvm_is.clone() + rest);
         crate::out::print(&format!("{host}: {text}\n"))?;
         good &= is_good;

@@ -122,8 +122,9 @@ pub fn trial(
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod machine {
     use super::{Age, ConduitKind, Kind, Level};
-    use crate::console::{self, Asked, Order};
+    use crate::console::{self, Order};
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
+    use crate::stolen::Stolen;
     use std::io::{self, Write};
     use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
     use std::sync::{Arc, OnceLock};
@@ -208,6 +209,8 @@ mod machine {
             let (sender, receiver) = sync_channel(BACKLOG);
             let (ear, handle) = (sender.clone(), Arc::new(OnceLock::new()));
             let user = Arc::clone(&handle);
+            let stolen = Stolen::new();
+            let counted = stolen.counted(services);
             let vmm = Vmm::new(VmmConfig {
                 room: if self.kind.age == Age::Today { ROOM } else { 0 },
                 closed: self.kind.closed.then(|| Guard::new(move |refused| touched(&ear, refused))),
@@ -216,7 +219,7 @@ mod machine {
                 conduit: self.conduit,
                 seed: crate::hosts::seed(&command_line),
                 limit: LIMIT,
-                console: Box::new(move |output| answer(&user, output)),
+                console: Box::new(move |output| answer(&user, &stolen, output)),
                 serial: Box::new(Serial(sender.clone())),
                 minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
                 // The old cases ask for all that is offered, whatever their version knows.
@@ -225,7 +228,7 @@ mod machine {
                 } else {
                     Features::all()
                 },
-                services,
+                services: counted,
                 // Nothing leaves this machine, and nobody suspends it.
                 life: if self.kind.closed { None } else { Some(Box::new(|_| {})) },
                 ..VmmConfig::default()
@@ -246,14 +249,17 @@ mod machine {
     }
 
     /// What the machine's user answers, and does.
-    fn answer(handle: &OnceLock<Handle>, output: &[u8]) -> Vec<u8> {
+    fn answer(handle: &OnceLock<Handle>, stolen: &Stolen, output: &[u8]) -> Vec<u8> {
         let Some(handle) = handle.get() else { return Vec::new() };
-        console::asked(output).for_each(|asked| life(handle, asked));
         for order in console::orders(output) {
             match order {
                 Order::Target(bytes) => handle.set_memory_target(Some(bytes)),
                 // The case says what it misses.
                 Order::Add(bytes) => drop(handle.add_memory(bytes)),
+                Order::Suspend => drop(handle.ask_suspend()),
+                Order::Withdraw => handle.withdraw_suspend(),
+                Order::Restore(stood) => restore(handle, stood),
+                Order::Steal(vcpu, nanoseconds) => stolen.steal(vcpu, nanoseconds),
             }
         }
         console::echo(output).to_vec()
@@ -267,23 +273,15 @@ mod machine {
         let _ = ear.try_send(Event::Ended(End::Other(how)));
     }
 
-    /// Does what a case asks of whoever runs its machine. A domain that cannot go back ends the machine.
-    fn life(handle: &Handle, asked: Asked) {
-        match asked {
-            Asked::Suspend => {
-                handle.ask_suspend();
-            }
-            Asked::Withdraw => handle.withdraw_suspend(),
-            Asked::Restore { stood } => {
-                let again = handle.hold(stood, |held| {
-                    let state = held.save();
-                    held.put_back(state.clone())?;
-                    held.put_back(state)
-                });
-                if again.and_then(|again| again).is_err() {
-                    handle.end();
-                }
-            }
+    /// Saves the domain, and puts it back twice. A domain that cannot go back ends the machine.
+    fn restore(handle: &Handle, stood: u64) {
+        let again = handle.hold(stood, |held| {
+            let state = held.save();
+            held.put_back(state.clone())?;
+            held.put_back(state)
+        });
+        if again.and_then(|again| again).is_err() {
+            handle.end();
         }
     }
 

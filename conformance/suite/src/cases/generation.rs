@@ -6,8 +6,8 @@ pub mod restored;
 pub mod shim;
 pub mod suspend;
 
-use crate::case::{Ctx, Fail, Needs, Outcome, check, equal};
-use crate::cases::tools::{INLINE, expect, op, status};
+use crate::case::{Fail, Needs, Outcome, check, equal};
+use crate::cases::tools::{expect, op, status};
 use crate::raw::{self, Bound, load};
 use core::sync::atomic::{Ordering, fence};
 use tenon_abi::Features;
@@ -15,7 +15,8 @@ use tenon_rings::Mapping;
 
 const GENERATION: Needs = Needs { features: Features::GENERATION.union(Features::PAGES), ..Needs::NONE };
 /// With a console, by which a case asks for something.
-const ASKED: Needs = Needs { features: GENERATION.features.union(Features::CONSOLE), ..Needs::NONE };
+pub(super) const ASKED: Needs =
+    Needs { features: GENERATION.features.union(Features::CONSOLE), ..Needs::NONE };
 /// And with ports.
 const WATCHED: Needs = Needs { features: ASKED.features.union(Features::EVENTS), ..Needs::NONE };
 
@@ -24,18 +25,18 @@ const KIND: u64 = 2;
 const GENERATION_BIT: u64 = 1 << 10;
 
 /// An id: its low 64 bits, then its high 64 bits.
-type Id = [u64; 2];
+pub(super) type Id = [u64; 2];
 
 /// The page of the generation, wherever it lies.
 #[derive(Clone, Copy)]
-struct Page {
+pub(super) struct Page {
     memory: Mapping,
     at: usize,
 }
 
 impl Page {
     /// The page in the window, or one that is donated.
-    fn of(bound: &mut Bound) -> Result<Self, Fail> {
+    pub(super) fn of(bound: &mut Bound) -> Result<Self, Fail> {
         if load(&bound.env.window(), 0x90) & 1 != 0 {
             let at = expect(bound, op::PAGE, &[KIND, 0], status::OK, "PAGE")?;
             return Ok(Self { memory: bound.env.window(), at: at as usize });
@@ -55,7 +56,7 @@ impl Page {
     }
 
     /// The id of the valid copy (PAGE-4).
-    fn id(&self) -> Result<Id, Fail> {
+    pub(super) fn id(&self) -> Result<Id, Fail> {
         for _ in 0..1000 {
             let sequence = self.sequence();
             let copy = if sequence & 1 == 0 { 0x40 } else { 0x80 };
@@ -71,33 +72,6 @@ impl Page {
 }
 
 /// REPAIRED with this status.
-fn repaired(bound: &mut Bound, id: Id, status: u16, what: &'static str) -> Outcome {
+pub(super) fn repaired(bound: &mut Bound, id: Id, status: u16, what: &'static str) -> Outcome {
     equal(expect(bound, op::REPAIRED, &id, status, what)?, 0, "REPAIRED's value")
-}
-
-/// Whoever runs the machine does what cases ask for (REP-5).
-fn needs_asking(ctx: &Ctx) -> Outcome {
-    match (ctx.env.param("life"), ctx.env.param("console")) {
-        (Some("asked"), Some("echo")) => Ok(()),
-        _ => Err(Fail::Error("boot the machine under test with life=asked console=echo")),
-    }
-}
-
-/// What a case asks for, as words of a write by value: 0x10, `TN`, a letter, and an echo of one byte.
-fn asking(letter: u8) -> [u64; 7] {
-    let text = u64::from_le_bytes([0x10, b'T', b'N', letter, 0x05, b'!', 0, 0]);
-    [INLINE | (6 << 32), text, 0, 0, 0, 0, 0]
-}
-
-/// Asks, and waits until it is done: the echo comes behind it.
-fn ask(bound: &mut Bound, letter: u8) -> Outcome {
-    let (_, at) = raw::pages(bound.env, 64, 64)?;
-    let done = bound.call_words(op::CONSOLE_WRITE, asking(letter))?;
-    equal(u64::from(done.status), 0, "CONSOLE_WRITE by value")?;
-    equal(done.value, 6, "bytes accepted of an empty console")?;
-    bound.submit(op::CONSOLE_READ, 0, [0, at, 8, 0, 0, 0, 0]);
-    bound.kick();
-    let done = bound.wait_longer("what was asked for is not done: no echo")?;
-    equal(u64::from(done.status), 0, "CONSOLE_READ")?;
-    equal(done.value, 1, "bytes read back")
 }

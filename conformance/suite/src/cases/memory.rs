@@ -25,7 +25,7 @@ pub(super) const MARK: u64 = 0x6d65_6d6f_7279_2021;
 
 /// What MEMORY_INFO says, by the offsets of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Info {
+pub(in crate::cases) struct Info {
     pub(super) target: u64,
     pub(super) memory: u64,
     pub(super) given: u64,
@@ -35,7 +35,7 @@ pub(super) struct Info {
 }
 
 /// A page for MEMORY_INFO, and what it says.
-pub(super) struct Desk {
+pub(in crate::cases) struct Desk {
     pub(super) page: Mapping,
     pub(super) at: u64,
 }

@@ -14,7 +14,7 @@ use crate::cases::tools::{bind_port, expect, op, settle, status};
 use crate::raw::{Bound, LONGER};
 use tenon_abi::Features;
 
-const RUNNING: u64 = 0;
+pub(super) const RUNNING: u64 = 0;
 const BOOT: u64 = 1;
 const UTC: u64 = 2;
 /// A deadline that is never reached (TIME-13).
@@ -27,7 +27,7 @@ const TIME: Needs = Needs { features: Features::TIME, ..Needs::NONE };
 const TIMERS: Needs = Needs { features: Features::TIME.union(Features::EVENTS), ..Needs::NONE };
 
 /// What a clock says, by call.
-fn read(bound: &mut Bound, clock: u64) -> Result<u64, Fail> {
+pub(super) fn read(bound: &mut Bound, clock: u64) -> Result<u64, Fail> {
     expect(bound, op::CLOCK_READ, &[clock], status::OK, "CLOCK_READ")
 }
 

@@ -5,6 +5,7 @@
 //! A host may serve a kick late, so what must come is waited for, and what must not come is looked for only
 //! after a later call has been completed and some time has passed.
 
+pub(super) mod order;
 pub(super) mod second;
 
 use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check};
@@ -48,6 +49,19 @@ pub(crate) mod op {
     pub(crate) const UNSHARE: u16 = 0x0911;
     pub(crate) const ENTROPY: u16 = 0x0a00;
     pub(crate) const METER_READ: u16 = 0x0b00;
+    pub(crate) const DEVICE_LIMITS: u16 = 0x0c00;
+    pub(crate) const DEVICE_WATCH: u16 = 0x0c01;
+    pub(crate) const DEVICE_QUERY: u16 = 0x0c02;
+    pub(crate) const DEVICE_OPEN: u16 = 0x0c03;
+    pub(crate) const DEVICE_CLOSE: u16 = 0x0c04;
+    pub(crate) const QUEUE_OPEN: u16 = 0x0c05;
+    pub(crate) const QUEUE_CLOSE: u16 = 0x0c06;
+    pub(crate) const NET_FILTER: u16 = 0x0c10;
+    pub(crate) const READ: u16 = 0x0d00;
+    pub(crate) const WRITE: u16 = 0x0d01;
+    pub(crate) const FLUSH: u16 = 0x0d02;
+    pub(crate) const DISCARD: u16 = 0x0d03;
+    pub(crate) const ZERO: u16 = 0x0d04;
 }
 
 /// Status codes, as the spec prints them.
@@ -63,9 +77,14 @@ pub(super) mod status {
     pub(in crate::cases) const EXISTS: u16 = 8;
     pub(in crate::cases) const NOT_FOUND: u16 = 9;
     pub(in crate::cases) const BAD_STATE: u16 = 10;
+    pub(in crate::cases) const BAD_FEATURES: u16 = 13;
     pub(in crate::cases) const CANCELLED: u16 = 14;
+    pub(in crate::cases) const INDETERMINATE: u16 = 15;
     pub(in crate::cases) const DENIED: u16 = 16;
     pub(in crate::cases) const BAD_ALIGNMENT: u16 = 17;
+    pub(in crate::cases) const IO_ERROR: u16 = 18;
+    pub(in crate::cases) const READ_ONLY: u16 = 20;
+    pub(in crate::cases) const REMOVED: u16 = 21;
 }
 
 /// The flag INLINE in a submission's first word; the count stands above it.

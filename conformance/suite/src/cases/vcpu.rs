@@ -4,5 +4,6 @@
 pub mod bind;
 pub mod races;
 pub mod start;
+pub mod stolen;
 pub mod stop;
 pub mod upcall;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Clocks between two readings of a counter that the host does not know.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use tenon_abi::Clock as Which;
 use tenon_guest::Error;
-use tenon_guest::time::{Clock, Rate};
+use tenon_guest::time::{Clock, Monotonic, Rate};
 
 use super::{Answers, Ticks};
 
@@ -27,6 +28,35 @@ fn the_hosts_clock_lies_within_the_error_wherever_in_the_call_it_was_read() {
         let truth = 1_000_000 + behind * 10;
         assert!(reading.ns.abs_diff(truth) <= reading.error, "{reading:?}, and it is {truth}");
         assert!(reading.error <= (before + behind) * 5 + 4, "{reading:?} of {before} + {behind} ticks");
+    }
+}
+
+/// An honest host whose answer came late once: the middle of that bracket lies ahead of the ones behind it.
+#[test]
+fn a_wide_bracket_makes_no_step_back_of_a_narrow_one() {
+    let all = Monotonic::new();
+    for shared in [false, true] {
+        let (calls, ticks) = (Answers::new(), Ticks::new());
+        let rate = Rate::new(HZ, 0).expect("it ticks");
+        let (now, took) = (Rc::clone(&ticks.now), Rc::new(Cell::new(0)));
+        let passes = Rc::clone(&took);
+        *calls.within.borrow_mut() = Box::new(move || now.set(now.get() + passes.get()));
+        let clock = Clock::bracketed(&calls, ticks, rate);
+        let clock = if shared { clock.across(&all) } else { clock };
+        let mut last = 0;
+        let mut read = |said: u64, ticks: u64| {
+            (calls.clock.set(Ok(said)), took.set(ticks));
+            let reading = clock.running().expect("the host answers");
+            assert!(reading.ns >= last, "the clock went back");
+            assert!(reading.ns - reading.error <= said + ticks * 10 && said <= reading.ns + reading.error);
+            last = reading.ns;
+            reading.step_back
+        };
+        // The host read its clock at the end of a second's wait.
+        assert_eq!(read(2_000_000_000, 100_000_000), None);
+        assert_eq!([read(2_000_000_100, 2), read(2_000_000_100, 2), read(2_000_005_000, 2)], [None; 3]);
+        // A host that steps back is told all the same, and once.
+        assert_eq!([read(1_999_000_000, 2), read(1_999_000_100, 2)], [Some(1_005_000), None]);
     }
 }
 

@@ -14,7 +14,7 @@ use smoltcp::phy::{Loopback, Medium};
 use smoltcp::socket::tcp::{Socket, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
-use tenon_guest_fileserver::{CLIENT, MountToken, RECEIVE, Refused, SEND, Server, Transfers, Volume};
+use tenon_guest_fileserver::{CLIENT, MountToken, RECEIVE, Refused, SEND, Server, Transfers, Volume, socket};
 
 pub(crate) const CLIENTS: usize = 20;
 /// Bytes of a read.
@@ -104,8 +104,8 @@ impl World {
         interface.update_ip_addrs(|all| all.push(IpCidr::new(IpAddress::v4(127, 0, 0, 1), 8)).unwrap());
         let mut sockets = SocketSet::new(Vec::new());
         let handles = std::array::from_fn(|_| {
-            let socket = Server::<Disk, Reads, CLIENTS>::socket(memory(RECEIVE), memory(SEND));
-            sockets.add(socket)
+            let made = socket(memory(RECEIVE), memory(SEND));
+            sockets.add(made)
         });
         let mut world = Self { server, interface, device, sockets, handles, now: Instant::ZERO, port: 49152 };
         world.step();
@@ -121,8 +121,8 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self) -> SocketHandle {
-        let socket = Server::<Disk, Reads, CLIENTS>::socket(memory(SEND), memory(RECEIVE));
-        let handle = self.sockets.add(socket);
+        let made = socket(memory(SEND), memory(RECEIVE));
+        let handle = self.sockets.add(made);
         self.port += 1;
         let to = (IpAddress::v4(127, 0, 0, 1), 80);
         let socket = self.sockets.get_mut::<Socket>(handle);

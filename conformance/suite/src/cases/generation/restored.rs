@@ -2,8 +2,9 @@
 //! A domain that goes on from a saved state: each time it is saved once and restored twice (LIFE-5 to LIFE-8,
 //! TIME-7).
 
-use super::{ASKED, Id, Page, ask, asking, needs_asking, repaired};
+use super::{ASKED, Id, Page, repaired};
 use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check, equal};
+use crate::cases::tools::order::{self, order_and_wait};
 use crate::cases::tools::{bind_port, case, emergency, expect, op, settle, signal, status, wait_until};
 use crate::raw::{self, Bound, load};
 use tenon_abi::{ConduitFlags, Features};
@@ -14,8 +15,8 @@ pub const CASES: &[Case] = &[
     case("generation.restored-often", &["LIFE-5"], ASKED, often),
     case("generation.restored-goes-on", &["LIFE-5", "MET-4"], BUSY, goes_on),
     case("generation.repaired-unfetched", &["LIFE-8"], ASKED, unfetched),
-    case("generation.boot-freezes", &["TIME-7"], CLOCKS, |ctx| boot(ctx, b'f', 0)),
-    case("generation.boot-jumps", &["TIME-7", "TIME-9"], CLOCKS, |ctx| boot(ctx, b'j', HOUR)),
+    case("generation.boot-freezes", &["TIME-7"], CLOCKS, |ctx| boot(ctx, 0)),
+    case("generation.boot-jumps", &["TIME-7", "TIME-9"], CLOCKS, |ctx| boot(ctx, HOUR)),
 ];
 
 const BUSY: Needs =
@@ -24,13 +25,18 @@ const CLOCKS: Needs =
     Needs { features: ASKED.features.union(Features::TIME).union(Features::WINDOW), ..Needs::NONE };
 const HOUR: u64 = 3_600_000_000_000;
 
+/// The domain is saved and put back twice, while BOOT goes on by so much.
+fn restore(bound: &mut Bound, stood: u64) -> Outcome {
+    order_and_wait(bound, b'r', stood)
+}
+
 fn restored(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     let page = Page::of(&mut bound)?;
     let (first, sequence) = (page.id()?, page.sequence());
     repaired(&mut bound, first, status::OK, "REPAIRED with the id")?;
-    ask(&mut bound, b'f')?;
+    restore(&mut bound, 0)?;
     let second = page.id()?;
     check(second != first, "the id of before the restore")?;
     // It was restored twice.
@@ -41,12 +47,12 @@ fn restored(ctx: &Ctx) -> Outcome {
 }
 
 fn often(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     let page = Page::of(&mut bound)?;
     let mut seen: [Id; 6] = [page.id()?; 6];
     for round in 1..6 {
-        ask(&mut bound, b'f')?;
+        restore(&mut bound, 0)?;
         let id = page.id()?;
         check(seen[..round].iter().all(|other| *other != id), "an id that was there before")?;
         seen[round] = id;
@@ -59,7 +65,7 @@ fn often(ctx: &Ctx) -> Outcome {
 
 /// Queues, ports and counts go on where they were.
 fn goes_on(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     let (page, at) = raw::pages(ctx.env, 4096, 4096)?;
     bind_port(&mut bound, 5, 0, 0)?;
@@ -73,14 +79,14 @@ fn goes_on(ctx: &Ctx) -> Outcome {
         let now = [load(&page, 0), load(&page, 16)];
         check(round == 0 || now[0] == before[0] && now[1] > before[1], "counts that do not go on")?;
         before = now;
-        ask(&mut bound, b'f')?;
+        restore(&mut bound, 0)?;
     }
     expect(&mut bound, op::EVENT_BIND, &[5, 0, 0], status::EXISTS, "the port is bound").map(|_| ())
 }
 
 /// REPAIRED lies in the queue while the domain is saved, and names the id of before.
 fn unfetched(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     if load(&ctx.env.window(), 0x18) >> 48 & 1 == 0 {
         // Who looks by itself may fetch it before.
         return Err(Fail::Skip(Lacks::Conduit(ConduitFlags::SYNCHRONOUS)));
@@ -90,7 +96,7 @@ fn unfetched(ctx: &Ctx) -> Outcome {
     let first = page.id()?;
     bound.submit(op::REPAIRED, 0, [0, first[0], first[1], 0, 0, 0, 0]);
     // Nobody rings for it.
-    let done = emergency(&bound, 0, op::CONSOLE_WRITE, asking(b'f'))?;
+    let done = emergency(&bound, 0, op::CONSOLE_WRITE, order::words(b'r', 0))?;
     equal(u64::from(done.status), 0, "CONSOLE_WRITE in the emergency lane")?;
     let changed = wait_until(ctx.env, || page.id().is_ok_and(|id| id != first));
     check(changed, "the id of before the restore")?;
@@ -126,12 +132,12 @@ fn ahead(bound: &mut Bound) -> Result<u64, Fail> {
     Ok(told)
 }
 
-fn boot(ctx: &Ctx, letter: u8, jump: u64) -> Outcome {
-    needs_asking(ctx)?;
+fn boot(ctx: &Ctx, jump: u64) -> Outcome {
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     for _ in 0..3 {
         let (before, ran) = (ahead(&mut bound)?, clock(&mut bound, 0)?);
-        ask(&mut bound, letter)?;
+        restore(&mut bound, jump)?;
         let (after, runs) = (ahead(&mut bound)?, clock(&mut bound, 0)?);
         equal(after.wrapping_sub(before), jump, "how far BOOT jumped")?;
         // RUNNING goes on where it stood.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Suspension with the guest's consent (LIFE-9, LIFE-10).
 
-use super::{ASKED, GENERATION, WATCHED, ask, needs_asking};
+use super::{ASKED, GENERATION, WATCHED};
 use crate::case::{Case, Ctx, Needs, Outcome, equal};
 use crate::cases::session::desk::Desk;
+use crate::cases::tools::order::{self, order_and_wait};
 use crate::cases::tools::{INLINE, bind_port, case, expect, no_entry, op, status, want_entry};
 use crate::raw::{self, Bound};
 use tenon_abi::Features;
@@ -35,13 +36,13 @@ fn watch_port(bound: &mut Bound, port: u64) -> Outcome {
 }
 
 fn watch(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 5, 0, 0)?;
     watch_port(&mut bound, 5)?;
     no_entry(&mut bound, 0, 0, "an entry before anybody asks")?;
     for round in 0..3 {
-        ask(&mut bound, b's')?;
+        order_and_wait(&mut bound, b's', 0)?;
         want_entry(&bound, 0, round, 5)?;
         bound.take_until(0, round + 1);
         ready(&mut bound, status::OK, "SUSPEND_READY")?;
@@ -51,10 +52,10 @@ fn watch(ctx: &Ctx) -> Outcome {
 }
 
 fn asked_already(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 5, 0, 0)?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     no_entry(&mut bound, 0, 0, "an entry of a port that does not watch")?;
     watch_port(&mut bound, 5)?;
     want_entry(&bound, 0, 0, 5)?;
@@ -62,46 +63,46 @@ fn asked_already(ctx: &Ctx) -> Outcome {
 }
 
 fn moves(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 5, 0, 0)?;
     bind_port(&mut bound, 6, 0, 0)?;
     watch_port(&mut bound, 5)?;
     watch_port(&mut bound, 6)?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     want_entry(&bound, 0, 0, 6)?;
     bound.take_until(0, 1);
     no_entry(&mut bound, 0, 1, "an entry of the port that watched before")?;
     // A port that moves goes on watching.
     expect(&mut bound, op::EVENT_MOVE, &[6, 0, 1], status::OK, "EVENT_MOVE")?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     want_entry(&bound, 1, 0, 6)?;
     ready(&mut bound, status::OK, "SUSPEND_READY")
 }
 
 fn ends_with_port(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 5, 0, 0)?;
     watch_port(&mut bound, 5)?;
     expect(&mut bound, op::EVENT_UNBIND, &[5], status::OK, "EVENT_UNBIND")?;
     bind_port(&mut bound, 5, 0, 0)?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     no_entry(&mut bound, 0, 0, "an entry of a port that was released")?;
     ready(&mut bound, status::OK, "SUSPEND_READY")
 }
 
 /// The watch ends, the question does not.
 fn ends_with_reset(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 5, 0, 0)?;
     watch_port(&mut bound, 5)?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     assert_reset(ctx)?;
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 5, 0, 0)?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     no_entry(&mut bound, 0, 0, "an entry of a port of the session before")?;
     watch_port(&mut bound, 5)?;
     want_entry(&bound, 0, 0, 5)?;
@@ -144,12 +145,12 @@ fn without_events(ctx: &Ctx) -> Outcome {
 }
 
 fn asked_again(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     bind_port(&mut bound, 5, 0, 0)?;
     watch_port(&mut bound, 5)?;
     for round in 0..3 {
-        ask(&mut bound, b's')?;
+        order_and_wait(&mut bound, b's', 0)?;
         want_entry(&bound, 0, round, 5)?;
         bound.take_until(0, round + 1);
     }
@@ -167,10 +168,10 @@ fn ready_unasked(ctx: &Ctx) -> Outcome {
 }
 
 fn ready_twice(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
     ready(&mut bound, status::BAD_STATE, "SUSPEND_READY that nobody asked for")?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     // Nobody watches, and it may be answered nevertheless.
     ready(&mut bound, status::OK, "SUSPEND_READY")?;
     for _ in 0..3 {
@@ -180,12 +181,12 @@ fn ready_twice(ctx: &Ctx) -> Outcome {
 }
 
 fn withdrawn(ctx: &Ctx) -> Outcome {
-    needs_asking(ctx)?;
+    order::followed(ctx.env)?;
     let mut bound = raw::attach(ctx.env)?;
-    ask(&mut bound, b's')?;
-    ask(&mut bound, b'w')?;
+    order_and_wait(&mut bound, b's', 0)?;
+    order_and_wait(&mut bound, b'w', 0)?;
     ready(&mut bound, status::BAD_STATE, "SUSPEND_READY after the host stopped asking")?;
-    ask(&mut bound, b's')?;
+    order_and_wait(&mut bound, b's', 0)?;
     ready(&mut bound, status::OK, "SUSPEND_READY")
 }
 

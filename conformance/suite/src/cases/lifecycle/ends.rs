@@ -44,7 +44,7 @@ pub(super) const fn ends(
 }
 
 /// The machine did not end.
-pub(super) fn goes_on(ctx: &Ctx) -> Outcome {
+pub(in crate::cases) fn goes_on(ctx: &Ctx) -> Outcome {
     // A host may take its time; only what is written down here outlives this.
     wait_until(ctx.env, || false);
     Err(Fail::Failed("the domain goes on", 0, 0))

@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Memory of the guest's own that is not shared: so many granules of the session, aligned to the largest.
-pub(super) fn secret(ctx: &Ctx, granules: u64) -> Result<(Mapping, u64, u64), Fail> {
+pub(in crate::cases) fn secret(ctx: &Ctx, granules: u64) -> Result<(Mapping, u64, u64), Fail> {
     let unit = 1u64 << raw::granule_shift(ctx.env);
     let (page, at) =
         ctx.env.pages((granules * unit) as usize, 1 << 16).ok_or(Fail::Error("no pages left"))?;
@@ -39,7 +39,7 @@ pub(super) fn secret(ctx: &Ctx, granules: u64) -> Result<(Mapping, u64, u64), Fa
 }
 
 /// Shares all of a range.
-pub(super) fn share(bound: &mut Bound, at: u64, len: u64, rights: u64) -> Outcome {
+pub(in crate::cases) fn share(bound: &mut Bound, at: u64, len: u64, rights: u64) -> Outcome {
     let unit = 1 << raw::granule_shift(bound.env);
     all_of(bound, op::SHARE, at, len, rights, unit)
 }

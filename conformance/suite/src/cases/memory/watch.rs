@@ -4,7 +4,8 @@
 
 use super::{Desk, Info, ground, whole};
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
-use crate::cases::tools::{INLINE, bind_port, case, expect, no_entry, op, status, wait_longer, want_entry};
+use crate::cases::tools::order::{self, order};
+use crate::cases::tools::{bind_port, case, expect, no_entry, op, status, wait_longer, want_entry};
 use crate::raw::{self, Bound, LONGER};
 use tenon_abi::Features;
 
@@ -23,31 +24,10 @@ pub const CASES: &[Case] = &[
     case("memory.added", &["MEM-3", "MEM-5", "REG-1"], ASKED, added),
 ];
 
-/// DC2: whoever runs the machine does what follows.
-const DC2: u8 = 0x12;
-
-/// Asks whoever runs the machine: `t` for a target, `a` for so many bytes more.
-pub(super) fn ask(bound: &mut Bound, what: u8, number: u64) -> Outcome {
-    let mut text = [0u8; 18];
-    (text[0], text[1]) = (DC2, what);
-    for (index, digit) in text[2..].iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[(number >> (60 - index * 4) & 15) as usize];
-    }
-    let mut words = [0; 7];
-    words[0] = INLINE | (18 << 32);
-    for (index, byte) in text.iter().enumerate() {
-        words[1 + index / 8] |= u64::from(*byte) << (index % 8 * 8);
-    }
-    let done = bound.call_words(op::CONSOLE_WRITE, words)?;
-    check(done.status == status::OK && done.value == 18, "the console's output has no room")
-}
-
 /// Asks for a target, and waits until MEMORY_INFO says it.
 pub(super) fn want(bound: &mut Bound, desk: &Desk, target: u64, shown: u64) -> Outcome {
-    if bound.env.param("console") != Some("echo") {
-        return Err(Fail::Error("nobody follows the console: boot the machine with console=echo"));
-    }
-    ask(bound, b't', target)?;
+    order::followed(bound.env)?;
+    order(bound, b't', target)?;
     for _ in 0..bound.env.patience().saturating_mul(LONGER) {
         if desk.info(bound)?.target == shown {
             return Ok(());
@@ -195,7 +175,7 @@ fn added(ctx: &Ctx) -> Outcome {
     bind_port(&mut bound, 5, 0, 0)?;
     watch(&mut bound, 5)?;
     let len = before.granule.max(1 << 16);
-    ask(&mut bound, b'a', len)?;
+    order(&mut bound, b'a', len)?;
     let env = bound.env;
     let mut now = before;
     let came = wait_longer(env, || {

@@ -3,6 +3,7 @@
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::tools::{case, expect, op, rest, second, status, wait_longer, wait_until};
+use crate::env::Env;
 use crate::raw::{self, Bound};
 use crate::shim::{SuitePlatform, failed};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -127,13 +128,17 @@ fn agree(ctx: &Ctx) -> Outcome {
 }
 
 /// How fast the processor's counter runs by the host's clock, within a twentieth.
-fn measured(ctx: &Ctx, vcpu: &Vcpu<'_, SuitePlatform>) -> Result<Rate, Fail> {
+///
+/// # Errors
+///
+/// [`Fail::Failed`] where one of both stands still.
+pub fn measured(env: &'static dyn Env, vcpu: &Vcpu<'_, SuitePlatform>) -> Result<Rate, Fail> {
     let by_call = Clock::by_call(vcpu);
     let (from, ticks) = (by_call.running().map_err(shim)?.ns, Processor.read());
     // A call at each look would be no rest: so many looks may be over before the time is.
     let mut refused = None;
-    let passed = wait_longer(ctx.env, || {
-        rest(ctx.env);
+    let passed = wait_longer(env, || {
+        rest(env);
         match by_call.running() {
             Ok(now) => now.ns > from + 50_000_000,
             Err(error) => {
@@ -152,7 +157,7 @@ fn measured(ctx: &Ctx, vcpu: &Vcpu<'_, SuitePlatform>) -> Result<Rate, Fail> {
 fn bracketed(ctx: &Ctx) -> Outcome {
     let platform = SuitePlatform::new(ctx.env);
     let (_session, vcpu) = platform.attach()?;
-    let rate = measured(ctx, &vcpu)?;
+    let rate = measured(ctx.env, &vcpu)?;
     let bracketed = || Clock::bracketed(&vcpu, Processor, rate);
     for _ in 0..50 {
         for which in [Which::RUNNING, Which::BOOT] {
