@@ -93,6 +93,10 @@ impl<W> fmt::Debug for End<W> {
 }
 
 /// What kind of end it is.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "request queues are most of them, and are looked at without a detour"
+)]
 pub enum Ring<W> {
     /// Of a request queue (DEV-9).
     Requests(Completer<W>),

@@ -160,10 +160,9 @@ impl<M: Memory> Domain<M> {
         if let Some(end) = end {
             match end.ring {
                 Ring::Requests(_) => {
-                    if let Ok(host) = host.words(&self.base.memory) {
-                        if !planted!("closed-queue-runs") {
-                            show(&host, QueueState::UNBOUND);
-                        }
+                    let host = host.words(&self.base.memory).ok();
+                    if let Some(host) = host.filter(|_| !planted!("closed-queue-runs")) {
+                        show(&host, QueueState::UNBOUND);
                     }
                 }
                 Ring::ToHost(consumer) => consumer.close(),

@@ -22,6 +22,7 @@ use tenon_rings::stream::{EndState, RingMemory};
 use tenon_rings::{Site, Words, planted};
 
 /// Where the end of a queue stood.
+#[allow(clippy::large_enum_variant, reason = "used up at once")]
 pub(crate) enum Stood {
     Requests(CompleterState),
     Ring(EndState),
