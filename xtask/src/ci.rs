@@ -153,7 +153,9 @@ fn steps() -> Result<Vec<Step>, Failure> {
     for (name, machine, hosts) in machines {
         // Other steps take their part of the processors.
         let mut command = chore(&["vm", machine.name(), "--timeout", LIMIT, "--", "--timeout-scale", "3"])?;
-        hosts.iter().for_each(|host| drop(command.args(["--host", host])));
+        for host in hosts {
+            command.args(["--host", host]);
+        }
         let mut vm = step(name, command);
         vm.skip = vm::unavailable(machine);
         vm.shows = Some(sum.clone());
