@@ -102,6 +102,7 @@ pub(super) struct Fabric<W> {
     reflects: bool,
     /// A record, while it is looked at.
     record: Vec<u8>,
+    stopped: bool,
 }
 
 impl<W: Words + Send + 'static> Fabric<W> {
@@ -109,24 +110,20 @@ impl<W: Words + Send + 'static> Fabric<W> {
         let sleeper = Sleeper::new()?;
         sleeper.add(requests.event.fd())?;
         let (ports, table) = (BTreeMap::new(), Table::default());
-        Ok(Self { requests, sleeper, ports, table, reflects, record: Vec::new() })
+        Ok(Self { requests, sleeper, ports, table, reflects, record: Vec::new(), stopped: false })
     }
 
     /// Carries frames until it is told to stop.
     pub(super) fn run(mut self) {
         loop {
-            if self.requests.event.take() {
-                let commands = std::mem::take(&mut *self.requests.list());
-                for command in commands {
-                    if !self.obey(command) {
-                        return;
-                    }
-                }
+            self.heed();
+            if self.stopped {
+                return;
             }
             let mut looks = 0..LOOKS;
             let busy = looks.any(|_| {
                 spin_loop();
-                self.carry()
+                self.carry() || self.stopped
             });
             if !busy && self.arm() {
                 self.sleeper.sleep();
@@ -134,15 +131,20 @@ impl<W: Words + Send + 'static> Fabric<W> {
         }
     }
 
-    /// Does what was asked; `false`: it is to stop.
-    fn obey(&mut self, command: Command<W>) -> bool {
+    /// Does what was asked until now.
+    fn heed(&mut self) {
+        if self.requests.event.take() {
+            let commands = std::mem::take(&mut *self.requests.list());
+            commands.into_iter().for_each(|command| self.obey(command));
+        }
+    }
+
+    fn obey(&mut self, command: Command<W>) {
         match command {
             Command::Stop => {
-                self.ports
-                    .values_mut()
-                    .flat_map(|port| std::mem::take(&mut port.rings))
-                    .for_each(|(_, ring)| home(ring));
-                return false;
+                let rings = self.ports.values_mut().flat_map(|port| std::mem::take(&mut port.rings));
+                rings.for_each(|(_, ring)| home(ring));
+                self.stopped = true;
             }
             Command::Port { port, config, counts } => {
                 let wants = (FilterMode::BROADCAST | FilterMode::ALL_MULTICAST, Vec::new());
@@ -170,7 +172,6 @@ impl<W: Words + Send + 'static> Fabric<W> {
                 self.table.forget(port);
             }
         }
-        true
     }
 
     fn with(&mut self, port: usize, run: impl FnOnce(&mut Port<W>)) {
@@ -211,6 +212,8 @@ impl<W: Words + Send + 'static> Fabric<W> {
                     break;
                 }
                 found = true;
+                // What was asked before this record was sent counts for it.
+                self.heed();
                 self.forward(port, index / 2);
             }
         }
