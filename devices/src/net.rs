@@ -8,17 +8,35 @@
 //! | --- | --- |
 //! | [`Stream`] | by a socket, each behind its length: `passt`, QEMU's `-netdev stream` |
 //! | [`Tap`] | by a TAP interface of the system |
+//!
+//! Guests of one process are joined without a port of the system's:
+//!
+//! | back end | carries frames |
+//! | --- | --- |
+//! | [`switch`] | between guests: learns addresses, keeps to policies, computes what a receiver does not take |
+//! | [`echo`] | back to where they came from: for tests of guests |
 
+mod checksum;
+mod config;
 mod control;
+pub mod echo;
+mod fabric;
+mod header;
 mod interface;
 mod port;
 mod queue;
+mod segment;
 mod stream;
+pub mod switch;
+mod table;
 mod tap;
 mod worker;
 
+pub use config::{PortConfig, PortCounts, Total};
 pub use control::{Control, Counts};
+pub use echo::Echo;
 pub use interface::{Interface, Queues};
 pub use port::{Gone, Port};
 pub use stream::Stream;
+pub use switch::{Switch, SwitchPort};
 pub use tap::Tap;

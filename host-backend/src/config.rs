@@ -364,6 +364,14 @@ impl Config {
         self
     }
 
+    /// The doorbells: how many are of vCPUs' queues, and how many there are with those of devices' queues
+    /// (DISC-7, DEV-8).
+    #[cfg(feature = "std")]
+    pub(crate) fn doorbells(&self) -> (u32, u32) {
+        let of_vcpus = self.max_vcpus.saturating_mul(2);
+        (of_vcpus, of_vcpus.saturating_add(self.devices.map_or(0, |devices| devices.max_queues)))
+    }
+
     /// Features that are not configured.
     pub(crate) fn missing(&self) -> Features {
         let mut missing = Features::empty();

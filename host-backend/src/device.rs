@@ -13,6 +13,7 @@
 //! | `end` | the host's end of a queue |
 //! | [`block`] | what is asked of a block device |
 //! | `backend` | back ends as attachments see them |
+//! | `attached` | what an attachment does with them |
 #![cfg_attr(
     feature = "std",
     doc = "
@@ -35,12 +36,16 @@ fn serve<W: Words>(end: &mut End<W>) {
 )]
 
 mod arena;
+#[cfg(all(feature = "std", target_os = "linux"))]
+mod attached;
 #[cfg(all(feature = "std", unix))]
 mod backend;
 pub mod block;
 mod end;
 
 pub use arena::{Arena, Chunk, Chunks};
+#[cfg(all(feature = "std", target_os = "linux"))]
+pub use attached::{Attached, BackEnds, Wires};
 #[cfg(all(feature = "std", unix))]
 pub use backend::{Backend, Bell, Home, Opened};
 pub(crate) use end::Tag;

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`ram`] | memory of the process as a guest's memory and window |
 //! | [`host`] | a domain behind a lock: served within the call, or by a thread |
+//! | `device` | devices and their back ends |
 //! | [`clock`] | the process's clocks |
 //! | `alarm` | when its timer thread looks next |
 //! | `bell` | what guests rang and the thread has not looked at |
@@ -12,6 +13,8 @@
 mod alarm;
 mod bell;
 pub mod clock;
+#[cfg(target_os = "linux")]
+mod device;
 pub mod host;
 pub mod ram;
 #[cfg(test)]

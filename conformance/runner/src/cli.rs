@@ -50,6 +50,9 @@ struct Args {
     /// those inside emulated machines.
     #[arg(long, conflicts_with = "host")]
     all: bool,
+    /// Of all hosts, leave out those inside emulated machines: `cargo xtask ci` has them.
+    #[arg(long, requires = "all")]
+    without_emulated: bool,
     /// Play any other hypervisor, by its command line: it boots the image `{image}`, an ELF file, with the
     /// boot command line `{params}`, and its standard
     /// output is the machine's first serial port. `{seed}` and `{arch}` say more of the image; a doubled
@@ -208,7 +211,10 @@ fn run(args: Args) -> Result<bool, String> {
     let is_named = !hosts.is_empty() || args.command.is_some();
     let (emulated, hosts): (Vec<_>, Vec<_>) =
         hosts.into_iter().partition(|host| emulated::names().any(|name| name == host));
-    let emulated = if args.all { emulated::names().map(str::to_owned).collect() } else { emulated };
+    let emulated = match (args.all, args.without_emulated) {
+        (true, false) => emulated::names().map(str::to_owned).collect(),
+        _ => emulated,
+    };
     let mut chosen = if is_named && hosts.is_empty() {
         Vec::new()
     } else {

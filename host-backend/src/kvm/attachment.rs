@@ -3,12 +3,12 @@
 
 use std::boxed::Box;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::vec::Vec;
 
 use super::balloon::Discards;
+use super::device::{Doorbells, Lines};
 use super::job::{Ask, Job, Said};
 use super::noise::{self, Message, Noise};
 use super::time::Timing;
@@ -21,11 +21,13 @@ use crate::action::{
     VcpuAction,
 };
 use crate::config::Conduit;
+use crate::device::BackEnds;
 use crate::domain::Domain;
 use crate::give::Stats;
 use crate::lifecycle::CrashRecord;
 use crate::time::Utc;
 use tenon_abi::{Clock, ConduitKind};
+use tenon_rings::Mapping;
 
 /// Queue numbers are written here.
 pub const KICK_PORT: u16 = 0x0b00;
@@ -177,12 +179,13 @@ impl Drop for Inside {
 pub(super) struct State {
     pub(super) domain: Domain<VmMemory>,
     pub(super) upcalls: Vec<Line>,
-    /// Lines of direct ports. A line that its port gave back is used again.
-    direct: BTreeMap<u32, Line>,
+    /// Lines that direct ports gave back, to be used again.
     pub(super) spare: Vec<Line>,
     pub(super) noise: Noise,
     /// Clocks and timers, where the guest is offered them.
     pub(super) timing: Option<Timing>,
+    pub(super) back_ends: BackEnds<Mapping>,
+    pub(super) doorbells: Doorbells,
 }
 
 /// What all threads of the machine share.
@@ -191,12 +194,16 @@ pub(super) struct Attachment {
     conduit: Conduit,
     control: Control,
     interrupts: Arc<Interrupts>,
-    jobs: Sender<Job>,
+    /// Lines of direct ports.
+    direct: Arc<Lines>,
+    pub(super) jobs: Sender<Job>,
     console: Sender<Said>,
     asks: Sender<Ask>,
     discards: Arc<Discards>,
     room: Option<Arc<Room>>,
     delays: Option<RunDelays>,
+    /// For ends that come home and bells, which may outlive this.
+    me: Weak<Self>,
 }
 
 impl Attachment {
@@ -206,15 +213,30 @@ impl Attachment {
         interrupts: Arc<Interrupts>,
         (jobs, console, asks): (Sender<Job>, Sender<Said>, Sender<Ask>),
         (timing, delays): (Timing, Option<RunDelays>),
-    ) -> Result<Self, Error> {
+        doorbells: Doorbells,
+    ) -> Result<Arc<Self>, Error> {
         let upcalls = (0..domain.config().max_vcpus).map(|_| interrupts.line()).collect::<Result<_, _>>()?;
         let conduit = domain.config().conduit;
         let discards = Arc::clone(domain.memory().discards());
         let room = domain.memory().room().cloned();
-        let (direct, spare, timing) = (BTreeMap::new(), Vec::new(), Some(timing));
-        let state = State { domain, upcalls, direct, spare, noise: Noise::default(), timing };
-        let state = Mutex::new(state);
-        Ok(Self { state, conduit, control, interrupts, jobs, console, asks, discards, room, delays })
+        let (spare, timing, noise) = (Vec::new(), Some(timing), Noise::default());
+        let back_ends = BackEnds::default();
+        let state = State { domain, upcalls, spare, noise, timing, back_ends, doorbells };
+        let (state, direct) = (Mutex::new(state), Arc::default());
+        Ok(Arc::new_cyclic(|me| Self {
+            state,
+            conduit,
+            control,
+            interrupts,
+            direct,
+            jobs,
+            console,
+            asks,
+            discards,
+            room,
+            delays,
+            me: Weak::clone(me),
+        }))
     }
 
     pub(super) const fn control(&self) -> &Control {
@@ -226,7 +248,7 @@ impl Attachment {
     }
 
     /// Whether the calling thread is in [`Self::with`] of this attachment.
-    fn is_inside(&self) -> bool {
+    pub(super) fn is_inside(&self) -> bool {
         INSIDE.get() == std::ptr::from_ref(self).addr()
     }
 
@@ -296,21 +318,24 @@ impl Attachment {
                 }
             }
             Action::Event(EventAction::Route { port, vcpu, vector }) => {
-                if !state.direct.contains_key(&port) {
-                    let line = match state.spare.pop() {
-                        Some(line) => line,
-                        None => self.interrupts.line()?,
-                    };
-                    state.direct.insert(port, line);
-                } else if tenon_rings::planted!("direct-route-kept") {
+                let to = Some(Msi { cpu: vcpu, vector });
+                if tenon_rings::planted!("direct-route-kept") && self.direct.at(port, |_| ()).is_some() {
                     return Ok(());
                 }
-                if let Some(line) = state.direct.get(&port) {
-                    self.interrupts.route(line, Some(Msi { cpu: vcpu, vector }))?;
+                if let Some(routed) = self.direct.at(port, |line| self.interrupts.route(line, to)) {
+                    return routed;
                 }
+                let line = match state.spare.pop() {
+                    Some(line) => line,
+                    None => self.interrupts.line()?,
+                };
+                // It leads there before a bell finds it.
+                let routed = self.interrupts.route(&line, to);
+                self.direct.insert(port, line);
+                routed?;
             }
             Action::Event(EventAction::Unroute { port }) => {
-                if let Some(line) = state.direct.remove(&port) {
+                if let Some(line) = self.direct.remove(port) {
                     let result = match tenon_rings::planted!("released-route-kept") {
                         false => self.interrupts.route(&line, None),
                         true => Ok(()),
@@ -320,9 +345,7 @@ impl Attachment {
                 }
             }
             Action::Event(EventAction::Raise { port, .. }) => {
-                if let Some(line) = state.direct.get(&port) {
-                    line.raise();
-                }
+                self.direct.raise(port);
             }
             Action::Vcpu(VcpuAction::Start { vcpu, entry, argument }) => {
                 // Both were checked against the configuration's `max_start`.
@@ -349,16 +372,14 @@ impl Attachment {
             Action::Lifecycle(LifecycleAction::Exit { code }) => self.control.end(Outcome::Exit(code)),
             Action::Lifecycle(LifecycleAction::Restart) => self.control.end(Outcome::Restart),
             Action::Time(TimeAction::Deadline) => state.arm(),
-            // None is configured here.
-            Action::Device(_) => {}
+            Action::Device(action) => state.act_on_device(action, &self.direct, &self.me),
             Action::Lifecycle(told @ (LifecycleAction::Repaired { .. } | LifecycleAction::SuspendReady)) => {
                 // As above.
                 let _ = self.console.send(Said::Life(told));
             }
             Action::Session(SessionAction::Reset { .. }) if tenon_rings::planted!("reset-keeps-routes") => {}
             Action::Session(SessionAction::Reset { .. }) => {
-                let ports: Vec<u32> = state.direct.keys().copied().collect();
-                for port in ports {
+                for port in self.direct.ports() {
                     self.act(state, EventAction::Unroute { port }.into())?;
                 }
                 for line in &state.upcalls {

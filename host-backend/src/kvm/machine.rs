@@ -17,6 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, Board, Fresh};
 use super::config::{Config, WindowConfig};
+use super::device::Doorbells;
 use super::helpers::Helpers;
 use super::serial::Serial;
 use super::setup::request;
@@ -153,6 +154,11 @@ impl Machine {
         event: &EventFd,
     ) -> Result<(), Error> {
         request("giving KVM an eventfd for a doorbell", || self.vm.register_ioevent(event, at, value))
+    }
+
+    /// Where kicks of devices' queues go.
+    pub(super) fn doorbells(&self, at: Option<IoEventAddress>) -> Doorbells {
+        Doorbells::new(Arc::clone(&self.vm), at)
     }
 
     /// Loads `image` with `command_line`, and has the boot CPU start it. Once per machine: the image expects

@@ -32,6 +32,7 @@ mod balloon;
 mod config;
 mod control;
 mod counter;
+mod device;
 mod error;
 mod exits;
 mod expiry;

@@ -11,6 +11,7 @@ use vm_memory::{GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, MmapRegi
 
 use super::balloon::Discards;
 use super::{Error, Room};
+use crate::device::Arena;
 use crate::memory::{Guard, Memory, Pieces};
 use tenon_abi::Rights;
 
@@ -159,6 +160,10 @@ impl Memory for VmMemory {
         if let Some(guard) = &self.guard {
             guard.let_go(offset, len);
         }
+    }
+
+    fn arena(&self, offset: u64, len: u64) -> Option<Arena> {
+        Arena::of(self, offset, len, Arc::new(self.clone()))
     }
 
     fn end_session(&self) {

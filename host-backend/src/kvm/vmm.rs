@@ -21,11 +21,13 @@ use super::life::Life;
 use super::time::{Alarm, TimeSource, Timing};
 use super::worker::{give_back, serve_hot, talk, work};
 use super::{Config as MachineConfig, Error, Machine, Outcome, RunDelays, VmMemory, WindowConfig};
-use crate::config::{Balloon, Conduit, Config, Sharing};
+use crate::config::{Balloon, Conduit, Config, Devices, Sharing};
+use crate::device::Attached;
 use crate::domain::Domain;
 use crate::memory::Guard;
 use crate::services::Services;
 use tenon_abi::{ConduitFlags, ConduitKind, Features, Granule, VERSION};
+use tenon_rings::Mapping;
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -68,6 +70,11 @@ pub struct VmmConfig {
     pub life: Option<Life>,
     /// How the guest gives memory back; `None`: it does not (MEM-1).
     pub balloon: Option<Balloon>,
+    /// Devices that the guest has from the start on.
+    pub devices: Vec<Attached<Mapping>>,
+    /// How many devices there may be, with those that [`Handle::add_device`] adds. `None`: the usual numbers,
+    /// or none where [`Self::devices`] is empty.
+    pub device_limits: Option<Devices>,
     /// The guest's memory is closed to its host, but for what the guest hands over or shares (MEM-10): the
     /// host opens it in this guard, and refuses itself everything else. It is a model: KVM's own memory is
     /// open to its process.
@@ -97,6 +104,8 @@ impl Default for VmmConfig {
             follows_utc: true,
             life: None,
             balloon: Some(Balloon::of(Granule::K64.size())),
+            devices: Vec::new(),
+            device_limits: None,
             closed: None,
         }
     }
@@ -181,6 +190,10 @@ impl Vmm {
             services.stolen = delays.as_ref().map(RunDelays::source);
         }
         offer = offer.with_stolen();
+        let usual = (!config.devices.is_empty()).then(Devices::default);
+        if let Some(limits) = config.device_limits.or(usual) {
+            offer = offer.with_devices(limits);
+        }
         offer.features &= config.features;
         let domain = Domain::with(offer.of_minor(config.minor), memory, services).map_err(Error::Domain)?;
         let (jobs, said, asked) = (channel(), channel(), channel());
@@ -188,8 +201,6 @@ impl Vmm {
         let (job, say, ask) = (jobs.0.clone(), said.0.clone(), asked.0.clone());
         let alarm = Alarm::new().map_err(Error::io("making a timer"))?;
         let timing = Timing::new(TimeSource::new(machine.counter()), alarm.clone(), config.follows_utc);
-        let attachment =
-            Attachment::new(domain, machine.control(), interrupts, (job, say, ask), (timing, delays))?;
         let mut hot = Vec::new();
         for &queue in &config.hot_queues {
             // Blocking: a thread waits for it.
@@ -198,7 +209,13 @@ impl Vmm {
             machine.add_doorbell_at(bell, queue, &event)?;
             hot.push((queue, event));
         }
-        let attachment = Arc::new(attachment);
+        let doorbells = machine.doorbells(bell);
+        let senders = (job, say, ask);
+        let (control, timing) = (machine.control(), (timing, delays));
+        let attachment = Attachment::new(domain, control, interrupts, senders, timing, doorbells)?;
+        for device in config.devices {
+            attachment.with(|state| state.back_ends.add(&mut state.domain, device)).map_err(Error::Domain)?;
+        }
         let VmmConfig { console, life, serial, limit, .. } = config;
         let console = (console, life);
         Ok(Self { machine, attachment, jobs, said, asked, hot, console, serial, limit, alarm })

@@ -16,10 +16,18 @@ use crate::action::MemoryAction;
 
 /// Works until the machine has ended.
 pub(super) fn work(attachment: &Attachment, jobs: &Receiver<Job>) -> Result<(), CpuError> {
-    while let Ok(Job::Serve(queue)) = jobs.recv() {
-        attachment.serve(queue);
+    loop {
+        match jobs.recv() {
+            Ok(Job::Serve(queue)) => attachment.serve(queue),
+            Ok(Job::Ring(queue)) => attachment.with(|state| state.domain.ring(queue)),
+            Ok(Job::Home(end)) => attachment.take_home(end),
+            // A back end that does not end leaves this thread behind.
+            Ok(Job::Quit) | Err(_) => {
+                attachment.drop_back_ends();
+                return Ok(());
+            }
+        }
     }
-    Ok(())
 }
 
 /// Does what is asked until the machine has ended. No lock of the machine's is held while it does.

@@ -5,15 +5,22 @@ use super::Error;
 use super::alarm::Alarm;
 use super::bell::Bell;
 use super::clock::{self, Measure};
+#[cfg(target_os = "linux")]
+use super::device::Calls;
+#[cfg(target_os = "linux")]
+use crate::action::DeviceAction;
 use crate::action::{Action, Served, TimeAction};
 use crate::config::Config;
+#[cfg(target_os = "linux")]
+use crate::device::BackEnds;
 use crate::domain::Domain;
 use crate::memory::Memory;
 use crate::services::Services;
 use crate::time::Passed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use tenon_abi::Features;
+use tenon_rings::planted;
 
 /// Submissions that are served before the lock is given to others (CALL-19).
 const BUDGET: u32 = 256;
@@ -45,15 +52,20 @@ pub struct Loopback<M: Memory> {
     timer: Option<JoinHandle<()>>,
 }
 
-struct Shared<M: Memory> {
+pub(super) struct Shared<M: Memory> {
     host: Mutex<Host<M>>,
     bell: Bell,
     alarm: Alarm,
+    /// For ends that come home and bells, which may outlive this.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there are no back ends"))]
+    me: Weak<Self>,
 }
 
 struct Host<M: Memory> {
     domain: Domain<M>,
     act: Act<M>,
+    #[cfg(target_os = "linux")]
+    back_ends: BackEnds<M::Words>,
 }
 
 impl<M> Loopback<M>
@@ -78,8 +90,17 @@ where
     /// [`Error::Thread`].
     pub fn over(domain: Domain<M>, timing: Timing, act: Act<M>) -> Result<Self, Error> {
         let has_time = domain.config().features.contains(Features::TIME);
-        let host = Mutex::new(Host { domain, act });
-        let shared = Arc::new(Shared { host, bell: Bell::default(), alarm: Alarm::default() });
+        let shared = Arc::new_cyclic(|me: &Weak<_>| Shared {
+            host: Mutex::new(Host {
+                domain,
+                act,
+                #[cfg(target_os = "linux")]
+                back_ends: BackEnds::default(),
+            }),
+            bell: Bell::default(),
+            alarm: Alarm::default(),
+            me: Weak::clone(me),
+        });
         let timer = match has_time {
             true => Some(Self::keep_time(&shared)?),
             false => None,
@@ -133,6 +154,14 @@ where
     pub fn with<R>(&self, enter: impl FnOnce(&mut Domain<M>) -> R) -> R {
         self.shared.with(enter)
     }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn with_back_ends<R>(
+        &self,
+        enter: impl FnOnce(&mut Domain<M>, &mut BackEnds<M::Words>) -> R,
+    ) -> R {
+        self.shared.enter(|host| enter(&mut host.domain, &mut host.back_ends))
+    }
 }
 
 impl<M: Memory> Shared<M> {
@@ -140,16 +169,28 @@ impl<M: Memory> Shared<M> {
         // An action that panicked left the domain between two entries, which is a good state.
         self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl<M> Shared<M>
+where
+    M: Memory + Send + 'static,
+    M::Words: Send,
+{
+    #[inline]
+    pub(super) fn with<R>(&self, enter: impl FnOnce(&mut Domain<M>) -> R) -> R {
+        self.enter(|host| enter(&mut host.domain))
+    }
 
     #[inline]
-    fn with<R>(&self, enter: impl FnOnce(&mut Domain<M>) -> R) -> R {
+    fn enter<R>(&self, enter: impl FnOnce(&mut Host<M>) -> R) -> R {
         let mut host = self.lock();
-        let Host { domain, act } = &mut *host;
-        let result = enter(domain);
-        while let Some(action) = domain.next_action() {
+        let result = enter(&mut host);
+        while let Some(action) = host.domain.next_action() {
             match action {
-                Action::Time(TimeAction::Deadline) => self.alarm.set(domain.next_deadline()),
-                action => act(domain, action),
+                Action::Time(TimeAction::Deadline) => self.alarm.set(host.domain.next_deadline()),
+                #[cfg(target_os = "linux")]
+                Action::Device(action) => host.act_on_device(action, &self.me),
+                action => host.act_by_embedder(action),
             }
         }
         result
@@ -184,12 +225,19 @@ impl<M: Memory> Shared<M> {
     }
 
     fn serve_rings(&self) {
-        let queues = self.lock().domain.config().max_vcpus.saturating_mul(2);
+        let (queues, doorbells) = self.lock().domain.config().doorbells();
         while let Some(rung) = self.bell.answer() {
             // Late on purpose: whoever rings in the meantime is served in one go.
             thread::yield_now();
             for frame in rung.frames {
                 self.with(|domain| domain.control(frame));
+            }
+            if rung.kicked && !planted!("device-kick-merged-away") {
+                self.with(|domain| {
+                    for doorbell in queues..doorbells {
+                        let _ = domain.serve(doorbell, BUDGET);
+                    }
+                });
             }
             let mut again = rung.kicked;
             while again && !self.bell.is_closed() {
@@ -211,10 +259,39 @@ fn serve<M: Memory>(domain: &mut Domain<M>, queue: u32) -> Served {
     served
 }
 
+impl<M: Memory> Host<M> {
+    fn act_by_embedder(&mut self, action: Action) {
+        (self.act)(&mut self.domain, action);
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl<M> Host<M>
+where
+    M: Memory + Send + 'static,
+    M::Words: Send,
+{
+    #[cold]
+    fn act_on_device(&mut self, action: DeviceAction, me: &Weak<Shared<M>>) {
+        match self.back_ends.act(&mut self.domain, action, &mut Calls(me)) {
+            Ok(None) => {}
+            Ok(Some(action)) => self.act_by_embedder(action.into()),
+            // The queue stays open, and nobody serves it.
+            Err(why) => tracing::warn!(%why, "a queue of a device cannot be connected"),
+        }
+    }
+}
+
 impl<M: Memory> Drop for Loopback<M> {
     fn drop(&mut self) {
         self.shared.bell.close();
         self.shared.alarm.close();
+        // Here, and without the lock: back ends wait for threads of theirs, which may want the lock.
+        #[cfg(target_os = "linux")]
+        {
+            let back_ends = std::mem::take(&mut self.shared.lock().back_ends);
+            drop(back_ends);
+        }
         if let Some(server) = self.server.take() {
             // A panic of the embedder's actions was reported by its thread.
             let _ = server.join();

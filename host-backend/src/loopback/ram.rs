@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "allocates memory whose every byte both sides may write at any time")]
 
 use super::Error;
+use crate::device::Arena;
 use crate::memory::Memory;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::Arc;
@@ -61,6 +62,10 @@ impl Memory for Ram {
 
     fn window(&self) -> Piece {
         self.window.clone()
+    }
+
+    fn arena(&self, offset: u64, len: u64) -> Option<Arena> {
+        Arena::by(self, offset, len, Arc::new(self.clone()), |piece| piece.mapping)
     }
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest of a few lines: control requests and NOPs by the shared types.
 
+#[cfg(target_os = "linux")]
+mod device;
+
 use super::{Act, Loopback, Ram, Timing};
 use crate::{Action, Conduit, Config, LifecycleAction, Memory};
 use std::boxed::Box;
@@ -21,6 +24,7 @@ const AREA: u64 = 0x2_0000;
 
 fn machine(timing: Timing, act: Act<Ram>) -> (Ram, Loopback<Ram>) {
     let config = Config::new(Conduit::call(timing == Timing::Synchronous), 2, 7);
+    let config = config.with_devices(crate::Devices::default());
     let window = usize::try_from(config.window_len).unwrap_or(0);
     let ram = Ram::new(1 << 20, window).expect("a megabyte");
     let host = Loopback::new(config, ram.clone(), timing, act).expect("a host");
@@ -81,11 +85,17 @@ fn attach(ram: &Ram, host: &Loopback<Ram>) -> (super::Piece, super::Piece, u32) 
 }
 
 fn submit(own: &super::Piece, seed: u32, position: u16, op: Op, argument: u64) {
+    let first = usize::try_from(guest::SUBMISSIONS / 8).unwrap_or(0);
+    submit_at(own, first, (seed, position), op, [argument, 0, 0, 0, 0, 0]);
+}
+
+fn submit_at(own: &super::Piece, first: usize, at: (u32, u16), op: Op, arguments: [u64; 6]) {
+    let (seed, position) = at;
     let mut submission = Submission::new_zeroed();
-    submission.args[0].set(argument);
+    submission.args = arguments.map(Into::into);
     let mut words = submission.to_words();
     words[7] = Tail { code: op.0, id: position, turn: turn(seed, u32::from(position)) }.to_word();
-    let at = usize::try_from(guest::SUBMISSIONS / 8).unwrap_or(0) + usize::from(position) * 8;
+    let at = first + usize::from(position) * 8;
     for (index, word) in words.into_iter().enumerate() {
         own.store(at + index, word, Site::SubmissionPublish);
     }
@@ -95,6 +105,15 @@ fn completed(theirs: &super::Piece, seed: u32, position: u16) -> bool {
     let at = usize::try_from(host::COMPLETIONS / 8).unwrap_or(0) + usize::from(position) * 2;
     let tail = Tail::from_word(theirs.load(at + 1, Site::CompletionTake));
     tail.turn == turn(seed, u32::from(position)) && tail.code == Status::OK.0
+}
+
+/// What a slot's completion says, once it is there.
+#[cfg(target_os = "linux")]
+fn answer(theirs: &super::Piece, first: u64, (seed, position): (u32, u16)) -> Option<(Status, u64)> {
+    let at = usize::try_from(first / 8).unwrap_or(0) + usize::from(position) * 2;
+    let tail = Tail::from_word(theirs.load(at + 1, Site::CompletionTake));
+    let is_there = tail.turn == turn(seed, u32::from(position));
+    is_there.then(|| (Status(tail.code), theirs.load(at, Site::CompletionTake)))
 }
 
 fn nothing() -> Act<Ram> {

@@ -8,6 +8,10 @@ const fn block(name: &'static str) -> Seen {
     test("tenon-devices", "block", name)
 }
 
+const fn net(name: &'static str) -> Seen {
+    test("tenon-devices", "net", name)
+}
+
 /// Its faults.
 pub(super) const FAULTS: &[Fault] = &[
     fault(
@@ -123,5 +127,35 @@ pub(super) const FAULTS: &[Fault] = &[
         "BLK-11",
         "an image that stands on itself is opened until it is found to be locked",
         block("qcow2::a_chain_that_is_broken_says_where"),
+    ),
+    fault(
+        "frame-carried-twice",
+        "NET-8",
+        "a frame is given to a guest twice",
+        net("echo::frames_come_back_in_order_on_their_pair"),
+    ),
+    fault(
+        "known-address-flooded",
+        "NET-12",
+        "a frame to an address that is known goes to every port",
+        net("switch::an_address_is_learnt_and_then_its_frames_go_there_alone"),
+    ),
+    fault(
+        "isolation-off",
+        "NET-12",
+        "two isolated ports reach each other",
+        net("switch::isolated_ports_reach_others_and_not_each_other"),
+    ),
+    fault(
+        "mac-policy-off",
+        "NET-10",
+        "a guest sends from an address that is not its own",
+        net("switch::a_guest_that_may_use_its_own_address_alone_uses_no_other"),
+    ),
+    fault(
+        "sum-left-out",
+        "NET-12",
+        "a receiver that takes no sums gets a frame without one",
+        net("switch::what_a_receiver_does_not_take_is_computed"),
     ),
 ];

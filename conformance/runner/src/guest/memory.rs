@@ -3,8 +3,10 @@
 
 use super::window::Window;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenon_host::Memory;
+use tenon_host::device::Arena;
 use tenon_host::loopback::{Piece, Ram};
 use tenon_rings::{Mapping, Site, Words};
 
@@ -116,5 +118,10 @@ impl Memory for GuestMemory {
             1 => Some((LAST_AT, LAST_LEN as u64)),
             _ => None,
         }
+    }
+
+    fn arena(&self, offset: u64, len: u64) -> Option<Arena> {
+        // It lives for ever.
+        Arena::of(self, offset, len, Arc::new(()))
     }
 }
