@@ -52,9 +52,9 @@ fn n_calls_events_and_bytes_are_found_in_the_text_and_in_the_file() {
     assert!(write_json(&folder.join("none").join("metrics.json"), &counted).is_err());
 }
 
-/// By the checker of Debian's package `prometheus`.
-#[test]
-fn promtool_accepts_the_text() {
+/// What the checker of Debian's package `prometheus` says of a text, and whether it accepts it. `None`: it is
+/// not installed.
+fn promtool(text: &str) -> Option<(bool, String)> {
     let command = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -63,14 +63,43 @@ fn promtool_accepts_the_text() {
         .spawn();
     let Ok(mut promtool) = command else {
         println!("skipped: promtool is not installed");
-        return;
+        return None;
     };
     let mut input = promtool.stdin.take().expect("it was piped");
-    input.write_all(text(&counted()).as_bytes()).expect("it reads");
+    input.write_all(text.as_bytes()).expect("it reads");
     drop(input);
     let output = promtool.wait_with_output().expect("it was started");
     let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn promtool_accepts_the_text() {
+    let text = text(&counted());
+    if let Some(found) = promtool(&text) {
+        assert_eq!(found, (true, String::new()));
+    }
+}
+
+/// What it accepts means something: it says what is wrong with texts that are nearly ours.
+#[test]
+fn promtool_refuses_a_broken_text() {
+    let sound = text(&counted());
+    let without = |start: &str| {
+        let kept = sound.lines().filter(|line| !line.starts_with(start));
+        kept.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let broken = [
+        without("# HELP tenon_calls_total"),
+        sound.replace("tenon_calls_total 17", "tenon_calls_total seventeen"),
+        sound.replace("tenon_calls_total", "tenon_calls"),
+    ];
+    for text in broken {
+        assert_ne!(text, sound);
+        if let Some((accepts, said)) = promtool(&text) {
+            assert!(!accepts && !said.is_empty(), "{text}");
+        }
+    }
 }
 
 fn ask(server: &Server, request: &[u8]) -> String {
