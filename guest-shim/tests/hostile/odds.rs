@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a batch leaves behind, rings that are polled, where scratch lies beside an older session, numbers
 //! that a host makes up.
+#![allow(unsafe_code, reason = "reads the processor's counter")]
 
 use tenon_abi::vcpu::guest;
-use tenon_abi::{Op, Submission};
+use tenon_abi::{Op, Status, Submission};
+use tenon_guest::console::Console;
 use tenon_guest::entropy::Entropy;
+use tenon_guest::generation::Suspension;
+use tenon_guest::memory::give::piece;
+use tenon_guest::memory::{Memory, Sharing};
+use tenon_guest::meter::Meter;
+use tenon_guest::time::Counter;
 use tenon_guest::{Error, Session, Wish};
 
 use crate::host::GRANULE;
@@ -46,8 +53,10 @@ fn scratch_fits_the_coarser_granule_of_an_older_session() {
     host.spoil(0x88, 1 << 48 | 16 << 32);
     let found = host.found().expect("it is there");
     let mut pages = host.all_from(GRANULE as u64);
+    let before = pages.mapping().byte_len();
     let refused = Session::open(&host, found, &mut pages, Wish::default()).err();
     assert_eq!(refused, Some(Error::BadMemory));
+    assert_eq!(pages.mapping().byte_len(), before, "no page is taken for what cannot be");
 }
 
 #[test]
@@ -60,4 +69,53 @@ fn random_bytes_are_never_more_than_there_is_room_for() {
         assert_eq!(entropy.fill(&buffer), Ok(told), "of {said}");
     }
     assert_eq!(format!("{entropy:?}"), "Entropy { .. }");
+}
+
+#[test]
+fn later_families_have_a_text_for_debugging() {
+    let says = Answers::new();
+    assert_eq!(format!("{:?}", Memory::over(&says)), "Memory { .. }");
+    assert_eq!(format!("{:?}", Sharing::over(&says)), "Sharing { .. }");
+    assert_eq!(format!("{:?}", Meter::over(&says)), "Meter { .. }");
+    assert_eq!(format!("{:?}", Suspension::over(&says)), "Suspension { .. }");
+    let host = host();
+    let session = open(&host);
+    let vcpu = bind(&host, &session);
+    let moving = vcpu.memory().give(host.rest()).map_err(|(error, _)| error).expect("it is submitted");
+    assert!(format!("{moving:?}").starts_with("Moving { request: "));
+}
+
+#[test]
+fn what_the_host_did_not_take_is_not_sent_behind_what_it_took() {
+    let says = Answers::new();
+    says.clock.set(Ok(10));
+    assert_eq!(Console::over(&says).write(&[b'x'; 100]), Ok(10));
+    assert_eq!(says.asked.borrow().len(), 1, "the rest is the caller's");
+}
+
+#[test]
+fn the_pieces_of_memory_are_told_and_no_more() {
+    let host = host();
+    let session = open(&host);
+    let vcpu = bind(&host, &session);
+    let buffer = host.buffer();
+    let info = vcpu.memory().info(&buffer).expect("it is answered");
+    assert_eq!(info.pieces, 1);
+    assert_eq!(piece(&buffer, &info, 0), Some((0, info.memory)));
+    // Behind the last one the buffer holds zeros, which are no piece.
+    assert_eq!(piece(&buffer, &info, 1), None);
+    assert_eq!(vcpu.memory().watch(7), Err(Error::Refused(Status::NOT_FOUND)), "the port is not bound");
+}
+
+#[test]
+fn counters_are_what_they_say() {
+    assert_eq!((().kind(), ().read()), (tenon_abi::CounterKind::NONE, 0));
+    #[cfg(target_arch = "x86_64")]
+    {
+        let counter = tenon_guest::time::Processor;
+        assert_eq!(counter.kind(), tenon_abi::CounterKind::X86_TSC);
+        // SAFETY: every processor of this kind has it.
+        let before = unsafe { core::arch::x86_64::_rdtsc() };
+        assert!(counter.read() >= before, "it does not stand still");
+    }
 }
