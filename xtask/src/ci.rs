@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask ci`: every check beyond the tests and the rows of `cargo conformance --all
-//! --without-emulated`, one line a step.
+//! `cargo xtask ci`: every check beyond the tests and the rows of `cargo conformance --all`, one line a step.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::process::{Command, ExitCode, Output, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Instant;
 
 use regex::Regex;
 
-use crate::at_once::at_once;
 use crate::failure::{Context, Failure};
 use crate::spec::header;
 use crate::vm::Machine;
@@ -16,12 +17,6 @@ use crate::{Outcome, fuzz, msrv, project, vm};
 
 /// The images' workspace, apart because of its flags.
 const GUESTS: &str = "guests/Cargo.toml";
-
-/// Seconds that a machine has from power-on: its rows, on a machine that is a good deal slower or busier.
-const LIMIT: &str = "1200";
-
-/// These begin first, because they end last.
-const LONG: [&str; 3] = ["vm-kvm-arm64", "examples", "fuzz"];
 
 /// Arguments of `ci`.
 #[derive(clap::Args)]
@@ -40,6 +35,8 @@ struct Step {
     shows: Option<Regex>,
     /// Why it cannot be run on this machine.
     skip: Option<String>,
+    /// It waits for an emulated machine, which has one processor.
+    emulated: bool,
 }
 
 /// Runs the steps, all of them even if one fails.
@@ -67,20 +64,46 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let mut out = std::io::stdout().lock();
         out.write_all(&output.stdout).and_then(|()| out.write_all(&output.stderr)).context("stdout")
     };
-    let mut left = Vec::new();
+    let mut emulated = Vec::new();
     for step in steps {
         if let Some(reason) = step.skip {
             skipped += 1;
             println!("skip  {:<16} {reason}", step.name);
+        } else if step.emulated {
+            emulated.push(step);
         } else {
-            left.push(step);
+            finish(step.run()?)?;
         }
     }
-    // Each waits for most of its time, be it for a linker, for one crate that is compiled whole, or for a
-    // machine. Those that build in one folder wait for each other.
-    at_once(left, Step::run, &mut finish)?;
+    at_once(emulated, &mut finish)?;
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Runs steps that take one processor each: as many at once as there are processors.
+fn at_once(
+    steps: Vec<Step>,
+    finish: &mut impl FnMut(Finished) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let waiting = Mutex::new(VecDeque::from(steps));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let (sender, finished) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..processors {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                while let Some(step) = next() {
+                    // If nobody listens any more, a step before has failed to run.
+                    if sender.send(step.run()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        finished.into_iter().try_for_each(|step| finish(step?))
+    })
 }
 
 /// A step that has been run.
@@ -137,36 +160,31 @@ fn steps() -> Result<Vec<Step>, Failure> {
     // Says itself what it leaves out.
     let mut images = step("images", chore(&["images"])?);
     images.shows = Some(Regex::new(r"(?m)^pass ").context("an image that boots")?);
+    images.emulated = true;
     steps.push(images);
     // So does this.
     let mut examples = step("examples", chore(&["examples"])?);
     examples.shows = Some(Regex::new(r"(?m)^pass ").context("an example that is built")?);
     steps.push(examples);
-    // Every way that KVM has to trap and to translate, those of `cargo conformance --all` among them: a machine
-    // is booted once for all of its rows.
+    // With the rows of `cargo conformance --all` every way that KVM has to trap and to translate.
     let sum = Regex::new(r"(?m)^[1-9]\d* passed, 0 failed").context("the suite's last line")?;
     let machines: [(_, _, &[_]); 3] = [
-        ("vm-kvm-arm64", Machine::KvmArm64, &["kvm", "kvm-hvc"]),
-        ("vm-kvm-amd", Machine::KvmAmd, &["kvm", "kvm-vmcall", "kvm-native", "kvm-mmio"]),
-        ("vm-no-npt", Machine::KvmAmdNoNpt, &["kvm", "kvm-native"]),
+        ("vm-kvm-amd", Machine::KvmAmd, &["--host", "kvm-native", "--host", "kvm-mmio"]),
+        ("vm-no-npt", Machine::KvmAmdNoNpt, &["--host", "kvm-native"]),
+        ("vm-kvm-arm64", Machine::KvmArm64, &["--host", "kvm-hvc"]),
     ];
     for (name, machine, hosts) in machines {
-        // Other steps take their part of the processors.
-        let mut command = chore(&["vm", machine.name(), "--timeout", LIMIT, "--", "--timeout-scale", "3"])?;
-        for host in hosts {
-            command.args(["--host", host]);
-        }
-        let mut vm = step(name, command);
+        let mut vm = step(name, chore(&[&["vm", machine.name(), "--"], hosts].concat())?);
         vm.skip = vm::unavailable(machine);
         vm.shows = Some(sum.clone());
+        vm.emulated = true;
         steps.push(vm);
     }
-    steps.sort_by_key(|step| !LONG.contains(&step.name));
     Ok(steps)
 }
 
 fn step(name: &'static str, command: Command) -> Step {
-    Step { name, command, shows: None, skip: None }
+    Step { name, command, shows: None, skip: None, emulated: false }
 }
 
 fn cargo(args: &[&str]) -> Command {
