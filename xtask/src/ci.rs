@@ -142,8 +142,8 @@ fn steps() -> Result<Vec<Step>, Failure> {
     let mut examples = step("examples", chore(&["examples"])?);
     examples.shows = Some(Regex::new(r"(?m)^pass ").context("an example that is built")?);
     steps.push(examples);
-    // Every way that KVM has to trap and to translate, those of `cargo conformance --all` among them: a machine
-    // is booted once for all of its rows.
+    // Every way that KVM has to trap and to translate, those of `cargo conformance --all` among them: a
+    // machine is booted once for all of its rows.
     let sum = Regex::new(r"(?m)^[1-9]\d* passed, 0 failed").context("the suite's last line")?;
     let machines: [(_, _, &[_]); 3] = [
         ("vm-kvm-arm64", Machine::KvmArm64, &["kvm", "kvm-hvc"]),
