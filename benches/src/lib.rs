@@ -15,6 +15,7 @@
 //! | `clock` | clocks by the host's page against a bare counter |
 //! | `event` | events against bare interrupts |
 //! | `timer` | timers against a timerfd behind a bare doorbell |
+//! | `io` | reads of a disk by Tenon and by virtio in turns |
 //! | `rings` | rings against other crates and against the floors |
 
 pub mod disk;

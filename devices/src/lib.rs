@@ -9,6 +9,8 @@
 //! | --- | --- |
 //! | [`block`] | disks |
 //! | [`net`] | network ports |
+//! | `error` | why a back end cannot be made |
+//! | `event` | what wakes a worker that sleeps |
 #![cfg(target_os = "linux")]
 
 pub mod block;

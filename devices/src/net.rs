@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Network ports: what carries the frames of a network interface.
 //!
-//! [`Interface`] makes one over a [`Port`], and starts its worker: a thread that owns the interface's rings and
-//! the port. An embedder's own port is a type with three methods.
+//! [`Interface`] makes one over a [`Port`], and starts its worker: a thread that owns the interface's rings
+//! and the port. An embedder's own port is a type with three methods.
 //!
 //! | port | carries frames |
 //! | --- | --- |

@@ -206,8 +206,8 @@ pub enum TimeAction {
 #[non_exhaustive]
 pub enum DeviceAction {
     /// A queue was opened, or goes on: take its end ([`crate::Domain::take_end`]) and hand it to the device's
-    /// back end, with a way to hear kicks of `doorbell`. Where the end is not there any more, nothing is to be
-    /// done.
+    /// back end, with a way to hear kicks of `doorbell`. Where the end is not there any more, nothing is to
+    /// be done.
     Opened {
         /// The queue.
         queue: QueueName,

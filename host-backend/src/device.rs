@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Devices (DEV-1 to DEV-14): what an embedder gives a domain, and what its back ends get.
 //!
-//! The core does control, and no data. Where the guest opens a queue, the core makes an [`End`] and says so by
+//! The core does control, and no data. Where the guest opens a queue, the core makes an [`End`] and says so
+//! by
 //! [`crate::DeviceAction::Opened`]; the attachment takes it ([`crate::Domain::take_end`]) and hands it to a
 //! back end, which uses it on a thread of its own, without the domain's lock. Where the queue is to close,
 //! [`crate::DeviceAction::Close`] says so, and nothing that the guest waits for happens before the end has

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The devices of a domain: what there is, what the guest opened, and where the ends of its queues are. All of
-//! it is bounded by the host's own numbers.
+//! The devices of a domain: what there is, what the guest opened, and where the ends of its queues are. All
+//! of it is bounded by the host's own numbers.
 
 use crate::action::LifecycleAction;
 use crate::device::{Arena, Device, End, QueueName};

@@ -55,7 +55,8 @@ pub trait Memory {
     }
 
     /// What a device may touch that is given a range of region 0 as its arena: its pieces of memory as they
-    /// are now, which stay mapped as long as the arena lives ([`Arena::of`]). `None`: there can be no devices.
+    /// are now, which stay mapped as long as the arena lives ([`Arena::of`]). `None`: there can be no
+    /// devices.
     fn arena(&self, offset: u64, len: u64) -> Option<Arena> {
         let _ = (offset, len);
         None

@@ -113,7 +113,8 @@ type Restored<W> = (Areas<W>, Queues<W>);
 
 impl<M: Memory> Domain<M> {
     /// The private state. Do all actions first: they are not part of it. Where devices are open, their ends
-    /// come home before ([`Self::recall_ends`]): a state that was saved while one was out is not restored. Where TIME is offered,
+    /// come home before ([`Self::recall_ends`]): a state that was saved while one was out is not restored.
+    /// Where TIME is offered,
     /// [`Self::stop_clocks`] comes before: a state that was saved while its guest could read a clock is not
     /// restored.
     #[must_use]

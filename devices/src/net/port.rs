@@ -18,8 +18,8 @@ pub trait Port: Send {
     /// [`Gone`].
     fn send(&mut self, frame: &[u8]) -> Result<bool, Gone>;
 
-    /// Puts the next frame for the guest into `frame`, which has room for the longest; its length. `None`: none
-    /// is there. One that is too long, or no frame, is left out.
+    /// Puts the next frame for the guest into `frame`, which has room for the longest; its length. `None`:
+    /// none is there. One that is too long, or no frame, is left out.
     ///
     /// # Errors
     /// [`Gone`].

@@ -14,8 +14,8 @@ const MOST: usize = 256;
 /// The protocol number of TCP.
 const TCP: u64 = 6;
 
-/// Cuts a frame, and gives each piece to `each`, complete with its sums. `false`, with nothing given, where the
-/// frame is not what its header says.
+/// Cuts a frame, and gives each piece to `each`, complete with its sums. `false`, with nothing given, where
+/// the frame is not what its header says.
 pub(super) fn cut(frame: &[u8], how: Cut, sum_at: Sum, mut each: impl FnMut(&mut [u8])) -> bool {
     let Some(shape) = Shape::of(frame, how, sum_at) else { return false };
     let Some((head, payload)) = frame.split_at_checked(how.header_len) else { return false };
@@ -76,7 +76,8 @@ impl Shape {
         (right_ip && right_tcp).then_some(Self { is_v4, ip, tcp })
     }
 
-    /// Makes the headers of a piece its own: it is the `index`th one, and begins `skip` bytes into the payload.
+    /// Makes the headers of a piece its own: it is the `index`th one, and begins `skip` bytes into the
+    /// payload.
     fn adjust(&self, piece: &mut [u8], index: usize, skip: usize, is_last: bool) {
         let (ip, tcp) = (self.ip, self.tcp);
         let (ip_len, tcp_len) = (piece.len() - ip, piece.len() - tcp);

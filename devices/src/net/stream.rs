@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Frames through a stream socket, each behind its length: 32 bits, the highest byte first. `passt` and QEMU's
+//! Frames through a stream socket, each behind its length: 32 bits, the highest byte first. `passt` and
+//! QEMU's
 //! `-netdev stream` speak it.
 
 use super::port::{Gone, Port};

@@ -137,7 +137,8 @@ fn a_disk_around_the_page_cache() {
         let mut rig = Rig::new(open(&path, access));
         let block = u64::from(rig.control.shape().block);
         let lane = rig.one();
-        // The buffers of the rig begin at an address that is aligned to a block for this process only by luck.
+        // The buffers of the rig begin at an address that is aligned to a block for this process only by
+        // luck.
         let offset = (4096 - (lane.ram.0.base() as usize + lane.address(0) as usize) % 4096) % 4096;
         let at = offset + 4096;
         lane.put(at, &vec![6; block as usize]);

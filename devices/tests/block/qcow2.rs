@@ -13,7 +13,8 @@ use tenon_devices::block::{Access, Disk};
 const CLUSTER: usize = 65_536;
 const BYTES: u64 = 1 << 20;
 
-/// An empty image of version 2 with clusters of 64 KiB: header, table and block of reference counts, L1 table.
+/// An empty image of version 2 with clusters of 64 KiB: header, table and block of reference counts, L1
+/// table.
 fn write_image(path: &Path, backing: Option<&str>) {
     let mut image = vec![0u8; 4 * CLUSTER];
     let mut put = |at: usize, bytes: &[u8]| image[at..][..bytes.len()].copy_from_slice(bytes);

@@ -48,8 +48,8 @@ pub struct Monotonic {
     running: Latest,
     boot: Latest,
     /// What the host said of both, in answer to calls that were bracketed. A reading is the middle of its
-    /// bracket, and the middle of a wide one may lie beyond that of a narrow one that comes behind it; what an
-    /// honest host says does not go back.
+    /// bracket, and the middle of a wide one may lie beyond that of a narrow one that comes behind it; what
+    /// an honest host says does not go back.
     said: [Latest; 2],
 }
 

@@ -3,8 +3,9 @@
 //! through Tenon.
 //!
 //! Boot parameters: `bench` = `exits`, `call`, `clock`, `doorbell`, `event` or `timer`; `rounds`, or of
-//! `exits` `calls` and `batches`; `bare`, the port of the bare `out`; `control`, the port that hands the host a
-//! page; `idle` = `halt` or `spin`; `shared` = 1: a clock of several CPUs. A line is a word and numbers.
+//! `exits` `calls` and `batches`; `bare`, the port of the bare `out`; `control`, the port that hands the
+//! host a page; `idle` = `halt` or `spin`; `shared` = 1: a clock of several CPUs. A line is a word and
+//! numbers.
 #![no_std]
 #![no_main]
 

@@ -5,9 +5,9 @@
 //! clock, and UTC. It reports `clocks cpus= reads= back= kicks= low= high= utc= call= error= unread=`, and
 //! `clocked`.
 //!
-//! A host behind a device shares no counter with its guest: there the clock is the one that the shim brackets,
-//! and the host's own is that of CLOCK_READ. The report is `bracketed reads= back= kicks= call= error= half=`,
-//! where half of the readings have an error of at most `half`.
+//! A host behind a device shares no counter with its guest: there the clock is the one that the shim
+//! brackets, and the host's own is that of CLOCK_READ. The report is `bracketed reads= back= kicks= call=
+//! error= half=`, where half of the readings have an error of at most `half`.
 
 use crate::bar;
 use crate::trial::{Now, Report, call, cpus, find_page, op, read, start};

@@ -21,8 +21,8 @@ pub trait Transfers {
     /// [`Refused`].
     fn begin(&mut self, number: usize, offset: u64, len: usize) -> Result<(), Refused>;
 
-    /// How the read of buffer `number` ended; `None` while it runs. Asked until there is an answer, also for a
-    /// client that is gone: until then the buffer is the disk's.
+    /// How the read of buffer `number` ended; `None` while it runs. Asked until there is an answer, also
+    /// for a client that is gone: until then the buffer is the disk's.
     fn end(&mut self, number: usize) -> Option<Result<(), Refused>>;
 
     /// Copies from what the last read brought, from its byte `at` on.

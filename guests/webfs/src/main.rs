@@ -2,8 +2,9 @@
 //! A unikernel that serves the files of a disk by HTTP: the shim's block and network devices below, smoltcp
 //! and a FAT driver above. It has no allocator, and sleeps when nobody asks for anything.
 //!
-//! Boot parameters: `ip=ADDRESS/BITS` and `gw=ADDRESS`; without them it asks by DHCP. The exit code is 1 where
-//! there is no host or it lacks a device, and 2 where the disk has no FAT volume; why is on the console.
+//! Boot parameters: `ip=ADDRESS/BITS` and `gw=ADDRESS`; without them it asks by DHCP. The exit code is 1
+//! where there is no host or it lacks a device, and 2 where the disk has no FAT volume; why is on the
+//! console.
 #![no_std]
 #![no_main]
 

@@ -42,8 +42,8 @@ pub(crate) fn find() -> Result<(Found, Kernel), Error> {
         let mapped = rt::map(address, len, rt::MapAs::Device)?;
         NonNull::new(mapped.cast::<u32>()).filter(|_| address.is_multiple_of(4))
     };
-    // SAFETY: the record is the host's; the image owns all ports, maps as devices what is nobody's memory, and
-    // runs at the level that makes hypercalls.
+    // SAFETY: the record is the host's; the image owns all ports, maps as devices what is nobody's memory,
+    // and runs at the level that makes hypercalls.
     let doorbells = unsafe { Doorbells::of(found.record(), map) }.ok_or(Error::NotPresent)?;
     Ok((found, Kernel(doorbells)))
 }

@@ -21,8 +21,8 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// An arena of `len` bytes from `offset` of region 0 on: pieces of memory with their offsets, in ascending
-    /// order, apart, and inside. `keep` keeps them mapped.
+    /// An arena of `len` bytes from `offset` of region 0 on: pieces of memory with their offsets, in
+    /// ascending order, apart, and inside. `keep` keeps them mapped.
     #[must_use]
     pub fn new(
         offset: u64,

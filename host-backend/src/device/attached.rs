@@ -165,8 +165,8 @@ impl<W> BackEnds<W> {
     }
 }
 
-/// A queue's eventfd, connected to its doorbell. A queue that goes on keeps the one that it had, and the kicks
-/// that are in it.
+/// A queue's eventfd, connected to its doorbell. A queue that goes on keeps the one that it had, and the
+/// kicks that are in it.
 fn connect<W>(
     kicks: &mut BTreeMap<QueueName, (u32, Arc<OwnedFd>)>,
     (queue, doorbell): (QueueName, u32),

@@ -13,8 +13,8 @@ pub trait Backend<W>: Send {
     /// A queue was opened. The back end looks at it once now, because a kick may have come before.
     fn opened(&mut self, queue: Opened<W>);
 
-    /// A queue is to be closed: fetch nothing more, end what is in flight, and give the end home. What was not
-    /// completed by then ends as INDETERMINATE (DEV-11).
+    /// A queue is to be closed: fetch nothing more, end what is in flight, and give the end home. What was
+    /// not completed by then ends as INDETERMINATE (DEV-11).
     fn close(&mut self, queue: QueueName);
 
     /// The domain is to be saved: as [`Self::close`], but the queue goes on from where it stands.

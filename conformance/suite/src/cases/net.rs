@@ -103,8 +103,8 @@ fn words(info: &Info, features: u64, segments: u64) -> u32 {
 /// The address of the interface that cases work with: a host may refuse frames from others (NET-10).
 static ADDRESS: AtomicU64 = AtomicU64::new(2);
 
-/// A byte of a frame: an Ethernet header from the interface to all, and a pattern behind it, which begins with
-/// the key.
+/// A byte of a frame: an Ethernet header from the interface to all, and a pattern behind it, which begins
+/// with the key.
 fn pattern(key: u64, at: usize) -> u8 {
     match at {
         0..6 => 0xff,

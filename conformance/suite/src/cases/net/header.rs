@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What stands before a frame (NET-5 to NET-7, NET-12). A frame whose header breaks a rule is dropped, and the
-//! ring goes on.
+//! What stands before a frame (NET-5 to NET-7, NET-12). A frame whose header breaks a rule is dropped, and
+//! the ring goes on.
 
 use super::{CSUM_TO_GUEST, CSUM_TO_HOST, Card, SEGMENT_TO_GUEST, SEGMENT_TO_HOST, nothing_more, pattern};
 use crate::case::{Case, Ctx, Outcome, check, equal};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Time stolen from vCPUs, by hand and by the shim (VCPU-11, VCPU-12). Where `stolen=asked` stands on the boot
-//! command line, as much is stolen as a case orders (REP-5); elsewhere nobody knows how much, and the cases
+//! Time stolen from vCPUs, by hand and by the shim (VCPU-11, VCPU-12). Where `stolen=asked` stands on the
+//! boot command line, as much is stolen as a case orders (REP-5); elsewhere nobody knows how much, and the
+//! cases
 //! hold a count against the clock.
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
