@@ -40,12 +40,13 @@ enum End {
 }
 
 fn main() -> u32 {
-    match begin() {
-        Err(error) => {
-            let _ = writeln!(tenon_guest_rt::Serial, "webfs: no host: {error}");
-            1
-        }
-        Ok(never) => never,
+    let _ = platform::on_long_stack(start);
+    1
+}
+
+extern "C" fn start() {
+    if let Err(error) = begin() {
+        let _ = writeln!(tenon_guest_rt::Serial, "webfs: no host: {error}");
     }
 }
 

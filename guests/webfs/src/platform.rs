@@ -86,3 +86,25 @@ pub(crate) fn keep<T>(value: T) -> Result<&'static mut T, Error> {
         Ok(&mut *place)
     }
 }
+
+/// Bytes of this image's stack: servers, sockets and what is in flight pass over it when they are made.
+const STACK: usize = 1 << 20;
+
+/// Runs this on a stack that is long enough.
+pub(crate) fn on_long_stack(run: extern "C" fn()) -> Result<(), Error> {
+    let top = memory(STACK)?.as_mut_ptr_range().end;
+    // SAFETY: the stack is memory of this image's alone, aligned to a page, and lives for ever; the old one is
+    // restored from a register that `run` keeps.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        core::arch::asm!("mov r12, rsp", "mov rsp, {top}", "call {run}", "mov rsp, r12",
+            top = in(reg) top, run = in(reg) run, out("r12") _, clobber_abi("C"));
+        #[cfg(target_arch = "aarch64")]
+        core::arch::asm!("mov x20, sp", "mov sp, {top}", "blr {run}", "mov sp, x20",
+            top = in(reg) top, run = in(reg) run, out("x20") _, clobber_abi("C"));
+        #[cfg(target_arch = "riscv64")]
+        core::arch::asm!("mv s2, sp", "mv sp, {top}", "jalr {run}", "mv sp, s2",
+            top = in(reg) top, run = in(reg) run, out("s2") _, clobber_abi("C"));
+    }
+    Ok(())
+}

@@ -45,7 +45,8 @@ fn a_wide_bracket_makes_no_step_back_of_a_narrow_one() {
         let clock = if shared { clock.across(&all) } else { clock };
         let mut last = 0;
         let mut read = |said: u64, ticks: u64| {
-            (calls.clock.set(Ok(said)), took.set(ticks));
+            calls.clock.set(Ok(said));
+            took.set(ticks);
             let reading = clock.running().expect("the host answers");
             assert!(reading.ns >= last, "the clock went back");
             assert!(reading.ns - reading.error <= said + ticks * 10 && said <= reading.ns + reading.error);
