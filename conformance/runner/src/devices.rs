@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The devices of the suite's machines, and what cases have done to them (REP-5): a disk of one megabyte, and
-//! a network interface that sends each frame back.
+//! where a case asks for it a network interface that sends each frame back.
 
 use crate::console::Order;
 use std::collections::BTreeMap;
@@ -139,7 +139,6 @@ pub fn start<W: Words + Send + 'static>(
 ) -> Result<(), String> {
     let mut devices = Devices { machine: Arc::new(machine), disks: BTreeMap::new() };
     devices.disk(false)?;
-    devices.interface()?;
     let serve = move || orders.into_iter().for_each(|order| devices.obey(order));
     let thread = thread::Builder::new().name("suite-devices".into()).spawn(serve);
     thread.map(drop).map_err(|error| format!("no thread for the devices: {error}"))
