@@ -7,6 +7,7 @@
 //! | port | carries frames |
 //! | --- | --- |
 //! | [`Stream`] | by a socket, each behind its length: `passt`, QEMU's `-netdev stream` |
+//! | [`Datagram`] | by a socket, one in each datagram: QEMU's `-netdev dgram` |
 //! | [`Tap`] | by a TAP interface of the system |
 //!
 //! Guests of one process are joined without a port of the system's:
@@ -19,6 +20,7 @@
 mod checksum;
 mod config;
 mod control;
+mod dgram;
 pub mod echo;
 mod fabric;
 mod header;
@@ -34,6 +36,7 @@ mod worker;
 
 pub use config::{PortConfig, PortCounts, Total};
 pub use control::{Control, Counts};
+pub use dgram::Datagram;
 pub use echo::Echo;
 pub use interface::{Interface, Queues};
 pub use port::{Gone, Port};

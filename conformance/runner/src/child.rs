@@ -15,14 +15,15 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::sync::mpsc::{Sender, channel};
 use std::{panic, process, thread};
 use tenon_conformance::Selection;
 use tenon_host::loopback::{Act, Loopback, Timing, clock};
 use tenon_host::memory::closed::{Closed, Guard, Refused};
 use tenon_host::time::Passed;
 use tenon_host::{
-    Action, Balloon, Conduit, Config, ConsoleAction, CrashRecord, Domain, EventAction, LifecycleAction,
-    Memory, MemoryAction, Services, Sharing, VcpuAction,
+    Action, Balloon, Conduit, Config, ConsoleAction, CrashRecord, Devices, Domain, EventAction,
+    LifecycleAction, Memory, MemoryAction, Services, Sharing, VcpuAction,
 };
 
 /// What the host's last line on standard error starts with.
@@ -80,10 +81,10 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
     let cpus: &'static Cpus = Box::leak(Box::default());
     let host: &'static dyn Doorbells = match fault {
         None => match guard {
-            None => Box::leak(loopback(config, memory, timing, |stolen| act(cpus, memory, None, stolen))?),
+            None => loopback(config, memory, timing, |user| act(cpus, memory, None, user))?,
             Some(guard) => {
                 let closed = Closed::new(memory, guard.clone());
-                Box::leak(loopback(config, closed, timing, |stolen| act(cpus, memory, Some(guard), stolen))?)
+                loopback(config, closed, timing, |user| act(cpus, memory, Some(guard), user))?
             }
         },
         Some(fault) => broken(config, memory, timing, faults::by_name(fault)?, cpus)?,
@@ -91,20 +92,83 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
     Ok(Box::leak(Box::new(Guest::new(host, Box::leak(Box::new(memory)), cpus, params))))
 }
 
-/// A host whose vCPUs lose as much time as the cases ask for.
+/// The user of a loopback machine: what the cases ask for.
+struct User {
+    stolen: Stolen,
+    /// Where orders go that are about devices; `None` where there are none.
+    devices: Option<Sender<Order>>,
+}
+
+impl User {
+    fn has_devices_do(&self, order: Order) {
+        // Without somebody who does it, the case says what it misses.
+        if let Some(devices) = &self.devices {
+            let _ = devices.send(order);
+        }
+    }
+}
+
+/// A host whose vCPUs lose as much time as the cases ask for, with devices.
 fn loopback<M>(
     config: Config,
     memory: M,
     timing: Timing,
-    act: impl FnOnce(Stolen) -> Act<M>,
-) -> Result<Box<Loopback<M>>, Box<dyn Error>>
+    act: impl FnOnce(User) -> Act<M>,
+) -> Result<&'static dyn Doorbells, Box<dyn Error>>
 where
-    M: Memory + Send + 'static,
+    M: Memory + Clone + Send + 'static,
     M::Words: Send,
 {
     let stolen = Stolen::new();
+    let (orders, todo) = channel();
+    let user = User { stolen: stolen.clone(), devices: Some(orders) };
+    let config = if cfg!(target_os = "linux") { config.with_devices(Devices::default()) } else { config };
     let domain = Domain::with(config, memory, stolen.counted(Services::ready()))?;
-    Ok(Box::new(Loopback::over(domain, timing, act(stolen))?))
+    let host: &'static Loopback<M> = Box::leak(Box::new(Loopback::over(domain, timing, act(user))?));
+    #[cfg(target_os = "linux")]
+    crate::devices::start(On(host), todo)?;
+    #[cfg(not(target_os = "linux"))]
+    drop(todo);
+    Ok(host)
+}
+
+/// A loopback machine as one that has devices.
+#[cfg(target_os = "linux")]
+struct On<M: Memory + Send + 'static>(&'static Loopback<M>)
+where
+    M::Words: Send;
+
+#[cfg(target_os = "linux")]
+impl<M> crate::devices::Machine<M::Words> for On<M>
+where
+    M: Memory + Clone + Send + 'static,
+    M::Words: Send,
+{
+    fn add(&self, device: tenon_host::device::Attached<M::Words>) -> Option<u32> {
+        self.0.add_device(device).ok()
+    }
+
+    fn remove(&self, device: u32) {
+        // One that is gone already is what was asked for.
+        let _ = self.0.with(|domain| domain.remove_device(device));
+    }
+
+    fn change(&self, device: u32, own: [u64; 8]) {
+        let _ = self.0.with(|domain| domain.change_device(device, own));
+    }
+
+    fn restore(&self, stood: u64) {
+        let home = crate::devices::all_home(
+            || self.0.with(|domain| domain.ends_out() == 0),
+            || {
+                self.0.with(Domain::recall_ends);
+            },
+        );
+        self.0.with(|domain| match restore(domain, stood) {
+            Ok(()) if home => domain.hand_out_ends(),
+            _ => end("the domain cannot go back", None),
+        });
+    }
 }
 
 /// What a loopback machine does for its host.
@@ -112,7 +176,7 @@ fn act<M: Memory + Clone>(
     cpus: &'static Cpus,
     memory: GuestMemory,
     guard: Option<Guard>,
-    stolen: Stolen,
+    user: User,
 ) -> Act<M> {
     let mut crash = None;
     Box::new(move |domain: &mut Domain<M>, action| match action {
@@ -134,12 +198,16 @@ fn act<M: Memory + Clone>(
                     Order::Add(_) => {}
                     Order::Suspend => drop(domain.ask_suspend()),
                     Order::Withdraw => domain.withdraw_suspend(),
-                    Order::Steal(vcpu, nanoseconds) => stolen.steal(vcpu, nanoseconds),
+                    Order::Steal(vcpu, nanoseconds) => user.stolen.steal(vcpu, nanoseconds),
+                    order if order.is_of_devices() => user.has_devices_do(order),
+                    // Their ends have to come home first, which takes the lock that is held here.
+                    Order::Restore(_) if domain.ends_out() != 0 => user.has_devices_do(order),
                     Order::Restore(stood) => {
                         if let Err(why) = restore(domain, stood) {
                             end(&format!("the domain cannot go back: {why}"), crash.as_ref());
                         }
                     }
+                    _ => {}
                 }
             }
             domain.input(console::echo(&output));
@@ -213,8 +281,9 @@ fn broken(
     cpus: &'static Cpus,
 ) -> Result<&'static dyn Doorbells, Box<dyn Error>> {
     let past: &'static Past = Box::leak(Box::default());
+    // Without devices: what is wrong with those is planted in their own code.
     let act = |stolen| -> Act<FaultyMemory> {
-        let mut sound = act(cpus, memory, None, stolen);
+        let mut sound = act(cpus, memory, None, User { stolen, devices: None });
         Box::new(move |domain, action| {
             let action = match fault.line {
                 Line::Act(line) => line(domain, action),
@@ -226,7 +295,10 @@ fn broken(
         })
     };
     let timing = if matches!(fault.line, Line::LateService) { Timing::Asynchronous } else { timing };
-    let host = *loopback(config, FaultyMemory::new(memory, fault, past), timing, act)?;
+    let stolen = Stolen::new();
+    let services = stolen.counted(Services::ready());
+    let domain = Domain::with(config, FaultyMemory::new(memory, fault, past), services)?;
+    let host = Loopback::over(domain, timing, act(stolen))?;
     past.begin();
     Ok(Box::leak(Box::new(Broken { host, fault })))
 }

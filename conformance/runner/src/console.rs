@@ -26,6 +26,29 @@ pub enum Order {
     Restore(u64),
     /// This vCPU could have run for so many nanoseconds more.
     Steal(u32, u64),
+    /// A device of this kind comes.
+    Come(u64),
+    /// This device goes.
+    Go(u32),
+    /// This disk has so many blocks.
+    Size(u32, u32),
+    /// The link of this interface goes up, or down.
+    Link(u32, bool),
+    /// The back end of this disk does nothing, or goes on.
+    Hold(u32, bool),
+    /// The next FLUSH of this disk fails, or FAILED is cleared.
+    Fail(u32, bool),
+}
+
+impl Order {
+    /// Whether it is about devices.
+    #[must_use]
+    pub const fn is_of_devices(self) -> bool {
+        matches!(
+            self,
+            Self::Come(_) | Self::Go(_) | Self::Size(..) | Self::Link(..) | Self::Hold(..) | Self::Fail(..)
+        )
+    }
 }
 
 /// What a piece of output asks for, in order: several writes may have come to one piece.
@@ -40,7 +63,14 @@ fn order(text: &[u8]) -> Option<Order> {
         return None;
     }
     let number = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    let (device, value) = (number as u32, (number >> 32) as u32);
     match what {
+        b'c' => Some(Order::Come(number)),
+        b'g' => Some(Order::Go(device)),
+        b'z' => Some(Order::Size(device, value)),
+        b'l' => Some(Order::Link(device, value == 1)),
+        b'h' => Some(Order::Hold(device, value == 1)),
+        b'f' => Some(Order::Fail(device, value == 1)),
         b't' => Some(Order::Target(number)),
         b'a' => Some(Order::Add(number)),
         b's' => Some(Order::Suspend),
@@ -70,6 +100,8 @@ mod tests {
         );
         assert_eq!(found(b"\x12r00000000000000ff\x05!"), [Order::Restore(255)]);
         assert_eq!(found(b"\x12n0003000000001000"), [Order::Steal(3, 0x1000)]);
+        assert_eq!(found(b"\x12z0000080000000002"), [Order::Size(2, 0x800)]);
+        assert_eq!(found(b"\x12h0000000100000002"), [Order::Hold(2, true)]);
     }
 
     #[test]

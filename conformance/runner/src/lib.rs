@@ -22,6 +22,7 @@
 //! | [`out`] | standard output and standard error |
 //! | [`progress`] | progress on standard error |
 //! | [`console`] | the console of a machine under test |
+//! | `devices` | its devices, and what cases have done to them |
 //! | [`stolen`] | time stolen from the vCPUs of a machine under test |
 //! | [`keeper`] | what ends a foreign hypervisor with its runner |
 //! | [`child`] | the loopback machines |
@@ -33,6 +34,8 @@ pub mod child;
 pub mod clauses;
 pub mod cli;
 pub mod console;
+#[cfg(target_os = "linux")]
+pub mod devices;
 pub mod emulated;
 pub mod faults;
 pub mod guest;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The switch and the echo, with guests that are rings in this process.
+//! The switch and the echo, with guests that are rings in this process, and datagram sockets.
 
 mod cable;
+mod dgram;
 mod echo;
 mod switch;
 

@@ -187,10 +187,18 @@ fn read_only(ctx: &Ctx) -> Outcome {
 /// A write-back that fails: from then on FLUSH and DURABLE answer IO_ERROR.
 fn fail(rig: &mut Rig, info: &Info, queue: &mut Queue) -> Outcome {
     ask(&mut rig.bound, b'f', info, 1)?;
-    settle(&mut rig.bound)?;
-    queue.submit(op::FLUSH, 0, [0; 6]);
-    queue.kick();
-    if queue.wait()?.status == status::OK {
+    // Whoever does it does so a little later.
+    let mut failed = false;
+    for _ in 0..32 {
+        settle(&mut rig.bound)?;
+        queue.submit(op::FLUSH, 0, [0; 6]);
+        queue.kick();
+        failed = queue.wait()?.status != status::OK;
+        if failed {
+            break;
+        }
+    }
+    if !failed {
         return Err(Fail::Warn("whoever runs the machine lets no write-back fail"));
     }
     check(rig.info(info.number)?.own32(0x30) & 4 != 0, "FAILED is set before a status tells of it")

@@ -29,13 +29,16 @@ fn hold(ctx: &Ctx) -> Result<(Rig, Info, Queue), Fail> {
     let (mut rig, info, mut queue) = Rig::disk_queue(ctx)?;
     ask(&mut rig.bound, b'h', &info, 1)?;
     let (_, buffer) = rig.arena.take(4096)?;
-    queue.submit(op::READ, 1, [0, buffer, 512, 0, 0, 1]);
-    queue.kick();
-    settle(&mut rig.bound)?;
-    if queue.look().is_some() {
-        return Err(Fail::Warn("whoever runs the machine holds no disk"));
+    // Whoever holds it does so a little later.
+    for _ in 0..32 {
+        queue.submit(op::READ, 1, [0, buffer, 512, 0, 0, 1]);
+        queue.kick();
+        settle(&mut rig.bound)?;
+        if queue.look().is_none() {
+            return Ok((rig, info, queue));
+        }
     }
-    Ok((rig, info, queue))
+    Err(Fail::Warn("whoever runs the machine holds no disk"))
 }
 
 /// Lets the back end go on.

@@ -113,7 +113,7 @@ fn hole(ctx: &Ctx) -> Outcome {
     let info = rig.find(BLOCK_KIND)?;
     let unit = rig.arena.unit as u64;
     // An arena may have holes; a part may not lie there.
-    let Some((start, end)) = ctx.env.hole() else { return no_hole(ctx) };
+    let Some((start, end)) = ctx.env.hole() else { return no_hole(ctx, rig) };
     let (start, end) = (start.next_multiple_of(unit), end / unit * unit);
     let args = [info.name(), 0, 0, raw::record(ctx.env).region0_len.get() / unit * unit, NO_PORT];
     expect(&mut rig.bound, op::DEVICE_OPEN, &args, status::OK, "an arena with a hole")?;
@@ -129,8 +129,7 @@ fn hole(ctx: &Ctx) -> Outcome {
 }
 
 /// Where nobody tells of a hole, memory may still end before the region does.
-fn no_hole(ctx: &Ctx) -> Outcome {
-    let mut rig = Rig::new(ctx)?;
+fn no_hole(ctx: &Ctx, mut rig: Rig) -> Outcome {
     let unit = rig.arena.unit as u64;
     let end = end_of_memory(&mut rig.bound)?.next_multiple_of(unit);
     let region = raw::record(ctx.env).region0_len.get() / unit * unit;

@@ -15,7 +15,7 @@ const EVENTS: Needs = Needs { features: NET.features.union(Features::EVENTS), ..
 /// The cases.
 pub const CASES: &[Case] = &[
     case("net.info", &["NET-2", "NET-3", "NET-4", "GEN-5"], NET, info),
-    case("net.ring-opens", &["NET-3", "STR-1", "STR-3", "STR-4", "DEV-8"], NET, opens),
+    case("net.ring-opens", &["NET-11", "NET-3", "STR-1", "STR-3", "STR-4", "DEV-8"], NET, opens),
     case("net.echo", &["NET-1", "NET-3", "NET-4", "NET-8"], NET, echo),
     case("net.every-length", &["NET-4", "STR-7", "STR-8"], NET, lengths),
     case("net.order", &["NET-8", "STR-6", "STR-10"], NET, order),

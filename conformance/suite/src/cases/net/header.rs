@@ -141,7 +141,8 @@ fn segments(ctx: &Ctx) -> Outcome {
     if card.features != ALL {
         return Ok(());
     }
-    let longest = card.info.own32(0x0c) as usize;
+    // IPv4 has a length of 16 bits.
+    let longest = (card.info.own32(0x0c) as usize).min(14 + 65_535);
     for len in [card.longest() + 1, 4000, 9000, 20_000, longest] {
         if len > longest || len <= card.longest() {
             continue;

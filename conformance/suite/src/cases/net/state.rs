@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The link, the generation, and the end of rings with frames on their way (NET-2, NET-11, DEV-11, DEV-12).
 
-use super::{Card, SEGMENT_TO_HOST, pattern, words};
+use super::{Card, pattern};
 use crate::case::{Case, Ctx, Ends, Needs, Outcome, check, equal};
 use crate::cases::device::change;
 use crate::cases::device::rig::{NET, NET_KIND, NO_PORT, Rig, clear};
-use crate::cases::generation;
 use crate::cases::lifecycle::ends::goes_on;
-use crate::cases::tools::{bind_port, case, expect, op, order, rest, settle, status, want_entry};
+use crate::cases::tools::{bind_port, case, expect, op, rest, settle, status, want_entry};
 use crate::raw;
 use tenon_abi::Features;
 
 const LINK: Needs =
     Needs { features: NET.features.union(Features::CONSOLE).union(Features::EVENTS), ..Needs::NONE };
 const LIFE: Needs = Needs { features: NET.features.union(Features::LIFECYCLE), ..Needs::NONE };
-const GENERATION: Needs = Needs { features: NET.features.union(generation::ASKED.features), ..Needs::NONE };
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -24,7 +22,6 @@ pub const CASES: &[Case] = &[
     case("net.close-with-frames", &["DEV-11", "STR-13"], NET, close),
     case("net.closed-ring-is-not-touched", &["DEV-11", "DEV-12"], NET, untouched),
     case("net.reset-with-frames", &["DEV-12", "SES-7"], NET, reset),
-    case("net.unrepaired", &["NET-11", "LIFE-8"], GENERATION, unrepaired),
     Case {
         name: "net.exit-with-frames",
         clauses: &["DEV-12", "LIFE-2"],
@@ -147,38 +144,6 @@ fn reset(ctx: &Ctx) -> Outcome {
         check(raw::reset(ctx.env), "the session cannot be reset")?;
     }
     Card::new(ctx)?.echoes(60, 1)
-}
-
-/// The domain goes on from a saved state: until it is repaired, nothing is carried.
-fn unrepaired(ctx: &Ctx) -> Outcome {
-    order::followed(ctx.env)?;
-    let mut card = Card::new(ctx)?;
-    let page = generation::Page::of(&mut card.rig.bound)?;
-    let first = page.id()?;
-    generation::repaired(&mut card.rig.bound, first, status::OK, "REPAIRED with the id")?;
-    card.echoes(60, 1)?;
-    order::order_and_wait(&mut card.rig.bound, b'r', 0)?;
-    for key in 0..8 {
-        card.send([0; 2], 60, 40 + key)?;
-    }
-    settle(&mut card.rig.bound)?;
-    check(!card.back.there()?, "a frame of a generation that is not repaired")?;
-    let info = card.info;
-    let size = words(&info, 0, SEGMENT_TO_HOST);
-    let parts: [u64; 3] =
-        [card.rig.arena.take(64)?.1, card.rig.arena.take(64)?.1, card.rig.arena.take(size as usize * 8)?.1];
-    if info.own32(0x18) > 1 {
-        let args = [info.queue(2), size.into(), NO_PORT, parts[0], parts[1], parts[2]];
-        expect(&mut card.rig.bound, op::QUEUE_OPEN, &args, status::BAD_STATE, "a ring before REPAIRED")?;
-    }
-    let now = page.id()?;
-    generation::repaired(&mut card.rig.bound, now, status::OK, "REPAIRED with the id of now")?;
-    // What was sent meanwhile was dropped, or waits its turn.
-    settle(&mut card.rig.bound)?;
-    while card.back.there()? {
-        card.back.release();
-    }
-    card.echoes(60, 9)
 }
 
 fn exit(ctx: &Ctx) -> Outcome {

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The devices of the suite's machines, and what cases have done to them (REP-5): a disk of one megabyte, and
+//! where a case asks for it a network interface that sends each frame back.
+
+use crate::console::Order;
+use std::collections::BTreeMap;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tenon_devices::block::{Buffers, Control, Disk, Fault, Medium, Memory, Shape};
+use tenon_devices::net::{Echo, PortConfig};
+use tenon_host::device::Attached;
+use tenon_rings::Words;
+
+/// Bytes of a disk.
+const DISK: usize = 1 << 20;
+const QUEUES: u32 = 4;
+const DEPTH: u32 = 128;
+/// The interface's address.
+const ADDRESS: [u8; 6] = [2, 0, 0, 0x7e, 0, 1];
+/// A held back end goes on by itself after this time: less than the time of a case.
+const HELD: Duration = Duration::from_secs(4);
+
+/// A machine that has devices.
+pub trait Machine<W>: Send + Sync + 'static {
+    /// Gives the guest a device: its number.
+    fn add(&self, device: Attached<W>) -> Option<u32>;
+    /// Takes it away.
+    fn remove(&self, device: u32);
+    /// What its kind tells is this now.
+    fn change(&self, device: u32, own: [u64; 8]);
+    /// Saves the domain and puts it back twice, while BOOT goes on by so many nanoseconds. Back ends have queues.
+    fn restore(&self, stood: u64);
+}
+
+/// Has all ends brought home, and waits for them, for as long as a case may take: whether they are.
+pub fn all_home(home: impl Fn() -> bool, recall: impl FnOnce()) -> bool {
+    recall();
+    (0..HELD.as_millis()).any(|_| {
+        home() || {
+            thread::sleep(Duration::from_millis(1));
+            false
+        }
+    })
+}
+
+/// What a disk lies on: memory that a case may have held, cut, or made to fail.
+struct Ground {
+    memory: Memory,
+    how: Mutex<How>,
+    goes_on: Condvar,
+}
+
+#[derive(Clone, Copy)]
+struct How {
+    held: bool,
+    fails: bool,
+    bytes: u64,
+    read_only: bool,
+}
+
+impl Ground {
+    fn new(read_only: bool) -> Self {
+        Self {
+            memory: Memory::zeroed(DISK),
+            how: Mutex::new(How { held: false, fails: false, bytes: DISK as u64, read_only }),
+            goes_on: Condvar::new(),
+        }
+    }
+
+    fn how(&self) -> MutexGuard<'_, How> {
+        self.how.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while a case has it held.
+    fn pass(&self) {
+        let held = self.goes_on.wait_timeout_while(self.how(), HELD, |how| how.held);
+        drop(held.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn hold(&self, held: bool) {
+        self.how().held = held;
+        self.goes_on.notify_all();
+    }
+}
+
+impl Medium for Ground {
+    fn shape(&self) -> Shape {
+        let how = *self.how();
+        Shape { bytes: how.bytes, read_only: how.read_only, volatile_cache: true, ..self.memory.shape() }
+    }
+
+    fn read(&self, offset: u64, into: &Buffers) -> Result<(), Fault> {
+        self.pass();
+        self.memory.read(offset, into)
+    }
+
+    fn write(&self, offset: u64, from: &Buffers) -> Result<(), Fault> {
+        self.pass();
+        self.memory.write(offset, from)
+    }
+
+    fn flush(&self) -> Result<(), Fault> {
+        self.pass();
+        if std::mem::take(&mut self.how().fails) { Err(Fault::Io) } else { Ok(()) }
+    }
+
+    fn discard(&self, offset: u64, len: u64) -> Result<(), Fault> {
+        self.memory.discard(offset, len)
+    }
+
+    fn zero(&self, offset: u64, len: u64, may_unmap: bool) -> Result<(), Fault> {
+        self.memory.zero(offset, len, may_unmap)
+    }
+}
+
+/// A device that somebody may do something to.
+struct Kept {
+    control: Control,
+    ground: Arc<Ground>,
+}
+
+/// The devices of a machine.
+struct Devices<W> {
+    machine: Arc<dyn Machine<W>>,
+    disks: BTreeMap<u32, Kept>,
+}
+
+/// Gives a machine its devices, and does what `orders` say about them, on a thread of its own, until nobody
+/// can give any more.
+///
+/// # Errors
+///
+/// Why there is no such device, in one line.
+pub fn start<W: Words + Send + 'static>(
+    machine: impl Machine<W>,
+    orders: Receiver<Order>,
+) -> Result<(), String> {
+    let mut devices = Devices { machine: Arc::new(machine), disks: BTreeMap::new() };
+    devices.disk(false)?;
+    let serve = move || orders.into_iter().for_each(|order| devices.obey(order));
+    let thread = thread::Builder::new().name("suite-devices".into()).spawn(serve);
+    thread.map(drop).map_err(|error| format!("no thread for the devices: {error}"))
+}
+
+impl<W: Words + Send + 'static> Devices<W> {
+    /// A disk comes.
+    fn disk(&mut self, read_only: bool) -> Result<(), String> {
+        let ground = Arc::new(Ground::new(read_only));
+        // One thread beside the worker, so that a back end that is held still takes what the guest submits.
+        let disk = Disk::over(Arc::clone(&ground) as Arc<dyn Medium>, 1);
+        let disk = disk.and_then(|disk| disk.with_queues(QUEUES, DEPTH).start());
+        let (device, queues, control) = disk.map_err(|error| format!("no disk: {error}"))?;
+        let number = self.machine.add(Attached::new(device, queues)).ok_or("the machine takes no disk")?;
+        let machine = Arc::clone(&self.machine);
+        control.tell_by(move |change| match change {
+            tenon_devices::block::Change::Own(own) => machine.change(number, own),
+            tenon_devices::block::Change::Removed => machine.remove(number),
+        });
+        self.disks.insert(number, Kept { control, ground });
+        Ok(())
+    }
+
+    /// A network interface that sends each frame back comes.
+    fn interface(&self) -> Result<(), String> {
+        let echo = Echo::new(PortConfig { pairs: 2, ..PortConfig::new(ADDRESS) });
+        let echo = echo.map_err(|error| format!("no network interface: {error}"))?;
+        let device = echo.device();
+        let number = self.machine.add(Attached::new(device, echo));
+        number.map(|_| ()).ok_or_else(|| "the machine takes no network interface".to_owned())
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            // What cannot be done is what the case misses.
+            Order::Come(kind @ (1 | 0x101)) => drop(self.disk(kind != 1)),
+            Order::Come(2) => drop(self.interface()),
+            Order::Go(device) => {
+                if let Some(kept) = self.disks.remove(&device) {
+                    kept.control.remove();
+                }
+            }
+            Order::Size(device, blocks) => {
+                if let Some(kept) = self.disks.get(&device) {
+                    kept.ground.how().bytes = (u64::from(blocks) * 512).min(DISK as u64);
+                    let _ = kept.control.resize();
+                }
+            }
+            Order::Hold(device, held) => {
+                self.disks.get(&device).inspect(|kept| kept.ground.hold(held));
+            }
+            Order::Fail(device, true) => {
+                self.disks.get(&device).inspect(|kept| kept.ground.how().fails = true);
+            }
+            Order::Fail(device, false) => {
+                self.disks.get(&device).inspect(|kept| drop(kept.control.clear_failed()));
+            }
+            Order::Restore(stood) => self.machine.restore(stood),
+            _ => {}
+        }
+    }
+}
