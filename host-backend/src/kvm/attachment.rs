@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::vec::Vec;
 
 use super::balloon::Discards;
-use super::device::{Doorbells, Lines};
+use super::doorbells::{Doorbells, Lines};
 use super::job::{Ask, Job, Said};
 use super::noise::{self, Message, Noise};
 use super::time::Timing;

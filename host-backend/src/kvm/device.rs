@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Devices of a KVM machine: a kick signals an eventfd, a bell raises a line, and neither takes the domain's
 //! lock.
-#![allow(unsafe_code, reason = "KVM takes eventfds of another type than back ends do")]
 
 use std::boxed::Box;
-use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::vec::Vec;
 
-use kvm_ioctls::{IoEventAddress, VmFd};
 use tenon_rings::{Mapping, planted};
-use vmm_sys_util::eventfd::EventFd;
 
+use super::Error;
 use super::attachment::{Attachment, Handle, State};
+use super::doorbells::{Doorbells, Lines};
 use super::job::Job;
 use super::noise::Message;
-use super::setup::request;
-use super::{Error, Line};
 use crate::action::DeviceAction;
 use crate::device::{Attached, Bell, Home, QueueName, Wires};
 
@@ -81,73 +76,6 @@ impl Handle {
     /// Hands out again the ends that [`Self::recall_devices`] has brought home, where the domain goes on.
     pub fn resume_devices(&self) {
         let _ = self.ask(|state| state.domain.hand_out_ends());
-    }
-}
-
-/// Where kicks of devices' queues go that do not leave the guest.
-pub(super) struct Doorbells {
-    vm: Arc<VmFd>,
-    /// Where they are written; `None` where KVM cannot signal an eventfd for them.
-    at: Option<IoEventAddress>,
-    connected: BTreeMap<u32, EventFd>,
-}
-
-impl Doorbells {
-    pub(super) const fn new(vm: Arc<VmFd>, at: Option<IoEventAddress>) -> Self {
-        Self { vm, at, connected: BTreeMap::new() }
-    }
-
-    fn connect(&mut self, doorbell: u32, kick: &OwnedFd) -> io::Result<()> {
-        let Some(at) = &self.at else { return Ok(()) };
-        let fd = kick.try_clone()?.into_raw_fd();
-        // SAFETY: the number is of a copy that nobody else has.
-        let event = unsafe { EventFd::from_raw_fd(fd) };
-        let value = if planted!("kvm-doorbell-of-another") { doorbell.saturating_add(1) } else { doorbell };
-        let given =
-            request("giving KVM an eventfd for a queue", || self.vm.register_ioevent(&event, at, value));
-        given.map_err(io::Error::other)?;
-        self.connected.insert(doorbell, event);
-        Ok(())
-    }
-
-    fn disconnect(&mut self, doorbell: u32) -> Result<(), Error> {
-        let (Some(at), Some(event)) = (&self.at, self.connected.remove(&doorbell)) else { return Ok(()) };
-        request("taking an eventfd from KVM", || self.vm.unregister_ioevent(&event, at, doorbell))
-    }
-}
-
-/// Lines of direct ports. Who raises one holds the lock meanwhile, so nobody holds a line that its port has
-/// given back.
-#[derive(Default)]
-pub(super) struct Lines(RwLock<BTreeMap<u32, Line>>);
-
-impl Lines {
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<u32, Line>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Raises the port's interrupt; whether it has a line.
-    pub(super) fn raise(&self, port: u32) -> bool {
-        self.read().get(&port).map(Line::raise).is_some()
-    }
-
-    /// Does something to the port's line.
-    pub(super) fn at<R>(&self, port: u32, act: impl FnOnce(&Line) -> R) -> Option<R> {
-        self.read().get(&port).map(act)
-    }
-
-    /// Gives the port a line, which leads where it should already.
-    pub(super) fn insert(&self, port: u32, line: Line) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(port, line);
-    }
-
-    /// Takes the port's line: nobody raises it from now on.
-    pub(super) fn remove(&self, port: u32) -> Option<Line> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&port)
-    }
-
-    pub(super) fn ports(&self) -> Vec<u32> {
-        self.read().keys().copied().collect()
     }
 }
 

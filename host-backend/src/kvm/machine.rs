@@ -17,7 +17,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::arch::{self, Board, Fresh};
 use super::config::{Config, WindowConfig};
-use super::device::Doorbells;
+use super::doorbells::Doorbells;
 use super::helpers::Helpers;
 use super::serial::Serial;
 use super::setup::request;

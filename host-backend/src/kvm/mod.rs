@@ -33,6 +33,7 @@ mod config;
 mod control;
 mod counter;
 mod device;
+mod doorbells;
 mod error;
 mod exits;
 mod expiry;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Devices of a loopback host, and their back ends.
 
-use super::host::{Loopback, Shared};
+use super::host::{Host, Loopback, Shared};
+use crate::action::DeviceAction;
 use crate::device::{Attached, Bell, Home, QueueName, Wires};
 use crate::memory::Memory;
 use std::sync::Weak;
@@ -27,8 +28,24 @@ where
     }
 }
 
+impl<M> Host<M>
+where
+    M: Memory + Send + 'static,
+    M::Words: Send,
+{
+    #[cold]
+    pub(super) fn act_on_device(&mut self, action: DeviceAction, me: &Weak<Shared<M>>) {
+        match self.back_ends.act(&mut self.domain, action, &mut Calls(me)) {
+            Ok(None) => {}
+            Ok(Some(action)) => self.act_by_embedder(action.into()),
+            // The queue stays open, and nobody serves it.
+            Err(why) => tracing::warn!(%why, "a queue of a device cannot be connected"),
+        }
+    }
+}
+
 /// A host whose guest rings by calls: each kick comes to the domain, which tells of it.
-pub(super) struct Calls<'h, M: Memory>(pub(super) &'h Weak<Shared<M>>);
+struct Calls<'h, M: Memory>(&'h Weak<Shared<M>>);
 
 impl<M> Wires<M::Words> for Calls<'_, M>
 where

@@ -5,10 +5,6 @@ use super::Error;
 use super::alarm::Alarm;
 use super::bell::Bell;
 use super::clock::{self, Measure};
-#[cfg(target_os = "linux")]
-use super::device::Calls;
-#[cfg(target_os = "linux")]
-use crate::action::DeviceAction;
 use crate::action::{Action, Served, TimeAction};
 use crate::config::Config;
 #[cfg(target_os = "linux")]
@@ -61,11 +57,11 @@ pub(super) struct Shared<M: Memory> {
     me: Weak<Self>,
 }
 
-struct Host<M: Memory> {
-    domain: Domain<M>,
+pub(super) struct Host<M: Memory> {
+    pub(super) domain: Domain<M>,
     act: Act<M>,
     #[cfg(target_os = "linux")]
-    back_ends: BackEnds<M::Words>,
+    pub(super) back_ends: BackEnds<M::Words>,
 }
 
 impl<M> Loopback<M>
@@ -260,25 +256,8 @@ fn serve<M: Memory>(domain: &mut Domain<M>, queue: u32) -> Served {
 }
 
 impl<M: Memory> Host<M> {
-    fn act_by_embedder(&mut self, action: Action) {
+    pub(super) fn act_by_embedder(&mut self, action: Action) {
         (self.act)(&mut self.domain, action);
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl<M> Host<M>
-where
-    M: Memory + Send + 'static,
-    M::Words: Send,
-{
-    #[cold]
-    fn act_on_device(&mut self, action: DeviceAction, me: &Weak<Shared<M>>) {
-        match self.back_ends.act(&mut self.domain, action, &mut Calls(me)) {
-            Ok(None) => {}
-            Ok(Some(action)) => self.act_by_embedder(action.into()),
-            // The queue stays open, and nobody serves it.
-            Err(why) => tracing::warn!(%why, "a queue of a device cannot be connected"),
-        }
     }
 }
 
