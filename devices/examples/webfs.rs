@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boots the unikernel `webfs`, which serves the files of a disk by HTTP.
 //!
-//! `webfs --disk IMAGE --net passt`: IMAGE holds a FAT volume, as `mkfs.vfat` and `mcopy` make it. The address
-//! to open is printed on stdout when it can be opened, and what the guest says on stderr.
+//! `webfs --disk IMAGE --net passt`: IMAGE holds a FAT volume, as `mkfs.vfat` and `mcopy` make it. The
+//! address to open is printed on stdout when it can be opened, and what the guest says on stderr.
 
 use clap::Parser;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -30,7 +30,8 @@ pub trait Machine<W>: Send + Sync + 'static {
     fn remove(&self, device: u32);
     /// What its kind tells is this now.
     fn change(&self, device: u32, own: [u64; 8]);
-    /// Saves the domain and puts it back twice, while BOOT goes on by so many nanoseconds. Back ends have queues.
+    /// Saves the domain and puts it back twice, while BOOT goes on by so many nanoseconds. Back ends have
+    /// queues.
     fn restore(&self, stood: u64);
 }
 

@@ -93,8 +93,8 @@ const STACK: usize = 1 << 20;
 /// Runs this on a stack that is long enough.
 pub(crate) fn on_long_stack(run: extern "C" fn()) -> Result<(), Error> {
     let top = memory(STACK)?.as_mut_ptr_range().end;
-    // SAFETY: the stack is memory of this image's alone, aligned to a page, and lives for ever; the old one is
-    // restored from a register that `run` keeps.
+    // SAFETY: the stack is memory of this image's alone, aligned to a page, and lives for ever; the old one
+    // is restored from a register that `run` keeps.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         core::arch::asm!("mov r12, rsp", "mov rsp, {top}", "call {run}", "mov rsp, r12",

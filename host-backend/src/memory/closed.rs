@@ -22,6 +22,9 @@ pub struct Refused {
     pub len: u64,
 }
 
+/// How long ranges that were handed over are the host's.
+type Lives = Arc<[Arc<AtomicBool>]>;
+
 type OnRefused = Box<dyn Fn(Refused) + Send + Sync>;
 
 /// What is open, for the memory that asks and for the attachment that does
@@ -133,16 +136,19 @@ impl Guard {
         next >= end || self.refuse(Refused { what, offset, len })
     }
 
-    /// The life of the range that was handed over and holds this one; it is recorded if there is none.
-    pub(crate) fn area(&self, offset: u64, len: u64) -> Option<Arc<AtomicBool>> {
+    /// The lives of the ranges that were handed over and hold this one, as arenas and areas may lie over each
+    /// other; it is recorded if there is none.
+    pub(crate) fn area(&self, offset: u64, len: u64) -> Option<Lives> {
         let end = offset.saturating_add(len);
-        let found = self.open().iter().rev().find_map(|range| {
-            range.alive.as_ref().filter(|_| range.start <= offset && end <= range.end).cloned()
-        });
-        if found.is_none() {
+        let open = self.open();
+        let holds = open.iter().filter(|range| range.start <= offset && end <= range.end);
+        let lives: Lives = holds.filter_map(|range| range.alive.clone()).collect();
+        drop(open);
+        if lives.is_empty() {
             self.refuse(Refused { what: "an area", offset, len });
+            return None;
         }
-        found
+        Some(lives)
     }
 
     fn refuse(&self, refused: Refused) -> bool {
@@ -217,19 +223,20 @@ impl<M: Memory> Memory for Closed<M> {
     }
 }
 
-/// Words of an area, which refuse once the area is the guest's again.
+/// Words of an area, which refuse once the area is the guest's again, and no arena holds it.
 #[derive(Clone, Debug)]
 pub struct Revocable<W> {
     inner: W,
     /// Of the window: `None`, it is the host's own.
-    life: Option<(Arc<AtomicBool>, Guard, u64)>,
+    life: Option<(Lives, Guard, u64)>,
 }
 
 impl<W: Words> Revocable<W> {
     fn is_open(&self, what: &'static str) -> bool {
         match &self.life {
-            Some((alive, guard, offset)) => {
-                alive.load(Ordering::Relaxed) || guard.refuse(Refused { what, offset: *offset, len: 8 })
+            Some((lives, guard, offset)) => {
+                lives.iter().any(|alive| alive.load(Ordering::Relaxed))
+                    || guard.refuse(Refused { what, offset: *offset, len: 8 })
             }
             None => true,
         }

@@ -10,7 +10,7 @@ use crate::project::Source;
 
 /// Every feature name that a package may have. None of them may change a wire type.
 const FEATURES: &[&str] =
-    &["default", "ivshmem", "kvm", "libfuzzer", "planted-faults", "qcow2", "std", "test-utils"];
+    &["default", "ivshmem", "kvm", "libfuzzer", "planted-faults", "qcow2", "std", "test-utils", "vmm"];
 
 /// What a package takes from its workspace, and workspaces agree on.
 const INHERITED: &[&str] = &["edition", "rust-version"];

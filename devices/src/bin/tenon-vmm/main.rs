@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `tenon-vmm`: boots a guest on KVM, with disks and network interfaces.
 //!
-//! The exit code is the guest's (255 for a larger one), or 1 for a guest that did not end by itself, or 2 for a
-//! wrong option or something that this system lacks.
+//! The exit code is the guest's (255 for a larger one), or 1 for a guest that did not end by itself, or 2 for
+//! a wrong option or something that this system lacks.
 
 mod network;
 mod options;

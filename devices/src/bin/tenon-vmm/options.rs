@@ -8,9 +8,9 @@ use tenon_host::metrics::Server;
 
 /// Boots a guest on KVM, with disks and network interfaces.
 ///
-/// The guest's console and serial port go to standard output, and standard input to its console. The exit code
-/// is the guest's (255 for a larger one), 1 for a guest that did not end by itself, or 2 for a wrong option or
-/// something that this system lacks. In a path, a comma is written twice.
+/// The guest's console and serial port go to standard output, and standard input to its console. The exit
+/// code is the guest's (255 for a larger one), 1 for a guest that did not end by itself, or 2 for a wrong
+/// option or something that this system lacks. In a path, a comma is written twice.
 #[derive(Debug, Parser)]
 #[command(name = "tenon-vmm", version)]
 pub(crate) struct Options {
@@ -20,8 +20,8 @@ pub(crate) struct Options {
     /// Memory in bytes, or with K, M or G behind the number.
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
     pub(crate) memory: usize,
-    /// A disk: a raw file or a block device, or with `qcow2` an image of QEMU's. `ro`: it is only read, and may
-    /// be shared. `direct`: around the page cache. May be given several times.
+    /// A disk: a raw file or a block device, or with `qcow2` an image of QEMU's. `ro`: it is only read, and
+    /// may be shared. `direct`: around the page cache. May be given several times.
     #[arg(long = "disk", value_name = "FILE[,ro][,direct][,qcow2]", value_parser = disk)]
     pub(crate) disks: Vec<DiskOption>,
     /// A network interface: by the program passt (which needs no root), a TAP interface, a socket as QEMU's

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The embedder's side: devices that come, change and go, and the ends of their queues.
 
-use super::parts::show;
+use super::parts::{REQUESTS, RING, show};
 use crate::action::DeviceAction;
 use crate::device::{Device, End, QueueName, Ring};
 use crate::devices::{Slot, Waiting, feature};
@@ -158,15 +158,21 @@ impl<M: Memory> Domain<M> {
         let Some(open) = self.base.devices.queue_mut(name) else { return };
         let (end, host) = (open.end.take(), open.parts.host);
         if let Some(end) = end {
-            match end.ring {
-                Ring::Requests(_) => {
-                    let host = host.words(&self.base.memory).ok();
-                    if let Some(host) = host.filter(|_| !planted!("closed-queue-runs")) {
-                        show(&host, QueueState::UNBOUND);
-                    }
+            let at = match end.ring {
+                Ring::Requests(_) => REQUESTS,
+                Ring::ToHost(consumer) => {
+                    consumer.close();
+                    RING
                 }
-                Ring::ToHost(consumer) => consumer.close(),
-                Ring::ToGuest(producer) => producer.close(),
+                Ring::ToGuest(producer) => {
+                    producer.close();
+                    RING
+                }
+            };
+            let host = host.words(&self.base.memory).ok();
+            if let Some(host) = host.filter(|_| !planted!("closed-queue-runs")) {
+                // Also of one that was found corrupt (DEV-11).
+                show(&host, at, QueueState::UNBOUND);
             }
         }
         self.base.drop_queue(name);

@@ -168,7 +168,7 @@ fn requests<W: Words>(
     let queue = Queue::new(slots, seed, size).and_then(|mut queue| queue.completer_at(state));
     let completer = queue.map_err(|_| Status::BAD_RANGE)?;
     if corrupt.is_none() {
-        show(host_part, QueueState::RUNNING);
+        show(host_part, REQUESTS, QueueState::RUNNING);
     }
     Ok(Ring::Requests(completer))
 }
@@ -195,10 +195,15 @@ fn data_ring<W: Words>(
     ring.map_err(|_| Status::BAD_STATE)
 }
 
-/// Shows what a request queue is (DEV-9).
-pub(super) fn show<W: Words>(host_part: &W, state: QueueState) {
+/// Index of the state word in the host's part of a request queue (DEV-9).
+pub(super) const REQUESTS: usize = 0;
+/// The same of a data ring (STR-13).
+pub(super) const RING: usize = 3;
+
+/// Shows what a queue is.
+pub(super) fn show<W: Words>(host_part: &W, at: usize, state: QueueState) {
     let word = StateWord { state, reason: Reason::NONE, position: 0 }.to_word();
-    host_part.store(usize::try_from(host::STATE / 8).unwrap_or(0), word, Site::Status);
+    host_part.store(at, word, Site::Status);
 }
 
 fn clear<W: Words>(words: &W) {

@@ -96,7 +96,8 @@ fn area_donated(ctx: &Ctx) -> Outcome {
 
 /// The host-written area is as at its birth: zero but for the four state words.
 fn is_fresh(host: &tenon_rings::Mapping, len: usize) -> Outcome {
-    for offset in (0x20..len).step_by(8) {
+    // Behind the state words. Stolen time is a count that goes on (VCPU-11).
+    for offset in (0x20..len).step_by(8).filter(|offset| *offset != 0x28) {
         if load(host, offset) != 0 {
             return Err(Fail::Failed(
                 "the host-written area is not cleared",
