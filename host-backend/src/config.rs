@@ -356,10 +356,12 @@ impl Config {
         self
     }
 
-    /// The same, with devices: for an attachment that does the actions of [`crate::DeviceAction`].
+    /// The same, with devices, where the minor version knows them: for an attachment that does the actions of
+    /// [`crate::DeviceAction`].
     #[must_use]
     pub fn with_devices(mut self, devices: Devices) -> Self {
-        self.features |= Features::DEVICES | Features::BLOCK | Features::NET;
+        let wanted = Features::DEVICES | Features::BLOCK | Features::NET;
+        self.features |= wanted.intersection(Features::of_minor(self.minor));
         self.devices = Some(devices);
         self
     }
