@@ -122,11 +122,14 @@ where
     let stolen = Stolen::new();
     let (orders, todo) = channel();
     let user = User { stolen: stolen.clone(), devices: Some(orders) };
-    let config = if cfg!(target_os = "linux") { config.with_devices(Devices::default()) } else { config };
+    let has_devices = cfg!(target_os = "linux") && config.minor > 1;
+    let config = if has_devices { config.with_devices(Devices::default()) } else { config };
     let domain = Domain::with(config, memory, stolen.counted(Services::ready()))?;
     let host: &'static Loopback<M> = Box::leak(Box::new(Loopback::over(domain, timing, act(user))?));
     #[cfg(target_os = "linux")]
-    crate::devices::start(On(host), todo)?;
+    if has_devices {
+        crate::devices::start(On(host), todo)?;
+    }
     #[cfg(not(target_os = "linux"))]
     drop(todo);
     Ok(host)
