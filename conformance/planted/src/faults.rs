@@ -5,6 +5,7 @@ mod devices;
 mod guest;
 mod guest_devices;
 mod host;
+mod host_devices;
 mod ivshmem;
 mod kvm;
 mod memory;
@@ -15,7 +16,8 @@ use crate::{Fault, Seen};
 
 /// Every fault.
 pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
-    let of_one_side = [rings::FAULTS, guest::FAULTS, guest_devices::FAULTS, host::FAULTS];
+    let of_one_side =
+        [rings::FAULTS, guest::FAULTS, guest_devices::FAULTS, host::FAULTS, host_devices::FAULTS];
     let of_both = [memory::FAULTS, time::FAULTS, kvm::FAULTS, ivshmem::FAULTS, devices::FAULTS];
     of_one_side.into_iter().chain(of_both).flatten()
 }

@@ -132,9 +132,7 @@ impl<W> BackEnds<W> {
             DeviceAction::Closed { queue, doorbell } => {
                 if self.kicks.get(&queue).is_some_and(|(its, _)| *its == doorbell) {
                     self.kicks.remove(&queue);
-                    if !planted!("closed-queue-connected") {
-                        wires.disconnect(doorbell);
-                    }
+                    wires.disconnect(doorbell);
                 }
                 if domain.device_info(device).is_none() {
                     self.by_device.remove(&device);

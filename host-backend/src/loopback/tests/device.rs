@@ -4,6 +4,7 @@
 use super::*;
 use crate::device::{Attached, Backend, Device, Opened, QueueName, Ring};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use tenon_abi::device::{NO_PORT, Named};
@@ -13,12 +14,21 @@ const ARENA_LEN: u64 = 0x1_0000;
 const GUEST_PART: u64 = ARENA;
 const HOST_PART: u64 = ARENA + 0x1000;
 const DEPTH: u64 = 8;
+const PORT: u64 = 3;
 
 /// Answers NOP, on a thread that sleeps until its queue is kicked.
 struct Nops {
     told: Sender<Told>,
     thread: Option<JoinHandle<()>>,
-    removed: Arc<AtomicU32>,
+    heard: Arc<Heard>,
+}
+
+/// What a back end was told beside its queues.
+#[derive(Default)]
+struct Heard {
+    removals: AtomicU32,
+    /// The mode of each filter.
+    filters: Mutex<Vec<u64>>,
 }
 
 enum Told {
@@ -27,10 +37,10 @@ enum Told {
 }
 
 impl Nops {
-    fn new(removed: &Arc<AtomicU32>) -> Self {
+    fn new(heard: &Arc<Heard>) -> Self {
         let (told, tells) = channel();
         let thread = Some(thread::spawn(move || Self::work(&tells)));
-        Self { told, thread, removed: Arc::clone(removed) }
+        Self { told, thread, heard: Arc::clone(heard) }
     }
 
     /// One queue at a time.
@@ -78,7 +88,12 @@ impl Backend<super::super::Piece> for Nops {
     }
 
     fn removed(&mut self) {
-        self.removed.fetch_add(1, Ordering::Release);
+        self.heard.removals.fetch_add(1, Ordering::Release);
+    }
+
+    fn filter(&mut self, mode: u64, addresses: &[[u8; 6]]) {
+        assert!(addresses.is_empty());
+        self.heard.filters.lock().expect("nobody panics").push(mode);
     }
 }
 
@@ -110,39 +125,50 @@ impl Guest {
     }
 }
 
-fn a_queue_is_served(timing: Timing) {
+/// A guest that has opened a device, of a kind whose back end answers NOP.
+fn opened(timing: Timing, device: Device) -> (Ram, Guest, u32, Arc<Heard>) {
     let (ram, host) = machine(timing, nothing());
-    let disk = Device::block([1, 2], 4, 64, &tenon_abi::BlockInfo::new_zeroed());
-    let removed = Arc::new(AtomicU32::new(0));
-    let number = host.add_device(Attached::new(disk, Nops::new(&removed))).expect("a device");
+    let heard = Arc::<Heard>::default();
+    let number = host.add_device(Attached::new(device, Nops::new(&heard))).expect("a device");
     let (own, theirs, seed) = attach(&ram, &host);
     let mut guest = Guest { host, areas: (own, theirs), seed, next: 0 };
     let device = Named { device: number, index: 1 }.to_word();
     let open = guest.call(Op::DEVICE_OPEN, [device, 0, ARENA, ARENA_LEN, NO_PORT, 0]);
     assert_eq!(open, (Status::OK, 0));
+    (ram, guest, number, heard)
+}
+
+fn disk() -> Device {
+    Device::block([1, 2], 4, 64, &tenon_abi::BlockInfo::new_zeroed())
+}
+
+fn a_queue_is_served(timing: Timing) {
+    let (ram, mut guest, number, heard) = opened(timing, disk());
+    assert_eq!(guest.call(Op::EVENT_BIND, [PORT, 0, 0, 0, 0, 0]).0, Status::OK);
     let queue = Named { device: number, index: 0 }.to_word();
     let (part, host_part) = (GUEST_PART, HOST_PART);
-    let (status, doorbell) = guest.call(Op::QUEUE_OPEN, [queue, DEPTH, NO_PORT, part, host_part, 0]);
+    let (status, doorbell) = guest.call(Op::QUEUE_OPEN, [queue, DEPTH, PORT, part, host_part, 0]);
     assert_eq!(status, Status::OK);
     let doorbell = u32::try_from(doorbell).expect("a doorbell has 32 bits");
     let submissions = ram.words(0, GUEST_PART, 0x1000).expect("the guest's part");
     let completions = ram.words(0, HOST_PART, 0x1000).expect("the host's part");
+    let raised = |guest: &Guest| guest.host.with(|domain| domain.counted().get(tenon_abi::Meter::EVENTS));
+    let before = raised(&guest);
     for position in 0..4 {
-        let at = (seed, position);
+        let at = (guest.seed, position);
         submit_at(&submissions, 8, at, Op::NOP, [u64::from(position) + 10, 0, 0, 0, 0, 0]);
         guest.host.kick(doorbell);
         let done = || answer(&completions, 64, at);
         assert!(wait(|| done().is_some()), "request {position} is completed");
         assert_eq!(done(), Some((Status::OK, u64::from(position) + 10)));
     }
-    guest.host.with(|domain| domain.remove_device(number)).expect("it is there");
-    assert_eq!(removed.load(Ordering::Acquire), 1, "the back end is told that its device was taken away");
+    // The word is armed for the first completion alone (CALL-16).
+    assert!(wait(|| raised(&guest) == before + 1), "the queue's port is raised once");
     assert_eq!(guest.call(Op::DEVICE_CLOSE, [number.into(), 0, 0, 0, 0, 0]), (Status::OK, 0));
     assert_eq!(completions.load(0, Site::Status) & 0xffff, 0, "a closed queue is UNBOUND");
-    // The device is gone, and so is who served it.
-    let open = guest.call(Op::DEVICE_OPEN, [device, 0, ARENA, ARENA_LEN, NO_PORT, 0]);
-    assert_eq!(open.0, Status::NOT_FOUND);
-    assert_eq!(Arc::strong_count(&removed), 1, "a back end goes with its device");
+    assert_eq!(raised(&guest), before + 1, "nothing more is told");
+    drop(guest);
+    assert_eq!(Arc::strong_count(&heard), 1, "no back end outlives its host");
 }
 
 #[test]
@@ -153,4 +179,27 @@ fn a_back_end_hears_kicks_of_a_synchronous_host() {
 #[test]
 fn a_back_end_hears_kicks_of_an_asynchronous_host() {
     a_queue_is_served(Timing::Asynchronous);
+}
+
+#[test]
+fn a_back_end_is_told_of_its_removal_and_goes_with_its_device() {
+    let (_, mut guest, number, heard) = opened(Timing::Synchronous, disk());
+    let queue = Named { device: number, index: 0 }.to_word();
+    let open = guest.call(Op::QUEUE_OPEN, [queue, DEPTH, NO_PORT, GUEST_PART, HOST_PART, 0]);
+    assert_eq!(open.0, Status::OK);
+    guest.host.with(|domain| domain.remove_device(number)).expect("it is there");
+    assert_eq!(heard.removals.load(Ordering::Acquire), 1);
+    assert_eq!(guest.call(Op::DEVICE_CLOSE, [number.into(), 0, 0, 0, 0, 0]), (Status::OK, 0));
+    assert_eq!(Arc::strong_count(&heard), 1, "nobody serves a device that is gone");
+}
+
+#[test]
+fn a_back_end_is_told_which_frames_are_wanted() {
+    let mut info = tenon_abi::NetInfo::new_zeroed();
+    (info.pairs, info.mtu) = (1.into(), 1500.into());
+    let card = Device::net([3, 4], tenon_abi::NetFeatures::empty(), 4096, &info);
+    let (_, mut guest, number, heard) = opened(Timing::Synchronous, card);
+    let mode = tenon_abi::net::FilterMode::BROADCAST.bits();
+    assert_eq!(guest.call(Op::NET_FILTER, [number.into(), mode, 0, 0, 0, 0]), (Status::OK, 0));
+    assert_eq!(*heard.filters.lock().expect("nobody panics"), [mode]);
 }
