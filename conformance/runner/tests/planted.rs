@@ -10,7 +10,7 @@ use tenon_conformance_runner::clauses;
 use tenon_planted::{CHOICE, Fault, Seen};
 
 /// Folders of the crates that may have faults in them.
-const CRATES: &[&str] = &["ring-buffers", "guest-shim", "host-backend", "ivshmem"];
+const CRATES: &[&str] = &["ring-buffers", "guest-shim", "host-backend", "ivshmem", "devices"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -189,6 +189,25 @@ fn a_device_comes_changes_and_goes() {
     assert_eq!(query(&mut guest, 2), Err(Status::NOT_FOUND));
 }
 
+/// DEV-3, DEV-7: the port of a device is told of its changes, and a port that was unbound is not.
+#[test]
+fn ports_are_told_of_changes_as_long_as_they_are_bound() {
+    let mut guest = guest();
+    let number = guest.domain.add_device(disk()).expect("there is room");
+    for port in [5, 6] {
+        guest.ok(0, Op::EVENT_BIND, [port, 0, 0]);
+    }
+    guest.ok(0, Op::DEVICE_WATCH, [5]);
+    open(&mut guest, number, 6);
+    guest.domain.change_device(number, [1; 8]).expect("it is there");
+    assert_eq!(guest.entries(0, 0), [5, 6]);
+    guest.take_all_events();
+    guest.ok(0, Op::EVENT_UNBIND, [5]);
+    guest.ok(0, Op::EVENT_BIND, [5, 0, 0]);
+    guest.domain.change_device(number, [2; 8]).expect("it is there");
+    assert_eq!(guest.entries(0, 0), [6]);
+}
+
 /// DEV-1: a kind that was not negotiated is not there.
 #[test]
 fn a_kind_without_its_feature_is_not_there() {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Faults in `tenon-host`: devices.
 
-use super::host::case;
 use super::{fault, test};
 use crate::{Fault, Seen};
 
@@ -23,12 +22,6 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault("arena-is-given", "MEM-6", "memory of an open arena is given", core("device::an_arena_is_in_use")),
     fault(
-        "arena-unchecked",
-        "DEV-6",
-        "an address outside of the arena is resolved",
-        unit("device::block::tests::what_breaks_a_rule_says_which"),
-    ),
-    fault(
         "change-uncounted",
         "DEV-3",
         "a change of a device is not counted",
@@ -38,7 +31,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "change-untold",
         "DEV-7",
         "the port of a device is not raised when it changes",
-        case("device.changed-while-it-works"),
+        core("device::ports_are_told_of_changes_as_long_as_they_are_bound"),
     ),
     fault(
         "close-answered-early",
@@ -80,7 +73,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "device-told-after-unbind",
         "DEV-3",
         "a port that was unbound is raised for devices when it is bound again",
-        case("device.watch-ends"),
+        core("device::ports_are_told_of_changes_as_long_as_they_are_bound"),
     ),
     fault(
         "device-untold",
@@ -158,7 +151,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "removal-not-passed-on",
         "DEV-13",
         "a back end is not told that its device was taken away",
-        unit("loopback::tests::device::a_back_end_is_told_of_its_removal_and_goes_with_its_device"),
+        unit("loopback::tests::device::a_back_end_is_told_of_its_removal"),
     ),
     fault(
         "removed-untold",
