@@ -3,7 +3,7 @@
 //!
 //! [`Block`] is one queue of a disk. What a request reads into or writes from is moved into it, and comes
 //! back with the result: no buffer can be used while the host has it. A kernel chooses what that is: a
-//! [`Buffer`](crate::Buffer), a [`Cut`] of one, a [`List`], or a type of its own that is a [`Payload`].
+//! [`Buffer`], a [`Cut`] of one, a [`List`], or a type of its own that is a [`Payload`].
 //!
 //! | to do | by |
 //! | --- | --- |

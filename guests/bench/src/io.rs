@@ -45,7 +45,7 @@ impl Disk for Driver {
 
     #[inline(always)]
     fn take(&mut self) -> Option<Result<(usize, u64), Error>> {
-        let place = Driver::take(self, None)?;
+        let place = Driver::take(self)?;
         Some(place.map(|place| (place, self.word(place))))
     }
 
@@ -199,8 +199,6 @@ fn ours<'p>(
     for (place, slot) in slots.iter_mut().enumerate() {
         *slot = Some(Slot { place, buffer: Buffer::new(pages.split(BLOCK as u64, session.granule())?) });
     }
-    // The device is used until the machine ends.
-    core::mem::forget(device);
     Ok(Some(Ours { block, slots }))
 }
 

@@ -78,7 +78,7 @@ impl Transport for Tell {
     }
     fn queue_set(&mut self, _: u16, size: u32, descriptors: PhysAddr, driver: PhysAddr, device: PhysAddr) {
         let Some(page) = rt::alloc_pages(1, rt::memory::PAGE_SIZE) else { return };
-        let words = [u64::from(size), descriptors as u64, driver as u64, device as u64, self.flags];
+        let words = [u64::from(size), descriptors, driver, device, self.flags];
         // SAFETY: the page was just taken from the arena, and the host reads it during the write to the port.
         unsafe { page.cast::<[u64; 5]>().write(words) };
         out(self.port, page.expose_provenance() as u32);
@@ -162,24 +162,6 @@ impl Driver {
         Ok(())
     }
 
-    /// Sends a frame of so many bytes behind a header of 12, without telling.
-    #[inline(always)]
-    pub(crate) fn send(&mut self, place: usize, frame: &[u8]) -> Result<(), Error> {
-        let (head, data) = self.buffers(place);
-        let len = frame.len().min(BLOCK);
-        // SAFETY: as above. The frame is copied as a driver does that has it in memory of its own.
-        let token = unsafe {
-            head.cast::<[u8; 12]>().write([0; 12]);
-            core::ptr::copy_nonoverlapping(frame.as_ptr(), data, len);
-            self.queue.add(&[slice::from_raw_parts(head, 12), slice::from_raw_parts(data, len)], &mut [])
-        };
-        let token = token.map_err(|_| Error::BadMemory)?;
-        if let Some(known) = self.places.get_mut(usize::from(token)) {
-            *known = place as u16;
-        }
-        Ok(())
-    }
-
     /// Tells the host of what was asked, if it wants to be told.
     #[inline(always)]
     pub(crate) fn tell(&mut self) -> bool {
@@ -196,29 +178,21 @@ impl Driver {
         self.queue.can_pop()
     }
 
-    /// The place of the next request that was answered: of a read, or of a frame of so many bytes.
+    /// The place of the next read that was answered.
     #[inline(always)]
-    pub(crate) fn take(&mut self, frame: Option<usize>) -> Option<Result<usize, Error>> {
+    pub(crate) fn take(&mut self) -> Option<Result<usize, Error>> {
         let token = self.queue.peek_used()?;
         let place = usize::from(self.places.get(usize::from(token)).copied().unwrap_or(0));
         let (head, data) = self.buffers(place);
         // SAFETY: these are the buffers that were added with the token, by `places`.
         let popped = unsafe {
-            match frame {
-                Some(len) => {
-                    let parts = [slice::from_raw_parts(head, 12), slice::from_raw_parts(data, len)];
-                    self.queue.pop_used(token, &parts, &mut [])
-                }
-                None => {
-                    let header = slice::from_raw_parts(head, 16);
-                    let data = slice::from_raw_parts_mut(data, BLOCK);
-                    let status = slice::from_raw_parts_mut(head.add(64), 1);
-                    self.queue.pop_used(token, &[header], &mut [data, status])
-                }
-            }
+            let header = slice::from_raw_parts(head, 16);
+            let data = slice::from_raw_parts_mut(data, BLOCK);
+            let status = slice::from_raw_parts_mut(head.add(64), 1);
+            self.queue.pop_used(token, &[header], &mut [data, status])
         };
         // SAFETY: the status is the driver's again.
-        let done = frame.is_some() || unsafe { head.add(64).read_volatile() } == 0;
+        let done = unsafe { head.add(64).read_volatile() } == 0;
         Some(if popped.is_ok() && done { Ok(place) } else { Err(Error::Pending) })
     }
 
