@@ -11,7 +11,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | `arena` | the memory that a device may touch |
-//! | `end` | the host's end of a queue |
+//! | `end`, `owed` | the host's end of a queue, and the wake-ups that it owes |
 //! | [`block`] | what is asked of a block device |
 //! | `backend` | back ends as attachments see them |
 //! | `attached` | what an attachment does with them |
@@ -43,6 +43,7 @@ mod attached;
 mod backend;
 pub mod block;
 mod end;
+mod owed;
 
 pub use arena::{Arena, Chunk, Chunks};
 #[cfg(all(feature = "std", target_os = "linux"))]
@@ -50,7 +51,8 @@ pub use attached::{Attached, BackEnds, Wires};
 #[cfg(all(feature = "std", unix))]
 pub use backend::{Backend, Bell, Home, Opened};
 pub(crate) use end::Tag;
-pub use end::{End, Owed, QueueName, Ring};
+pub use end::{End, QueueName, Ring};
+pub use owed::Owed;
 
 use serde::{Deserialize, Serialize};
 use tenon_abi::DeviceKind;

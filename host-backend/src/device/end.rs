@@ -2,12 +2,12 @@
 //! The host's end of a device's queue: the core makes it, a back end uses it on a thread of its own, and it
 //! comes back to the core.
 
-use super::Arena;
+use super::{Arena, Owed};
 use alloc::sync::Arc;
 use core::fmt;
 use tenon_abi::device::Named;
 use tenon_abi::{DeviceKind, NetFeatures};
-use tenon_rings::stream::{Bell, Consumer, Producer};
+use tenon_rings::stream::{Consumer, Producer};
 use tenon_rings::{Completer, Corrupt, Site, Words};
 
 /// A queue of a device.
@@ -104,25 +104,4 @@ pub enum Ring<W> {
     ToHost(Consumer<W, Owed>),
     /// Of a data ring that carries to the guest.
     ToGuest(Producer<W, Owed>),
-}
-
-/// Whether a data ring owes its guest a wake-up (STR-11): the bell of the rings in here. Whoever has the end
-/// asks after each batch ([`End::owed`]), and then rings the queue's port.
-#[derive(Clone, Debug, Default)]
-pub struct Owed(Arc<core::sync::atomic::AtomicBool>);
-
-impl Owed {
-    /// Whether a wake-up is owed since the last call.
-    #[must_use]
-    pub fn take(&self) -> bool {
-        // Only the end's own thread sets it.
-        self.0.load(core::sync::atomic::Ordering::Relaxed)
-            && self.0.swap(false, core::sync::atomic::Ordering::Relaxed)
-    }
-}
-
-impl Bell for Owed {
-    fn ring(&mut self) {
-        self.0.store(true, core::sync::atomic::Ordering::Relaxed);
-    }
 }

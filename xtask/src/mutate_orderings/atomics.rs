@@ -9,14 +9,15 @@ use tenon_rings::Site;
 use crate::project::Source;
 
 /// Both sides of the protocol. How a host runs on KVM, or in one process with its guest, how its threads tell
-/// each other what to do, what guards a closed domain's memory from its own host, who reads its counts, and
-/// the registers of a guest's devices are no part of it.
+/// each other what to do, what guards a closed domain's memory from its own host, what an end keeps for its
+/// own thread, who reads its counts, and the registers of a guest's devices are no part of it.
 const PROTOCOL: &[&str] = &["abi/src/", "ring-buffers/src/", "guest-shim/src/", "host-backend/src/"];
 const MECHANISM: &[&str] = &[
     "host-backend/src/kvm/",
     "host-backend/src/loopback",
     "host-backend/src/cpus",
     "host-backend/src/memory/closed.rs",
+    "host-backend/src/device/owed.rs",
     "host-backend/src/metrics/",
     "guest-shim/src/pci/",
 ];
