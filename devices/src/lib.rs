@@ -11,11 +11,13 @@
 //! | [`net`] | network ports |
 //! | `error` | why a back end cannot be made |
 //! | `event` | what wakes a worker that sleeps |
+//! | `inbox` | where a worker is told something |
 #![cfg(target_os = "linux")]
 
 pub mod block;
 mod error;
 mod event;
+mod inbox;
 pub mod net;
 
 pub use error::Error;

@@ -12,7 +12,7 @@ use crate::services::Services;
 use crate::suspend::Suspend;
 use serde::{Deserialize, Serialize};
 use tenon_abi::lifecycle::CRASH_TEXT_MAX;
-use tenon_abi::{Features, Op, Status};
+use tenon_abi::{DeviceKind, Features, Op, Status};
 use tenon_rings::planted;
 
 /// What is known of a domain's life. It stays beyond a session.
@@ -77,7 +77,7 @@ impl Lifecycle {
             base.actions.push(LifecycleAction::Repaired { id: [low, high] });
         }
         // What was held back goes on (NET-11).
-        base.open_held();
+        base.tell_opened(|kind| kind == DeviceKind::NET);
         Ok(Done::Value(0))
     }
 

@@ -12,8 +12,9 @@ use super::open::{Access, Opened as OpenedFile, open_raw, size, whole_blocks};
 use super::shape::Shape;
 use super::storage::Storage;
 use super::uring::Uring;
-use super::worker::{Inbox, Message, Worker};
+use super::worker::{Message, Worker};
 use crate::Error;
+use crate::inbox::Inbox;
 use std::fmt::{Debug, Formatter};
 use std::path::Path;
 use std::sync::Arc;
@@ -193,7 +194,7 @@ impl Debug for Disk {
 /// What an attachment gives the queues of a disk to. When it is dropped, the disk ends what is under way and
 /// gives all ends home; nobody waits for that, because a medium may hang.
 pub struct Queues<W> {
-    inbox: Arc<Inbox<W>>,
+    inbox: Arc<Inbox<Message<W>>>,
     control: Control,
 }
 

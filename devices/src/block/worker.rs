@@ -9,8 +9,9 @@ use super::medium::Fault;
 use super::queue::Queue;
 use super::syncs::{Owed, Syncs};
 use crate::Error;
-use crate::event::{Event, Sleeper};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::event::Sleeper;
+use crate::inbox::Inbox;
+use std::sync::Arc;
 use tenon_abi::Status;
 use tenon_host::device::block::{Limits, Request, Segments};
 use tenon_host::device::{Opened, QueueName};
@@ -30,33 +31,9 @@ pub(crate) enum Message<W> {
     Over,
 }
 
-/// Where it is told.
-pub(crate) struct Inbox<W> {
-    messages: Mutex<Vec<Message<W>>>,
-    event: Event,
-}
-
-impl<W> Inbox<W> {
-    pub(crate) fn new() -> Result<Self, Error> {
-        Ok(Self { messages: Mutex::new(Vec::new()), event: Event::new()? })
-    }
-
-    pub(crate) fn post(&self, message: Message<W>) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        self.event.signal();
-    }
-
-    fn take(&self) -> Vec<Message<W>> {
-        if !self.event.take() {
-            return Vec::new();
-        }
-        std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 pub(crate) struct Worker<W> {
     shared: Arc<Shared>,
-    inbox: Arc<Inbox<W>>,
+    inbox: Arc<Inbox<Message<W>>>,
     queues: Vec<Queue<W>>,
     engine: Box<dyn Engine>,
     sleeper: Arc<Sleeper>,
@@ -72,11 +49,11 @@ pub(crate) struct Worker<W> {
 impl<W: Words> Worker<W> {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        inbox: Arc<Inbox<W>>,
+        inbox: Arc<Inbox<Message<W>>>,
         engine: Box<dyn Engine>,
     ) -> Result<Self, Error> {
         let sleeper = Arc::new(Sleeper::new()?);
-        sleeper.add(inbox.event.fd())?;
+        sleeper.add(inbox.fd())?;
         if let Some(fd) = engine.wake() {
             sleeper.add(fd)?;
         }

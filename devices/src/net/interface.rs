@@ -3,8 +3,9 @@
 
 use super::control::{Control, Shared};
 use super::port::Port;
-use super::worker::{Inbox, Message, Worker};
+use super::worker::{Message, Worker};
 use crate::Error;
+use crate::inbox::Inbox;
 use std::fmt::{Debug, Formatter};
 use std::sync::Arc;
 use std::thread::Builder;
@@ -90,7 +91,7 @@ impl<P> Debug for Interface<P> {
 }
 
 /// What an attachment gives the rings of an interface to. When it is dropped, all ends go home.
-pub struct Queues<W>(Arc<Inbox<W>>);
+pub struct Queues<W>(Arc<Inbox<Message<W>>>);
 
 impl<W: Words + Send + 'static> Backend<W> for Queues<W> {
     fn opened(&mut self, queue: Opened<W>) {

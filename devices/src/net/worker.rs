@@ -5,8 +5,9 @@ use super::control::{Shared, count};
 use super::port::{Gone, Port};
 use super::queue::{Queue, Taken};
 use crate::Error;
-use crate::event::{Event, Sleeper};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::event::Sleeper;
+use crate::inbox::Inbox;
+use std::sync::Arc;
 use tenon_host::device::{Opened, QueueName};
 use tenon_rings::{Waiter, Words};
 
@@ -25,30 +26,6 @@ pub(crate) enum Message<W> {
     Over,
 }
 
-/// Where it is told.
-pub(crate) struct Inbox<W> {
-    messages: Mutex<Vec<Message<W>>>,
-    event: Event,
-}
-
-impl<W> Inbox<W> {
-    pub(crate) fn new() -> Result<Self, Error> {
-        Ok(Self { messages: Mutex::new(Vec::new()), event: Event::new()? })
-    }
-
-    pub(crate) fn post(&self, message: Message<W>) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        self.event.signal();
-    }
-
-    fn take(&self) -> Vec<Message<W>> {
-        if !self.event.take() {
-            return Vec::new();
-        }
-        std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// A frame on its way, where it had no room.
 struct Held {
     frame: Vec<u8>,
@@ -63,7 +40,7 @@ impl Held {
 
 pub(crate) struct Worker<W, P> {
     shared: Arc<Shared>,
-    inbox: Arc<Inbox<W>>,
+    inbox: Arc<Inbox<Message<W>>>,
     port: P,
     /// Why nothing is carried any more.
     is_gone: bool,
@@ -77,9 +54,9 @@ pub(crate) struct Worker<W, P> {
 }
 
 impl<W: Words, P: Port> Worker<W, P> {
-    pub(crate) fn new(shared: Arc<Shared>, inbox: Arc<Inbox<W>>, port: P) -> Result<Self, Error> {
+    pub(crate) fn new(shared: Arc<Shared>, inbox: Arc<Inbox<Message<W>>>, port: P) -> Result<Self, Error> {
         let sleeper = Arc::new(Sleeper::new()?);
-        sleeper.add(inbox.event.fd())?;
+        sleeper.add(inbox.fd())?;
         sleeper.add_both(port.fd())?;
         let longest = shared.info.mtu.get().saturating_add(tenon_abi::net::FRAME_EXTRA) as usize;
         Ok(Self {

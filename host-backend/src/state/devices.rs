@@ -141,8 +141,7 @@ impl<M: Memory> Domain<M> {
                 self.restore_open(number, open)?;
             }
         }
-        let repaired = self.is_repaired();
-        self.base.open_again(repaired);
+        self.hand_out_ends();
         Ok(())
     }
 

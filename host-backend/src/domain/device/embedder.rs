@@ -4,7 +4,7 @@
 use super::parts::{REQUESTS, RING, show};
 use crate::action::DeviceAction;
 use crate::device::{Device, End, QueueName, Ring};
-use crate::devices::{Slot, Waiting, feature};
+use crate::devices::{Queue, Slot, Waiting, feature};
 use crate::domain::Domain;
 use crate::error::Error;
 use crate::late::Waits;
@@ -12,7 +12,7 @@ use crate::memory::Memory;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use tenon_abi::{QueueState, Status};
+use tenon_abi::{DeviceKind, QueueState, Status};
 use tenon_rings::{Words, planted};
 
 impl<M: Memory> Domain<M> {
@@ -138,8 +138,9 @@ impl<M: Memory> Domain<M> {
     /// Gives every end that is here to its back end again ([`DeviceAction::Opened`]), where the domain goes
     /// on after it was saved.
     pub fn hand_out_ends(&mut self) {
+        // Network interfaces wait until the generation is repaired (NET-11).
         let repaired = self.is_repaired();
-        self.base.open_again(repaired);
+        self.base.tell_opened(|kind| repaired || kind != DeviceKind::NET);
     }
 
     /// A queue that is closing and whose end is here is closed (DEV-11).
@@ -155,27 +156,23 @@ impl<M: Memory> Domain<M> {
         if !closing {
             return;
         }
-        let Some(open) = self.base.devices.queue_mut(name) else { return };
-        let (end, host) = (open.end.take(), open.parts.host);
-        if let Some(end) = end {
-            let at = match end.ring {
-                Ring::Requests(_) => REQUESTS,
-                Ring::ToHost(consumer) => {
-                    consumer.close();
-                    RING
-                }
-                Ring::ToGuest(producer) => {
-                    producer.close();
-                    RING
-                }
-            };
-            let host = host.words(&self.base.memory).ok();
-            if let Some(host) = host.filter(|_| !planted!("closed-queue-runs")) {
-                // Also of one that was found corrupt (DEV-11).
-                show(&host, at, QueueState::UNBOUND);
+        let Some(Queue { end: Some(end), parts, .. }) = self.base.drop_queue(name) else { return };
+        let at = match end.ring {
+            Ring::Requests(_) => REQUESTS,
+            Ring::ToHost(consumer) => {
+                consumer.close();
+                RING
             }
+            Ring::ToGuest(producer) => {
+                producer.close();
+                RING
+            }
+        };
+        let host = parts.host.words(&self.base.memory).ok();
+        if let Some(host) = host.filter(|_| !planted!("closed-queue-runs")) {
+            // Also of one that was found corrupt (DEV-11).
+            show(&host, at, QueueState::UNBOUND);
         }
-        self.base.drop_queue(name);
         if let Some(key) = self.base.late.find(Waits::QueueClosed { queue: name }) {
             self.base.finish(key, Status::OK, 0);
         }

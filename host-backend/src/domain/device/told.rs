@@ -80,30 +80,19 @@ impl<M: Memory> Base<M> {
         }
     }
 
-    /// Says of every queue whose end is here that it is open: after a restore, or after the domain was saved.
-    /// Network interfaces wait until the generation is repaired (NET-11).
-    pub(crate) fn open_again(&mut self, repaired: bool) {
-        let told = self.devices.all_queues().filter(|(_, open)| open.end.is_some() && !open.closing);
-        let told: Vec<_> = told
-            .filter_map(|(queue, open)| {
-                let kind = open.end.as_ref()?.kind;
-                let held = kind == DeviceKind::NET && !repaired;
-                (!held).then_some((queue, kind, open.doorbell, open.port))
-            })
-            .collect();
-        for (queue, kind, doorbell, port) in told {
-            self.actions.push(DeviceAction::Opened { queue, kind, doorbell, port });
-        }
-    }
-
-    /// Says of every queue of a network interface whose end is here that it is open (NET-11).
-    pub(crate) fn open_held(&mut self) {
+    /// Says of every queue whose end is here, and whose device is of such a kind, that it is open.
+    pub(crate) fn tell_opened(&mut self, kinds: impl Fn(DeviceKind) -> bool) {
         let here = self.devices.all_queues().filter(|(_, open)| open.end.is_some() && !open.closing);
-        let net = here.filter_map(|(queue, open)| {
-            let kind = open.end.as_ref().filter(|end| end.kind == DeviceKind::NET)?.kind;
-            Some(DeviceAction::Opened { queue, kind, doorbell: open.doorbell, port: open.port })
+        let told = here.filter_map(|(queue, open)| {
+            let kind = open.end.as_ref()?.kind;
+            kinds(kind).then_some(DeviceAction::Opened {
+                queue,
+                kind,
+                doorbell: open.doorbell,
+                port: open.port,
+            })
         });
-        let told: Vec<_> = net.collect();
+        let told: Vec<_> = told.collect();
         told.into_iter().for_each(|action| self.actions.push(action));
     }
 
