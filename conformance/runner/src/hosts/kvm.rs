@@ -123,17 +123,20 @@ pub fn trial(
 mod machine {
     use super::{Age, ConduitKind, Kind, Level};
     use crate::console::{self, Order};
+    use crate::devices;
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use crate::stolen::Stolen;
     use std::io::{self, Write};
-    use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
     use std::sync::{Arc, OnceLock};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
     use tenon_abi::{Features, VERSION};
-    use tenon_host::Services;
+    use tenon_host::device::Attached;
     use tenon_host::kvm::{Error, Handle, Outcome, Vmm, VmmConfig};
     use tenon_host::memory::closed::{Guard, Refused};
+    use tenon_host::{Devices, Services};
+    use tenon_rings::Mapping;
 
     /// vCPUs of a machine: what the cases need, and one more.
     const CPUS: u32 = 3;
@@ -145,6 +148,8 @@ mod machine {
     const BACKLOG: usize = 64;
     /// A machine ends by itself after this time, should its judge have forgotten it.
     const LIMIT: Duration = Duration::from_secs(600);
+    /// So long the ends of queues may take to come home.
+    const HOME: Duration = Duration::from_secs(4);
 
     /// The suite's image of minor version 1, and the names of its cases.
     const OLD_IMAGE: &[u8] = include_bytes!("../../images/minor1-x86_64.elf");
@@ -211,6 +216,7 @@ mod machine {
             let user = Arc::clone(&handle);
             let stolen = Stolen::new();
             let counted = stolen.counted(services);
+            let (orders, todo) = channel();
             let vmm = Vmm::new(VmmConfig {
                 room: if self.kind.age == Age::Today { ROOM } else { 0 },
                 closed: self.kind.closed.then(|| Guard::new(move |refused| touched(&ear, refused))),
@@ -219,7 +225,7 @@ mod machine {
                 conduit: self.conduit,
                 seed: crate::hosts::seed(&command_line),
                 limit: LIMIT,
-                console: Box::new(move |output| answer(&user, &stolen, output)),
+                console: Box::new(move |output| answer(&user, &stolen, &orders, output)),
                 serial: Box::new(Serial(sender.clone())),
                 minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
                 // The old cases ask for all that is offered, whatever their version knows.
@@ -231,10 +237,14 @@ mod machine {
                 services: counted,
                 // Nothing leaves this machine, and nobody suspends it.
                 life: if self.kind.closed { None } else { Some(Box::new(|_| {})) },
+                device_limits: (self.kind.age == Age::Today).then(Devices::default),
                 ..VmmConfig::default()
             })
             .map_err(|error| error.to_string())?;
             let handle = handle.get_or_init(|| vmm.handle()).clone();
+            if self.kind.age == Age::Today {
+                devices::start(handle.clone(), todo)?;
+            }
             let (image, domain) = (Arc::clone(&self.image), handle.clone());
             let runner = thread::spawn(move || {
                 let result = vmm.run(&image, &command_line);
@@ -249,7 +259,7 @@ mod machine {
     }
 
     /// What the machine's user answers, and does.
-    fn answer(handle: &OnceLock<Handle>, stolen: &Stolen, output: &[u8]) -> Vec<u8> {
+    fn answer(handle: &OnceLock<Handle>, stolen: &Stolen, devices: &Sender<Order>, output: &[u8]) -> Vec<u8> {
         let Some(handle) = handle.get() else { return Vec::new() };
         for order in console::orders(output) {
             match order {
@@ -258,10 +268,15 @@ mod machine {
                 Order::Add(bytes) => drop(handle.add_memory(bytes)),
                 Order::Suspend => drop(handle.ask_suspend()),
                 Order::Withdraw => handle.withdraw_suspend(),
-                Order::Restore(stood) => restore(handle, stood),
+                Order::Restore(stood) if handle.recall_devices(Duration::ZERO) => {
+                    restore(handle, stood);
+                    handle.resume_devices();
+                }
+                // Ends of queues have to come home first, and that takes another thread than this.
+                Order::Restore(_) => drop(devices.send(order)),
                 Order::Steal(vcpu, nanoseconds) => stolen.steal(vcpu, nanoseconds),
-                // This machine has no devices.
-                _ => {}
+                // The case says what it misses.
+                order => drop(devices.send(order)),
             }
         }
         console::echo(output).to_vec()
@@ -284,6 +299,29 @@ mod machine {
         });
         if again.and_then(|again| again).is_err() {
             handle.end();
+        }
+    }
+
+    impl devices::Machine<Mapping> for Handle {
+        fn add(&self, device: Attached<Mapping>) -> Option<u32> {
+            self.add_device(device).ok()
+        }
+
+        fn remove(&self, device: u32) {
+            // One that is gone already is what was asked for.
+            let _ = self.remove_device(device);
+        }
+
+        fn change(&self, device: u32, own: [u64; 8]) {
+            let _ = self.change_device(device, own);
+        }
+
+        fn restore(&self, stood: u64) {
+            if !self.recall_devices(HOME) {
+                return self.end();
+            }
+            restore(self, stood);
+            self.resume_devices();
         }
     }
 
