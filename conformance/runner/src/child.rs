@@ -15,15 +15,14 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::process::ExitCode;
-use std::sync::mpsc::{Sender, channel};
 use std::{panic, process, thread};
 use tenon_conformance::Selection;
 use tenon_host::loopback::{Act, Loopback, Timing, clock};
 use tenon_host::memory::closed::{Closed, Guard, Refused};
 use tenon_host::time::Passed;
 use tenon_host::{
-    Action, Balloon, Conduit, Config, ConsoleAction, CrashRecord, Devices, Domain, EventAction,
-    LifecycleAction, Memory, MemoryAction, Services, Sharing, VcpuAction,
+    Action, Balloon, Conduit, Config, ConsoleAction, CrashRecord, Domain, EventAction, LifecycleAction,
+    Memory, MemoryAction, Services, Sharing, VcpuAction,
 };
 
 /// What the host's last line on standard error starts with.
@@ -95,15 +94,15 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
 /// The user of a loopback machine: what the cases ask for.
 struct User {
     stolen: Stolen,
-    /// Where orders go that are about devices; `None` where there are none.
-    devices: Option<Sender<Order>>,
+    /// Does orders that are about devices; `None` where there are none.
+    devices: Option<Box<dyn Fn(Order) + Send>>,
 }
 
 impl User {
     fn has_devices_do(&self, order: Order) {
         // Without somebody who does it, the case says what it misses.
         if let Some(devices) = &self.devices {
-            let _ = devices.send(order);
+            devices(order);
         }
     }
 }
@@ -120,18 +119,23 @@ where
     M::Words: Send,
 {
     let stolen = Stolen::new();
-    let (orders, todo) = channel();
-    let user = User { stolen: stolen.clone(), devices: Some(orders) };
-    let has_devices = cfg!(target_os = "linux") && config.minor > 1;
-    let config = if has_devices { config.with_devices(Devices::default()) } else { config };
+    #[cfg(target_os = "linux")]
+    let (config, devices, todo) = if config.minor > 1 {
+        let (desk, todo) = crate::devices::desk();
+        let give: Box<dyn Fn(Order) + Send> = Box::new(move |order| desk.give(order));
+        (config.with_devices(tenon_host::Devices::default()), Some(give), Some(todo))
+    } else {
+        (config, None, None)
+    };
+    #[cfg(not(target_os = "linux"))]
+    let devices = None;
+    let user = User { stolen: stolen.clone(), devices };
     let domain = Domain::with(config, memory, stolen.counted(Services::ready()))?;
     let host: &'static Loopback<M> = Box::leak(Box::new(Loopback::over(domain, timing, act(user))?));
     #[cfg(target_os = "linux")]
-    if has_devices {
+    if let Some(todo) = todo {
         crate::devices::start(On(host), todo)?;
     }
-    #[cfg(not(target_os = "linux"))]
-    drop(todo);
     Ok(host)
 }
 

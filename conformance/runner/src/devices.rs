@@ -4,7 +4,7 @@
 
 use crate::console::Order;
 use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -116,29 +116,74 @@ impl Medium for Ground {
     }
 }
 
-/// A device that somebody may do something to.
-struct Kept {
-    control: Control,
-    ground: Arc<Ground>,
+/// What the disks of a machine lie on, by their numbers.
+#[derive(Clone, Default)]
+struct Grounds(Arc<Mutex<BTreeMap<u32, Arc<Ground>>>>);
+
+impl Grounds {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Ground>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at(&self, device: u32) -> Option<Arc<Ground>> {
+        self.lock().get(&device).cloned()
+    }
+}
+
+/// Where a machine's user gives orders about its devices.
+pub struct Desk {
+    orders: Sender<Order>,
+    grounds: Grounds,
+}
+
+/// What was ordered there and is still to be done.
+pub struct Todo {
+    orders: Receiver<Order>,
+    grounds: Grounds,
+}
+
+/// A desk, and what comes from it.
+#[must_use]
+pub fn desk() -> (Desk, Todo) {
+    let (sender, receiver) = channel();
+    let grounds = Grounds::default();
+    (Desk { orders: sender, grounds: grounds.clone() }, Todo { orders: receiver, grounds })
+}
+
+impl Desk {
+    /// Has an order done. What a back end is to do from now on is done before this returns, so that an echo
+    /// comes behind it (REP-5). What takes the domain's lock, which the caller may hold, is done by another
+    /// thread.
+    pub fn give(&self, order: Order) {
+        match order {
+            Order::Hold(device, held) => drop(self.grounds.at(device).inspect(|ground| ground.hold(held))),
+            Order::Fail(device, true) => {
+                self.grounds.at(device).inspect(|ground| ground.how().fails = true);
+            }
+            // Without somebody who does it, the case says what it misses.
+            order => drop(self.orders.send(order)),
+        }
+    }
 }
 
 /// The devices of a machine.
 struct Devices<W> {
     machine: Arc<dyn Machine<W>>,
-    disks: BTreeMap<u32, Kept>,
+    disks: BTreeMap<u32, Control>,
+    grounds: Grounds,
 }
 
-/// Gives a machine its devices, and does what `orders` say about them, on a thread of its own, until nobody
-/// can give any more.
+/// Gives a machine its devices, and does what is ordered about them, on a thread of its own, until nobody can
+/// give an order any more.
 ///
 /// # Errors
 ///
 /// Why there is no such device, in one line.
 pub fn start<W: Words + Send + 'static>(
     machine: impl Machine<W>,
-    orders: Receiver<Order>,
+    Todo { orders, grounds }: Todo,
 ) -> Result<(), String> {
-    let mut devices = Devices { machine: Arc::new(machine), disks: BTreeMap::new() };
+    let mut devices = Devices { machine: Arc::new(machine), disks: BTreeMap::new(), grounds };
     devices.disk(false)?;
     let serve = move || orders.into_iter().for_each(|order| devices.obey(order));
     let thread = thread::Builder::new().name("suite-devices".into()).spawn(serve);
@@ -159,7 +204,8 @@ impl<W: Words + Send + 'static> Devices<W> {
             tenon_devices::block::Change::Own(own) => machine.change(number, own),
             tenon_devices::block::Change::Removed => machine.remove(number),
         });
-        self.disks.insert(number, Kept { control, ground });
+        self.disks.insert(number, control);
+        self.grounds.lock().insert(number, ground);
         Ok(())
     }
 
@@ -178,27 +224,42 @@ impl<W: Words + Send + 'static> Devices<W> {
             Order::Come(kind @ (1 | 0x101)) => drop(self.disk(kind != 1)),
             Order::Come(2) => drop(self.interface()),
             Order::Go(device) => {
-                if let Some(kept) = self.disks.remove(&device) {
-                    kept.control.remove();
-                }
+                self.grounds.lock().remove(&device);
+                self.disks.remove(&device).inspect(Control::remove);
             }
             Order::Size(device, blocks) => {
-                if let Some(kept) = self.disks.get(&device) {
-                    kept.ground.how().bytes = (u64::from(blocks) * 512).min(DISK as u64);
-                    let _ = kept.control.resize();
+                if let Some((ground, control)) = self.grounds.at(device).zip(self.disks.get(&device)) {
+                    ground.how().bytes = (u64::from(blocks) * 512).min(DISK as u64);
+                    let _ = control.resize();
                 }
             }
-            Order::Hold(device, held) => {
-                self.disks.get(&device).inspect(|kept| kept.ground.hold(held));
-            }
-            Order::Fail(device, true) => {
-                self.disks.get(&device).inspect(|kept| kept.ground.how().fails = true);
-            }
             Order::Fail(device, false) => {
-                self.disks.get(&device).inspect(|kept| drop(kept.control.clear_failed()));
+                self.disks.get(&device).inspect(|control| drop(control.clear_failed()));
             }
             Order::Restore(stood) => self.machine.restore(stood),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_back_end_holds_from_when_the_order_returns() {
+        // Nobody does what is left to do: what an echo would come behind is done without it.
+        let (desk, todo) = desk();
+        todo.grounds.lock().insert(3, Arc::new(Ground::new(false)));
+        let how = || *todo.grounds.at(3).expect("the disk is there").how();
+        desk.give(Order::Hold(3, true));
+        assert!(how().held);
+        desk.give(Order::Fail(3, true));
+        assert!(how().fails);
+        desk.give(Order::Hold(3, false));
+        assert!(!how().held);
+        assert!(todo.orders.try_recv().is_err(), "nothing is left to do");
+        desk.give(Order::Go(3));
+        assert_eq!(todo.orders.try_recv(), Ok(Order::Go(3)));
     }
 }

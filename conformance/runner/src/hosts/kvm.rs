@@ -123,11 +123,11 @@ pub fn trial(
 mod machine {
     use super::{Age, ConduitKind, Kind, Level};
     use crate::console::{self, Order};
-    use crate::devices;
+    use crate::devices::{self, Desk};
     use crate::hosts::{Crash, End, Event, Host, Image, Machine};
     use crate::stolen::Stolen;
     use std::io::{self, Write};
-    use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
     use std::sync::{Arc, OnceLock};
     use std::thread::{self, JoinHandle};
     use std::time::Duration;
@@ -216,7 +216,7 @@ mod machine {
             let user = Arc::clone(&handle);
             let stolen = Stolen::new();
             let counted = stolen.counted(services);
-            let (orders, todo) = channel();
+            let (desk, todo) = devices::desk();
             let vmm = Vmm::new(VmmConfig {
                 room: if self.kind.age == Age::Today { ROOM } else { 0 },
                 closed: self.kind.closed.then(|| Guard::new(move |refused| touched(&ear, refused))),
@@ -225,7 +225,7 @@ mod machine {
                 conduit: self.conduit,
                 seed: crate::hosts::seed(&command_line),
                 limit: LIMIT,
-                console: Box::new(move |output| answer(&user, &stolen, &orders, output)),
+                console: Box::new(move |output| answer(&user, &stolen, &desk, output)),
                 serial: Box::new(Serial(sender.clone())),
                 minor: if self.kind.age == Age::OldHost { OLD } else { VERSION.minor },
                 // The old cases ask for all that is offered, whatever their version knows.
@@ -259,7 +259,7 @@ mod machine {
     }
 
     /// What the machine's user answers, and does.
-    fn answer(handle: &OnceLock<Handle>, stolen: &Stolen, devices: &Sender<Order>, output: &[u8]) -> Vec<u8> {
+    fn answer(handle: &OnceLock<Handle>, stolen: &Stolen, desk: &Desk, output: &[u8]) -> Vec<u8> {
         let Some(handle) = handle.get() else { return Vec::new() };
         for order in console::orders(output) {
             match order {
@@ -273,10 +273,9 @@ mod machine {
                     handle.resume_devices();
                 }
                 // Ends of queues have to come home first, and that takes another thread than this.
-                Order::Restore(_) => drop(devices.send(order)),
+                Order::Restore(_) => desk.give(order),
                 Order::Steal(vcpu, nanoseconds) => stolen.steal(vcpu, nanoseconds),
-                // The case says what it misses.
-                order => drop(devices.send(order)),
+                order => desk.give(order),
             }
         }
         console::echo(output).to_vec()

@@ -4,9 +4,7 @@
 
 use super::rig::{BLOCK_KIND, DISK_EVENTS, Info, NET_KIND, NO_PORT, OPEN_FLAG, Queue, REMOVED_FLAG, Rig};
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
-use crate::cases::tools::{
-    bind_port, case, expect, no_entry, op, order, settle, status, wait_longer, want_entry,
-};
+use crate::cases::tools::{bind_port, case, expect, no_entry, op, order, status, wait_longer, want_entry};
 use crate::raw::{self, Bound, load, store};
 use tenon_abi::Features;
 
@@ -39,6 +37,12 @@ pub(in crate::cases) fn asking(what: u8, info: &Info, value: u32) -> [u64; 7] {
 pub(in crate::cases) fn ask(bound: &mut Bound, what: u8, info: &Info, value: u32) -> Outcome {
     order::followed(bound.env)?;
     order::order(bound, what, info.number | u64::from(value) << 32)
+}
+
+/// Asks, and waits until it is done.
+pub(super) fn ask_and_wait(bound: &mut Bound, what: u8, info: &Info, value: u32) -> Outcome {
+    order::followed(bound.env)?;
+    order::order_and_wait(bound, what, info.number | u64::from(value) << 32)
 }
 
 /// Asks, and waits until DEVICE_QUERY shows a change of the device.
@@ -186,19 +190,10 @@ fn read_only(ctx: &Ctx) -> Outcome {
 
 /// A write-back that fails: from then on FLUSH and DURABLE answer IO_ERROR.
 fn fail(rig: &mut Rig, info: &Info, queue: &mut Queue) -> Outcome {
-    ask(&mut rig.bound, b'f', info, 1)?;
-    // Whoever does it does so a little later.
-    let mut failed = false;
-    for _ in 0..32 {
-        settle(&mut rig.bound)?;
-        queue.submit(op::FLUSH, 0, [0; 6]);
-        queue.kick();
-        failed = queue.wait()?.status != status::OK;
-        if failed {
-            break;
-        }
-    }
-    if !failed {
+    ask_and_wait(&mut rig.bound, b'f', info, 1)?;
+    queue.submit(op::FLUSH, 0, [0; 6]);
+    queue.kick();
+    if queue.wait()?.status == status::OK {
         return Err(Fail::Warn("whoever runs the machine lets no write-back fail"));
     }
     check(rig.info(info.number)?.own32(0x30) & 4 != 0, "FAILED is set before a status tells of it")

@@ -2,11 +2,11 @@
 //! What waits for a back end that does not come back, and what does not (DEV-12, DEV-14). Whoever runs the
 //! machine holds a disk's back end where a case asks for it (REP-5).
 
-use super::change::ask;
+use super::change::{ask, ask_and_wait};
 use super::rig::{DISK, Info, NO_PORT, Queue, Rig};
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::session::desk::BAD_SESSION;
-use crate::cases::tools::{INLINE, case, emergency, expect, op, settle, status, wait_longer};
+use crate::cases::tools::{INLINE, case, emergency, expect, op, settle, status, wait_longer, wait_until};
 use crate::raw::{self, Bound, Control, full_fence, load, store};
 use tenon_abi::Features;
 
@@ -27,18 +27,24 @@ pub const CASES: &[Case] = &[
 /// A disk whose back end holds, with one read in flight.
 fn hold(ctx: &Ctx) -> Result<(Rig, Info, Queue), Fail> {
     let (mut rig, info, mut queue) = Rig::disk_queue(ctx)?;
-    ask(&mut rig.bound, b'h', &info, 1)?;
+    // A read that is late is not one that is held: whoever holds the back end says when it does.
+    ask_and_wait(&mut rig.bound, b'h', &info, 1)?;
     let (_, buffer) = rig.arena.take(4096)?;
-    // Whoever holds it does so a little later.
-    for _ in 0..32 {
-        queue.submit(op::READ, 1, [0, buffer, 512, 0, 0, 1]);
-        queue.kick();
-        settle(&mut rig.bound)?;
-        if queue.look().is_none() {
-            return Ok((rig, info, queue));
-        }
+    queue.submit(op::READ, 1, [0, buffer, 512, 0, 0, 1]);
+    queue.kick();
+    fetched(&queue);
+    settle(&mut rig.bound)?;
+    if queue.look().is_some() {
+        return Err(Fail::Warn("whoever runs the machine holds no disk"));
     }
-    Err(Fail::Warn("whoever runs the machine holds no disk"))
+    Ok((rig, info, queue))
+}
+
+/// Waits until all is fetched: nothing waits for what is not (DEV-11). A host that wants the next kick has
+/// fetched what is before it (CALL-26); another has some time.
+fn fetched(queue: &Queue) {
+    let next = 1 << 32 | u64::from(queue.next);
+    wait_until(queue.env, || load(&queue.host.0, 8) == next);
 }
 
 /// Lets the back end go on.
@@ -210,7 +216,7 @@ fn same_id(ctx: &Ctx) -> Outcome {
     queue.kick();
     // A back end that fetches while it holds finds the breach; one that does not finds it later, or never.
     let env = rig.bound.env;
-    let found = crate::cases::tools::wait_until(env, || queue.state().0 != 1);
+    let found = wait_until(env, || queue.state().0 != 1);
     go_on(&mut rig.bound, &info)?;
     if !found {
         return Ok(());
