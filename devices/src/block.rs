@@ -65,6 +65,6 @@ pub use latch::{KeptHere, KeptInFile, Latch};
 pub use medium::{Fault, Medium};
 pub use memory::Memory;
 pub use metrics::Counts;
-pub use open::Access;
+pub use open::{Access, open_locked};
 pub use shape::Shape;
 pub use tenon_host::device::Chunk;

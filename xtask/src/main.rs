@@ -10,6 +10,7 @@ mod at_once;
 mod bench;
 mod check_abi;
 mod ci;
+mod durability;
 mod examples;
 mod failure;
 mod fuzz;
@@ -66,6 +67,8 @@ enum Command {
     MutateOrderings,
     /// Feed the host core with what libFuzzer finds.
     Fuzz(fuzz::Args),
+    /// Kill hosts while a guest writes and flushes: nothing that was promised may be lost.
+    Durability(durability::Args),
     /// The rings under peers that lie, scribble and die, and under the sanitizers.
     Hostile(hostile::Args),
     /// Build and run the examples that stand outside of the workspace.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Size(args) => size::run(&args),
         Command::MutateOrderings => mutate_orderings::run(),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Durability(args) => durability::run(&args),
         Command::Hostile(args) => hostile::run(&args),
         Command::Examples(args) => examples::run(&args),
         Command::Images(args) => images::run(&args),

@@ -39,8 +39,14 @@ pub(crate) struct Opened {
     pub(crate) by_itself: ByItself,
 }
 
-/// Opens and locks.
-pub(crate) fn open_locked(path: &Path, access: Access) -> Result<File, Error> {
+/// Opens a disk's file and locks it, as [`Disk::raw`](super::Disk::raw) does: for a storage of the embedder's
+/// that lies on a file. All I/O goes by this one open file description, because the lock ends with it, and so
+/// not before the last of its I/O (BLK-11).
+///
+/// # Errors
+///
+/// It cannot be opened, is no disk, or another has had it for all of the patience.
+pub fn open_locked(path: &Path, access: Access) -> Result<File, Error> {
     let flags = libc::O_CLOEXEC | if access.direct { libc::O_DIRECT } else { 0 };
     let mut options = OpenOptions::new();
     let file = options.read(true).write(!access.read_only).custom_flags(flags).open(path);

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Images for every architecture: one source each.
-pub const NEUTRAL: [&str; 3] = ["conformance", "smoke", "webfs"];
+pub const NEUTRAL: [&str; 4] = ["conformance", "smoke", "webfs", "writer"];
 
 /// Images that are built when they are asked for, also for x86-64.
-pub const ON_DEMAND: [&str; 1] = ["webfs"];
+pub const ON_DEMAND: [&str; 2] = ["webfs", "writer"];
 
 /// The ELF file of the image `name`, for this architecture. One for x86-64 is here, if it is none of
 /// [`ON_DEMAND`]; others are built, or brought up to date, in the build's own folder, which takes half a

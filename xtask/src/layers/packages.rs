@@ -44,6 +44,7 @@ const LAYERS: &[Layer] = &[
         "tenon-guest-webfs",
         &["tenon-guest-rt", "tenon-guest-fileserver", "tenon-abi", "tenon-guest", "tenon-rings"],
     ),
+    layer("tenon-guest-writer", &["tenon-guest-rt", "tenon-abi", "tenon-guest", "tenon-rings"]),
     layer("tenon-guest-bench", &["tenon-guest-rt", "tenon-abi", "tenon-guest", "tenon-rings"]),
     layer(
         "tenon-guest-conformance",
