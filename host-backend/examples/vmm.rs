@@ -4,17 +4,12 @@
 //! `vmm [--metrics ADDRESS] [--metrics-json FILE] [IMAGE [WORD...]]`: ADDRESS serves Prometheus text at
 //! `/metrics` while the machine runs (a port alone: 127.0.0.1); FILE is written each second and at the end.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
-use std::time::Duration;
 use tenon_guest_images::HELLO;
-use tenon_host::kvm::{Handle, Outcome, Vmm, VmmConfig};
-use tenon_host::metrics::{Server, text, write_json};
-
-/// How often the file is written.
-const EACH: Duration = Duration::from_secs(1);
+use tenon_host::kvm::{Outcome, Vmm, VmmConfig};
+use tenon_host::metrics::{Places, Server, Telling};
 
 #[derive(Default)]
 struct Wish {
@@ -47,19 +42,10 @@ fn wish() -> Result<Wish, String> {
     Ok(wish)
 }
 
-/// The server of metrics, if one is wanted. It is asked for before the machine runs.
-fn serve(wish: &Wish, handle: &Handle) -> Result<Option<Server>, String> {
-    let Some(address) = wish.metrics else { return Ok(None) };
-    let handle = handle.clone();
-    let counted = move || handle.counted().map(|counted| text(&counted)).unwrap_or_default();
-    let server = Server::start(address, counted).map_err(|why| format!("--metrics {address}: {why}"))?;
-    eprintln!("metrics: http://{}/metrics", server.address());
-    Ok(Some(server))
-}
-
-fn write(wish: &Wish, handle: &Handle) -> Result<(), String> {
-    let (Some(path), Some(counted)) = (&wish.json, handle.counted()) else { return Ok(()) };
-    write_json(path, &counted).map_err(|why| format!("--metrics-json {}: {why}", path.display()))
+/// Where counts are told, if anywhere. It is asked for before the machine runs.
+fn places(wish: &Wish) -> Result<Places, String> {
+    let listen = |address| TcpListener::bind(address).map_err(|why| format!("--metrics {address}: {why}"));
+    Ok(Places { listener: wish.metrics.map(listen).transpose()?, json: wish.json.clone() })
 }
 
 fn run() -> Result<Outcome, String> {
@@ -68,24 +54,14 @@ fn run() -> Result<Outcome, String> {
     let image = image.map_err(|why| why.to_string())?;
     let vmm = Vmm::new(VmmConfig::default()).map_err(|why| why.to_string())?;
     let handle = vmm.handle();
-    let _server = serve(&wish, &handle)?;
-    write(&wish, &handle)?;
-    let line = wish.words.join(" ");
-    let (over, ended) = channel::<()>();
-    let (wish, handle) = (&wish, &handle);
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            while ended.recv_timeout(EACH) == Err(RecvTimeoutError::Timeout) {
-                if let Err(why) = write(wish, handle) {
-                    eprintln!("{why}");
-                }
-            }
-        });
-        let outcome = vmm.run(&image, &line).map_err(|why| why.to_string());
-        drop(over);
-        outcome
-    })
-    .and_then(|outcome| write(wish, handle).map(|()| outcome))
+    let telling = Telling::start(places(&wish)?, move || handle.counted());
+    let telling = telling.map_err(|why| format!("--metrics-json {why}"))?;
+    if let Some(address) = telling.address() {
+        eprintln!("metrics: http://{address}/metrics");
+    }
+    let outcome = vmm.run(&image, &wish.words.join(" ")).map_err(|why| why.to_string())?;
+    telling.finish().map_err(|why| format!("--metrics-json {why}"))?;
+    Ok(outcome)
 }
 
 fn main() -> ExitCode {

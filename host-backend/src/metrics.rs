@@ -3,8 +3,10 @@
 //! JSON. The numbers are those that guests read by METER_READ (MET-5).
 
 mod server;
+mod telling;
 
 pub use server::Server;
+pub use telling::{Places, Telling};
 
 use crate::counted::Counted;
 use std::ffi::OsString;

@@ -14,12 +14,14 @@ use crate::socket::Socket;
 use crate::time::monotonic;
 use crate::worker::End;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tenon_rings::planted;
 
@@ -27,6 +29,10 @@ use tenon_rings::planted;
 const STILLBORN_MAX: u32 = 5;
 /// A worker serves within this time, or is given up.
 const BIRTH: Duration = Duration::from_secs(10);
+/// A worker whose socket is closed ends within this time, or is killed.
+const END: Duration = Duration::from_millis(100);
+/// The same for one that writes its counts first.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// What the line on standard error starts with when the socket can be connected to.
 pub const READY: &str = "~READY";
 /// What the line of each worker that serves starts with, before its process id.
@@ -45,6 +51,17 @@ pub struct Options {
     pub worker: (PathBuf, Vec<OsString>),
     /// Where the seeds of sessions are drawn from.
     pub seed: u64,
+    /// Where workers tell what they count.
+    pub places: Places,
+}
+
+/// Where workers tell what they count.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Each worker answers here in its turn: who asks between two of them waits for the second.
+    pub listener: Option<Arc<TcpListener>>,
+    /// The file that each writes.
+    pub json: Option<PathBuf>,
 }
 
 /// What a broker serves until.
@@ -237,7 +254,7 @@ impl Broker {
     fn worker_ended(&mut self) -> Result<Option<End>, Error> {
         let Some(mut worker) = self.worker.take() else { return Ok(None) };
         let end = worker.said();
-        worker.end()?;
+        worker.end(END)?;
         if end.is_none() {
             self.start(true)?;
         }
@@ -267,6 +284,8 @@ impl Broker {
 struct Worker {
     child: Child,
     socket: UnixStream,
+    /// It has something to write at its end.
+    tells: bool,
 }
 
 impl Worker {
@@ -289,17 +308,25 @@ impl Worker {
             .args(["--born", &born.to_string()])
             .args(again.then_some("--again"))
             .args(shape.reference.then_some("--reference"))
+            .args(options.places.listener.is_some().then_some("--listener"))
+            .args(
+                options.places.json.iter().flat_map(|path| [OsStr::new("--metrics-json"), path.as_os_str()]),
+            )
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(Error::system("no worker can be started"))?;
-        let mut worker = Self { child, socket };
+        let mut worker = Self { child, socket, tells: options.places.json.is_some() };
+        if let Some(listener) = &options.places.listener {
+            let given = protocol::send(&worker.socket, protocol::LISTENER, Some(listener.as_fd()));
+            given.map_err(Error::system("the worker does not listen"))?;
+        }
         guest.greet(&worker.socket, HOST).map_err(Error::system("the worker does not listen"))?;
         worker.socket.set_read_timeout(Some(BIRTH)).map_err(Error::system("the worker's socket"))?;
         match worker.socket.read(&mut [0]) {
             Ok(1) => Ok(worker),
             _ => Err(Error::System(
                 "the worker does not serve",
-                io::Error::new(ErrorKind::BrokenPipe, worker.end()?.to_string()),
+                io::Error::new(ErrorKind::BrokenPipe, worker.end(END)?.to_string()),
             )),
         }
     }
@@ -313,9 +340,9 @@ impl Worker {
     }
 
     /// Waits for its end, which is near.
-    fn end(&mut self) -> Result<ExitStatus, Error> {
+    fn end(&mut self, patience: Duration) -> Result<ExitStatus, Error> {
         // Its socket is closed: it has ended, or has lost its way.
-        for _ in 0..100 {
+        for _ in 0..patience.as_millis() {
             if let Some(status) = self.child.try_wait().map_err(Error::system("the worker"))? {
                 return Ok(status);
             }
@@ -328,6 +355,10 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if self.tells && self.socket.shutdown(Shutdown::Both).is_ok() {
+            // It writes its counts, or is killed for being late.
+            let _ = self.end(FAREWELL);
+        }
         // It may have ended by itself, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();

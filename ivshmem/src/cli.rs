@@ -2,7 +2,8 @@
 //! The command line of broker and worker, for `tenon-ivshmem` and for programs that are both themselves.
 
 use crate::Error;
-use crate::broker::{self, Broker, Until};
+use crate::broker::{self, Broker, Places, Until};
+use crate::metrics::{Told, Wish};
 use crate::run::run;
 use crate::shape::{MESSAGES, Shape};
 use crate::worker::{End, Life, Worker};
@@ -90,6 +91,8 @@ struct BrokerArgs {
     /// Give back as console input what follows ENQ in a piece of output.
     #[arg(long)]
     echo: bool,
+    #[command(flatten)]
+    metrics: Wish,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +102,8 @@ struct RunArgs {
     /// Give back as console input what follows ENQ in a piece of output.
     #[arg(long)]
     echo: bool,
+    #[command(flatten)]
+    metrics: Wish,
     /// QEMU's command line.
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -117,6 +122,12 @@ struct WorkerArgs {
     /// As the broker's.
     #[arg(long)]
     echo: bool,
+    /// The broker sends a socket to tell counts on.
+    #[arg(long)]
+    listener: bool,
+    /// As the broker's.
+    #[arg(long, value_name = "FILE")]
+    metrics_json: Option<PathBuf>,
 }
 
 /// Runs with these arguments. `prefix` are the first arguments by which this program becomes this command
@@ -126,8 +137,8 @@ pub fn main(prefix: &[&str], arguments: impl IntoIterator<Item = OsString>) -> E
     let name = OsString::from("tenon-ivshmem");
     let result = match Cli::try_parse_from(std::iter::once(name).chain(arguments)) {
         Ok(Cli { command: Command::Broker(args) }) => broke(prefix, args),
-        Ok(Cli { command: Command::Run(args) }) => guest(prefix, &args),
-        Ok(Cli { command: Command::Worker(args) }) => work(&args),
+        Ok(Cli { command: Command::Run(args) }) => guest(prefix, args),
+        Ok(Cli { command: Command::Worker(args) }) => work(args),
         Err(message) => return explain(&message),
     };
     match result {
@@ -159,23 +170,34 @@ fn worker(prefix: &[&str], echo: bool) -> Result<(PathBuf, Vec<OsString>), Error
     Ok((program, prefix.iter().copied().chain(["worker"]).chain(echo).map(OsString::from).collect()))
 }
 
+/// Where workers tell their counts, and says so.
+fn places(wish: Wish) -> Result<Places, Error> {
+    let places = wish.places()?;
+    if let Some(address) = places.listener.as_ref().and_then(|listener| listener.local_addr().ok()) {
+        tell(&format!("metrics: http://{address}/metrics"));
+    }
+    Ok(places)
+}
+
 fn broke(prefix: &[&str], args: BrokerArgs) -> Result<u8, Error> {
     let (shape, seed) = (args.common.shape(), args.common.seed);
-    let worker = worker(prefix, args.echo)?;
-    let options = broker::Options { socket: Some(args.socket), shape, once: args.once, worker, seed };
+    let (worker, places) = (worker(prefix, args.echo)?, places(args.metrics)?);
+    let options = broker::Options { socket: Some(args.socket), shape, once: args.once, worker, seed, places };
     Broker::new(options)?.run(&Until::Input)?;
     Ok(0)
 }
 
-fn guest(prefix: &[&str], args: &RunArgs) -> Result<u8, Error> {
+fn guest(prefix: &[&str], args: RunArgs) -> Result<u8, Error> {
     let (shape, seed) = (args.common.shape(), args.common.seed);
-    let worker = worker(prefix, args.echo)?;
-    run(&args.command, &broker::Options { socket: None, shape, once: true, worker, seed })
+    let (worker, places) = (worker(prefix, args.echo)?, places(args.metrics)?);
+    run(&args.command, &broker::Options { socket: None, shape, once: true, worker, seed, places })
 }
 
-fn work(args: &WorkerArgs) -> Result<u8, Error> {
+fn work(args: WorkerArgs) -> Result<u8, Error> {
     let broker: OwnedFd =
         io::stdin().as_fd().try_clone_to_owned().map_err(Error::system("standard input is no broker"))?;
+    let tells = args.listener || args.metrics_json.is_some();
+    let told = tells.then(|| Told::start(&broker, args.listener, args.metrics_json)).transpose()?;
     let (echo, back) = channel();
     let services = Services::ready().with_journal(Pipes { echo: args.echo.then_some(echo) });
     let life = Life { seed: args.common.seed, again: args.again, born: args.born };
@@ -184,14 +206,19 @@ fn work(args: &WorkerArgs) -> Result<u8, Error> {
         for bytes in back.try_iter() {
             domain.input(&bytes);
         }
+        if let Some(told) = &told {
+            told.now(domain.counted());
+        }
     })?;
     match end {
         End::Exit(code) => tell(&format!("{END}exit={code}")),
         End::Restart => tell(&format!("{END}restart")),
         End::Left => {}
     }
+    // Before the broker hears of the end, which it may answer by ending this process.
+    let told = told.map_or(Ok(()), Told::finish);
     worker.tell(end);
-    Ok(0)
+    told.map(|()| 0)
 }
 
 /// Output to standard output, crash records to standard error: pipes, which outlive the process.

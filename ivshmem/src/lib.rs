@@ -18,6 +18,7 @@
 //! | [`child`] | a child that does not outlive this process |
 //! | [`worker`] | the process that may die |
 //! | [`memory`] | the shared memory behind the core |
+//! | `metrics` | what workers tell of their counts |
 //! | [`time`] | clocks by call, and what wakes a worker for a timer |
 #![cfg(target_os = "linux")]
 
@@ -26,6 +27,7 @@ pub mod child;
 pub mod cli;
 pub mod guest;
 pub mod memory;
+mod metrics;
 pub mod protocol;
 pub mod run;
 pub mod shape;
@@ -45,6 +47,9 @@ pub enum Error {
     /// The socket cannot be served.
     #[error("the socket {0}: {1}")]
     Socket(String, #[source] io::Error),
+    /// Counts cannot be told there.
+    #[error("{0}: {1}")]
+    Metrics(String, #[source] io::Error),
     /// The command that was to be run is none.
     #[error("the command: {0}")]
     Command(&'static str),

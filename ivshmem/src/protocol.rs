@@ -23,6 +23,9 @@ const REFUSED: i64 = -16;
 /// Stands before the memory.
 const MEMORY: i64 = -1;
 
+/// Stands before the socket on which a worker tells what it counts; comes before everything else.
+pub(crate) const LISTENER: i64 = -2;
+
 /// Tells a client all that it needs, without waiting for it: what a fresh socket has no room for fails.
 ///
 /// # Errors
@@ -46,7 +49,12 @@ pub fn refuse(client: impl AsFd) {
     let _ = send(client, REFUSED, None);
 }
 
-fn send(client: impl AsFd, number: i64, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+/// One message: a number, and a descriptor beside it.
+///
+/// # Errors
+///
+/// What the socket says.
+pub fn send(client: impl AsFd, number: i64, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fds = fd.as_slice();

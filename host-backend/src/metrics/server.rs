@@ -43,7 +43,16 @@ impl Server {
     ///
     /// That the address is in use, or is not one of this computer's.
     pub fn start(address: SocketAddr, text: impl Fn() -> String + Send + Sync + 'static) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+        Self::on(TcpListener::bind(address)?, text)
+    }
+
+    /// As [`Server::start`], on a socket that listens already: one that a process before this one listened
+    /// on, for example, so that whoever asks meanwhile waits.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn on(listener: TcpListener, text: impl Fn() -> String + Send + Sync + 'static) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let closed = Arc::new(AtomicBool::new(false));
         let (ends, text) = (Arc::clone(&closed), Arc::new(text));

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use tenon_ivshmem::broker::{Broker, Options};
+use tenon_ivshmem::broker::{Broker, Options, Places};
 use tenon_ivshmem::memory::map;
 use tenon_ivshmem::protocol;
 use tenon_rings::{Site, Words};
@@ -164,6 +164,7 @@ fn a_worker_that_never_serves_ends_the_broker() {
         once: false,
         worker: ("/bin/false".into(), Vec::new()),
         seed: 1,
+        places: Places::default(),
     };
     let error = Broker::new(options).expect_err("nobody serves").to_string();
     assert!(error.starts_with("5 workers in a row"), "{error}");

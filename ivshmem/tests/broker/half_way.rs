@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-use tenon_ivshmem::broker::{Broker, Options};
+use tenon_ivshmem::broker::{Broker, Options, Places};
 use tenon_ivshmem::memory::map;
 use tenon_ivshmem::protocol;
 
@@ -24,6 +24,7 @@ fn broker() -> Broker {
         once: false,
         worker: (env!("CARGO_BIN_EXE_tenon-ivshmem").into(), vec!["worker".into()]),
         seed: 1,
+        places: Places::default(),
     })
     .expect("a broker")
 }

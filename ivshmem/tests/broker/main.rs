@@ -4,6 +4,7 @@
 
 mod guests;
 mod half_way;
+mod metrics;
 mod run;
 mod socket;
 mod tools;

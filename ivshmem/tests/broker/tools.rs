@@ -23,6 +23,8 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     errors: BufReader<ChildStderr>,
     pub(crate) socket: PathBuf,
+    /// What it said before it was ready.
+    pub(crate) before: Vec<String>,
 }
 
 pub(crate) fn path(name: &str) -> PathBuf {
@@ -42,9 +44,13 @@ impl Running {
         let socket = path(name);
         let mut child = command(&socket).args(more).spawn().expect("the broker is built");
         let errors = BufReader::new(child.stderr.take().expect("it was asked for"));
-        let mut this = Self { child, errors, socket };
-        while this.line() != READY {}
-        this
+        let mut this = Self { child, errors, socket, before: Vec::new() };
+        loop {
+            match this.line() {
+                line if line == READY => return this,
+                line => this.before.push(line),
+            }
+        }
     }
 
     /// What it says next, until it ends.
