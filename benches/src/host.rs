@@ -22,10 +22,6 @@ pub const BARE_PORT: u16 = 0x0c00;
 pub const BARE_BELL: u16 = 0x0c10;
 /// Takes the address of the page that the guest shares.
 pub const CONTROL_PORT: u16 = 0x0c20;
-/// Takes the address of the page that tells of a virtio queue.
-pub const VIRTIO_PORT: u16 = 0x0c30;
-/// The doorbell of that queue.
-pub const VIRTIO_BELL: u16 = 0x0c40;
 /// The interrupt that is not Tenon's.
 const BARE_VECTOR: u32 = 0x33;
 const BUDGET: u32 = 256;
@@ -39,8 +35,6 @@ pub struct Host {
     exits: AtomicU64,
     page: AtomicU64,
     vcpu: AtomicI32,
-    /// Where the guest says that a virtio queue is.
-    told: AtomicU64,
 }
 
 struct State {
@@ -79,7 +73,6 @@ pub fn machine(parameters: &str) -> Result<(Machine, Arc<Host>), Error> {
         exits: AtomicU64::new(0),
         page: AtomicU64::new(0),
         vcpu: AtomicI32::new(0),
-        told: AtomicU64::new(0),
     };
     Ok((machine, Arc::new(host)))
 }
@@ -105,19 +98,6 @@ impl Host {
             0 => None,
             page => self.lock().domain.memory().words(0, page, 16),
         }
-    }
-
-    /// The page that tells of a virtio queue, once the guest has told.
-    pub fn told(&self) -> Option<u64> {
-        match self.told.load(Ordering::Acquire) {
-            0 => None,
-            page => Some(page),
-        }
-    }
-
-    /// The line of the interrupt that is not Tenon's.
-    pub const fn bare(&self) -> &Line {
-        &self.bare
     }
 
     /// What a doorbell asks for.
@@ -214,7 +194,6 @@ impl Exits for Host {
                 self.vcpu.store(thread(), Ordering::Release);
                 self.page.store(value.into(), Ordering::Release);
             }
-            VIRTIO_PORT => self.told.store(value.into(), Ordering::Release),
             _ => {}
         }
         Flow::Continue

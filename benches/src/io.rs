@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Devices beside virtio's, on one machine, with one disk and the same threads.
+//! Devices beside virtio's, on one machine, with one disk and threads alike.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `guest` | a guest that does both in turns, and what it caused |
+//! | `virtio` | the device's end of a virtio queue |
+//! | `reads` | reads of a disk in memory |
+//! | `frames` | frames to the host |
+//! | `report` | all of it as rows |
 
-pub mod disk;
+pub mod frames;
+pub mod guest;
+pub mod reads;
+pub mod report;
 pub mod virtio;
-
-use std::sync::atomic::AtomicU64;
 
 /// Bytes of a disk's request.
 pub const BLOCK: usize = 4096;
-
-/// What a device's thread counts.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Requests, or frames.
-    pub requests: AtomicU64,
-    /// Bytes of frames.
-    pub bytes: AtomicU64,
-    /// Doorbells that the guest rang and that woke the thread.
-    pub kicks: AtomicU64,
-    /// Interrupts that were raised.
-    pub bells: AtomicU64,
-}

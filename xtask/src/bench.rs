@@ -4,6 +4,7 @@
 //! A row that is over its limit is marked; only `--check` makes it a failure, because times on a shared
 //! machine are no verdict.
 
+mod chart;
 mod instructions;
 mod rings;
 mod row;
@@ -13,6 +14,7 @@ use std::process::{ExitCode, Stdio};
 
 use crate::failure::{Context, Failure};
 use crate::{Outcome, project};
+use chart::Panel;
 use row::{Line, table};
 
 /// The programs that are measured, and the profile of those who ship one: fat LTO.
@@ -35,6 +37,8 @@ enum What {
     Rings(Options),
     /// Clocks and timers.
     Time(Options),
+    /// Disks and network interfaces beside virtio's; a chart in the target folder.
+    Io(Options),
     /// A call of a guest on QEMU beside a bare doorbell and poll behind the same device. Fails over its
     /// limit.
     Ivshmem,
@@ -63,6 +67,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             lines.extend(program("timers")?);
             (options, lines)
         }
+        What::Io(options) => (options, program("devices")?),
         What::Rings(options) => return rings::run(options),
         What::Ivshmem => return ivshmem(),
     };
@@ -72,6 +77,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
     } else {
         print!("{}", table(&lines));
+        if let What::Io(_) = args.what {
+            let panels: Vec<Panel> = lines.iter().filter_map(Line::panel).collect();
+            println!("chart: {}", chart::write("io", &panels)?.display());
+        }
         println!("built with the profile `{PROFILE}`: release with fat LTO and one codegen unit");
     }
     let over: Vec<String> = lines.iter().filter_map(Line::verdict).collect();
@@ -82,6 +91,15 @@ pub(crate) fn run(args: &Args) -> Outcome {
         over.iter().for_each(|line| eprintln!("{line}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Three digits that mean something.
+fn number(value: f64) -> String {
+    match value {
+        _ if value.is_nan() => "-".to_owned(),
+        _ if value < 100.0 => format!("{value:.2}"),
+        _ => format!("{value:.0}"),
+    }
 }
 
 /// The runner has the machine, and times it.

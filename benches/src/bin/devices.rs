@@ -22,26 +22,18 @@ mod rows {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod rows {
     use std::process::ExitCode;
-    use tenon_benches::call::Trouble;
-    use tenon_benches::io::disk::{Plan, reads};
-    use tenon_benches::row::Skip;
+    use tenon_benches::io::report::run;
 
     pub(crate) fn print() -> ExitCode {
-        for polled in [true, false] {
-            for depth in [1, 32] {
-                let how = if polled { "both polling" } else { "both asleep when idle" };
-                let name = format!("4 KiB random reads, RAM disk of 1 MiB, depth {depth}, {how}");
-                let plan = Plan { depth, polled, bytes: 1 << 20, rounds: [25, 2000] };
-                match reads(&name, plan) {
-                    Ok(found) => println!("{name}: {found:?}"),
-                    Err(Trouble::Absent(reason)) => println!("{}", Skip { name, reason }),
-                    Err(Trouble::Broken(why)) => {
-                        eprintln!("{name}: {why}");
-                        return ExitCode::from(1);
-                    }
-                }
+        // The first thread sits nowhere, so that the others can see which processors there are.
+        let only = std::env::args().nth(1).unwrap_or_default();
+        match std::thread::spawn(move || run(&only)).join() {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(why)) => {
+                eprintln!("{why}");
+                ExitCode::from(1)
             }
+            Err(_) => ExitCode::from(1),
         }
-        ExitCode::SUCCESS
     }
 }

@@ -3,24 +3,32 @@
 //!
 //! The guest tells where the queue is by a page (`guests/bench/src/virtio.rs`).
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tenon_host::kvm::Line;
+use tenon_rings::Waiter;
 use virtio_queue::{DescriptorChain, Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::eventfd::EventFd;
 
-use super::{BLOCK, Tally};
+use super::BLOCK;
+use super::frames::number;
+use super::guest::Arrived;
 
 /// What a device does with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Kind {
     /// Reads blocks of the disk.
-    Disk,
-    /// Takes frames.
-    Sink,
+    Disk(Arc<Vec<u8>>),
+    /// Takes frames, and counts them in the page's second word.
+    Sink(Arc<Arrived>, u64),
 }
+
+/// How many milliseconds it sleeps at most: where nobody tells, the guest rings when a round begins, and not
+/// when a round was held up.
+const NAP: i32 = 20;
 
 /// What the guest said of its queue.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +55,12 @@ pub struct Device {
     memory: Arc<GuestMemoryMmap>,
     by_index: bool,
     kind: Kind,
-    disk: Arc<Vec<u8>>,
     frame: [u8; 2048],
 }
 
 impl Device {
     /// Over the queue that the guest told of; `None` where there is none.
-    pub fn new(told: Told, memory: Arc<GuestMemoryMmap>, kind: Kind, disk: Arc<Vec<u8>>) -> Option<Self> {
+    pub fn new(told: Told, memory: Arc<GuestMemoryMmap>, kind: Kind) -> Option<Self> {
         let mut queue = Queue::new(told.size).ok()?;
         queue.set_size(told.size);
         queue.try_set_desc_table_address(GuestAddress(told.descriptors)).ok()?;
@@ -64,77 +71,98 @@ impl Device {
         if !queue.is_valid(&*memory) {
             return None;
         }
-        Some(Self { queue, memory, by_index: told.by_index, kind, disk, frame: [0; 2048] })
+        Some(Self { queue, memory, by_index: told.by_index, kind, frame: [0; 2048] })
     }
 
-    /// Serves until `end`. Where the two sides tell each other, it sleeps on `kick` and raises `line`.
-    pub fn run(&mut self, kick: &EventFd, line: &Line, tally: &Tally, end: &AtomicBool) {
+    /// Serves until `end`, and sleeps on `kick` where nothing comes. Where the two sides tell each other, it
+    /// raises `line`.
+    pub fn run(&mut self, mut waiter: Waiter, (kick, line): (&EventFd, &Line), end: &AtomicBool) {
         while !end.load(Ordering::Relaxed) {
-            if !self.by_index {
-                if self.serve(tally) == 0 {
-                    std::hint::spin_loop();
-                }
-                continue;
-            }
-            // As its documentation says: off, serve, on, look again.
-            loop {
-                let _ = self.queue.disable_notification(&*self.memory);
-                let served = self.serve(tally);
-                if served > 0 && self.queue.needs_notification(&*self.memory).unwrap_or(true) {
-                    line.raise();
-                    tally.bells.fetch_add(1, Ordering::Relaxed);
-                }
-                if !self.queue.enable_notification(&*self.memory).unwrap_or(false) {
-                    break;
-                }
-            }
-            if kick.read().is_err() {
-                break;
-            }
-            tally.kicks.fetch_add(1, Ordering::Relaxed);
+            let _ = self.queue.disable_notification(&*self.memory);
+            let nap = || {
+                nap(kick);
+            };
+            waiter.wait(self, 1, |this| this.round(line), Self::rest, nap);
         }
     }
 
+    /// One look.
+    fn round(&mut self, line: &Line) -> Option<()> {
+        if self.serve() == 0 {
+            return None;
+        }
+        if self.by_index && self.queue.needs_notification(&*self.memory).unwrap_or(true) {
+            line.raise();
+        }
+        Some(())
+    }
+
+    /// Asks for a kick; `true`: nothing has come meanwhile.
+    fn rest(&mut self) -> bool {
+        !self.by_index || !self.queue.enable_notification(&*self.memory).unwrap_or(false)
+    }
+
     /// Serves what is there.
-    fn serve(&mut self, tally: &Tally) -> u64 {
+    fn serve(&mut self) -> u64 {
         let mut served = 0;
         let memory = Arc::clone(&self.memory);
         while let Some(chain) = self.queue.pop_descriptor_chain(&*memory) {
             let head = chain.head_index();
-            let len = match self.kind {
-                Kind::Disk => self.read(chain),
-                Kind::Sink => self.take(chain, &tally.bytes),
+            let len = match &mut self.kind {
+                Kind::Disk(disk) => read(&memory, disk, chain),
+                Kind::Sink(_, count) => take(&memory, &mut self.frame, count, chain),
             };
-            // A chain that makes no sense is answered with nothing written: the guest sees no status.
+            // A chain that makes no sense is answered with nothing written: the guest sees no status, or its
+            // frame is not counted.
             let _ = self.queue.add_used(&*memory, head, len.unwrap_or(0));
             served += 1;
         }
-        tally.requests.fetch_add(served, Ordering::Relaxed);
+        if served > 0
+            && let Kind::Sink(arrived, count) = &self.kind
+            && let Some(page) = arrived.page()
+        {
+            // It is a page of the guest's memory: the guest said so.
+            let _ = memory.store(*count, GuestAddress(page + 8), Ordering::Release);
+        }
         served
     }
+}
 
-    fn read(&self, mut chain: DescriptorChain<&GuestMemoryMmap>) -> Option<u32> {
-        let header = chain.next().filter(|header| header.len() == 16)?;
-        let [_, sector]: [u64; 2] = self.memory.read_obj(header.addr()).ok()?;
-        let data = chain.next().filter(|data| data.is_write_only())?;
-        let status = chain.next().filter(|status| status.is_write_only())?;
-        let at = usize::try_from(sector).ok()?.checked_mul(512)?;
-        let len = usize::try_from(data.len()).ok()?;
-        let block = self.disk.get(at..at.checked_add(len)?)?;
-        self.memory.write_slice(block, data.addr()).ok()?;
-        self.memory.write_obj(0u8, status.addr()).ok()?;
-        debug_assert_eq!(len, BLOCK);
-        data.len().checked_add(1)
-    }
+/// Sleeps until it was kicked, or a while.
+#[allow(unsafe_code, reason = "there is no other way to wait for an eventfd for a while")]
+fn nap(kick: &EventFd) {
+    let mut waits = libc::pollfd { fd: kick.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: there is one entry, and it is this function's own.
+    unsafe { libc::poll(&raw mut waits, 1, NAP) };
+    // Nothing is in it where the time is over.
+    let _ = kick.read();
+}
 
-    fn take(&mut self, mut chain: DescriptorChain<&GuestMemoryMmap>, bytes: &AtomicU64) -> Option<u32> {
-        let header = chain.next().filter(|header| header.len() == 12)?;
-        let _: [u8; 12] = self.memory.read_obj(header.addr()).ok()?;
-        let data = chain.next()?;
-        let frame = self.frame.get_mut(..usize::try_from(data.len()).ok()?)?;
-        self.memory.read_slice(frame, data.addr()).ok()?;
-        std::hint::black_box(&frame);
-        bytes.fetch_add(data.len().into(), Ordering::Relaxed);
-        Some(0)
+fn read(memory: &GuestMemoryMmap, disk: &[u8], mut chain: DescriptorChain<&GuestMemoryMmap>) -> Option<u32> {
+    let header = chain.next().filter(|header| header.len() == 16)?;
+    let [_, sector]: [u64; 2] = memory.read_obj(header.addr()).ok()?;
+    let data = chain.next().filter(|data| data.is_write_only())?;
+    let status = chain.next().filter(|status| status.is_write_only())?;
+    let at = usize::try_from(sector).ok()?.checked_mul(512)?;
+    let len = usize::try_from(data.len()).ok()?;
+    let block = disk.get(at..at.checked_add(len)?)?;
+    memory.write_slice(block, data.addr()).ok()?;
+    memory.write_obj(0u8, status.addr()).ok()?;
+    debug_assert_eq!(len, BLOCK);
+    data.len().checked_add(1)
+}
+
+fn take(
+    memory: &GuestMemoryMmap,
+    frame: &mut [u8],
+    count: &mut u64,
+    mut chain: DescriptorChain<&GuestMemoryMmap>,
+) -> Option<u32> {
+    let data = chain.next()?;
+    let record = frame.get_mut(..usize::try_from(data.len()).ok()?)?;
+    memory.read_slice(record, data.addr()).ok()?;
+    if number(record.get(12..)?) == Some(*count) {
+        *count += 1;
     }
+    Some(0)
 }

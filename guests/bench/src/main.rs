@@ -2,10 +2,10 @@
 //! Times calls, doorbells and events from inside a guest. What it finds goes out on the serial port, never
 //! through Tenon.
 //!
-//! Boot parameters: `bench` = `exits`, `call`, `clock`, `doorbell`, `event` or `timer`; `rounds`, or of
-//! `exits` `calls` and `batches`; `bare`, the port of the bare `out`; `control`, the port that hands the
-//! host a page; `idle` = `halt` or `spin`; `shared` = 1: a clock of several CPUs. A line is a word and
-//! numbers.
+//! Boot parameters: `bench` = `exits`, `call`, `clock`, `disk`, `doorbell`, `event`, `frames` or `timer`;
+//! `rounds`, or of `exits` `calls` and `batches`; `bare`, the port of the bare `out`; `control`, the port
+//! that hands the host a page; `idle` = `halt` or `spin`; `shared` = 1: a clock of several CPUs; those of
+//! `io`. A line is a word and numbers.
 #![no_std]
 #![no_main]
 
@@ -50,7 +50,8 @@ fn attach() -> Result<u32, Error> {
         Some("call") => call::times(&vcpu)?,
         Some("doorbell") => call::doorbells(&vcpu)?,
         Some("clock") => clock::times(&session, &vcpu, &mut pages)?,
-        Some("disk") => io::times(&session, &vcpu)?,
+        Some("disk") => io::disk(&session, &vcpu, &platform)?,
+        Some("frames") => io::frames(&session, &vcpu, &platform)?,
         Some("event") => event::answer(&vcpu)?,
         Some("timer") => timer::times(&session, &vcpu, &mut pages)?,
         _ => return Ok(BAD_PARAMETERS),

@@ -3,8 +3,8 @@
 #![allow(unsafe_code, reason = "a platform is an unsafe trait, and memory comes as addresses")]
 
 use core::arch::asm;
-use core::sync::atomic::AtomicU64;
-use tenon_guest::conduit::PortIo;
+use core::sync::atomic::{AtomicU64, Ordering};
+use tenon_guest::conduit::{Conduit, PortIo};
 use tenon_guest::discovery::WindowAt;
 use tenon_guest::{Error, Found, Pages, Platform};
 use tenon_guest_rt as rt;
@@ -12,23 +12,48 @@ use tenon_rings::Mapping;
 
 /// This kernel.
 pub(crate) struct Bench {
+    bells: Counted,
+}
+
+/// Tenon's doorbells, counted.
+pub(crate) struct Counted {
     ports: PortIo,
+    kicks: AtomicU64,
+}
+
+impl Conduit for Counted {
+    #[inline(always)]
+    fn kick(&self, queue: u32) {
+        // There is one CPU.
+        self.kicks.store(self.kicks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.ports.kick(queue);
+    }
+
+    fn bind(&self, frame: u32) {
+        self.ports.bind(frame);
+    }
 }
 
 impl Bench {
     pub(crate) fn of(found: &Found) -> Result<Self, Error> {
         // SAFETY: the record is the host's, found by CPUID, and the image owns all ports.
         let ports = unsafe { PortIo::of(found.record()) }.ok_or(Error::NotPresent)?;
-        Ok(Self { ports })
+        Ok(Self { bells: Counted { ports, kicks: AtomicU64::new(0) } })
+    }
+
+    /// Doorbells that were rung.
+    pub(crate) fn kicks(&self) -> u64 {
+        self.bells.kicks.load(Ordering::Relaxed)
     }
 }
 
 // SAFETY: `irq_save` masks interrupts and pairs nest; there is one CPU; the ports are those of the record.
 unsafe impl Platform for Bench {
-    type Conduit = PortIo;
+    type Conduit = Counted;
 
-    fn conduit(&self) -> &PortIo {
-        &self.ports
+    #[inline(always)]
+    fn conduit(&self) -> &Counted {
+        &self.bells
     }
 
     fn enter(&self) -> usize {
@@ -54,13 +79,19 @@ pub(crate) fn pages(len: usize) -> Result<Pages, Error> {
     unsafe { Pages::new(page, len, page.addr() as u64) }
 }
 
-/// A page that the host is told of: its first two words.
+/// A page that the host is told of by a port: its first two words.
 pub(crate) fn shared(control: u16) -> Result<&'static [AtomicU64; 2], Error> {
+    let (words, address) = page()?;
+    out(control, address as u32);
+    Ok(words)
+}
+
+/// The first two words of a page, for the host too, and where it lies.
+pub(crate) fn page() -> Result<(&'static [AtomicU64; 2], u64), Error> {
     let page = rt::alloc_pages(1, rt::memory::PAGE_SIZE).ok_or(Error::BadMemory)?;
-    out(control, page.addr() as u32);
     // SAFETY: the page was just taken from the arena and is never given back; it is reached by atomics only,
     // the host's side too.
-    Ok(unsafe { &*page.cast::<[AtomicU64; 2]>() })
+    Ok((unsafe { &*page.cast::<[AtomicU64; 2]>() }, page.addr() as u64))
 }
 
 /// A bare exit, or a bare doorbell.

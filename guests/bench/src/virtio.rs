@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A virtio queue of this image's, driven by virtio-drivers: what Tenon's devices are measured beside.
 //!
-//! Only the queue is virtio's. Where it lies goes to the host by a page and one write to a port, in place of
-//! virtio-mmio's registers, and its doorbell is a port too: that is no slower, and the same for both.
+//! Only the queue is virtio's. Where it lies goes to the host by a page and a line on the serial port, in
+//! place of virtio-mmio's registers, and its doorbell is a port: that is no slower, and the same for both.
 #![allow(unsafe_code, reason = "the crate is told where memory is by unsafe means")]
 
+use crate::line::line;
 use crate::number;
 use crate::platform::out;
 use core::ptr::NonNull;
@@ -15,12 +16,15 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{BufferDirection, Error as Trouble, Hal, PhysAddr};
 
-/// Descriptors of a queue: three for each of 32 requests.
-const SIZE: usize = 128;
-/// Requests that may be under way.
+/// Descriptors of a queue: three for each of 32 requests, or one for each frame.
+const SIZE: usize = 256;
+/// Requests of a disk that may be under way.
 pub(crate) const DEPTH: usize = 32;
 /// Bytes of a disk's request.
 pub(crate) const BLOCK: usize = 4096;
+/// Bytes of a frame's buffer, and of the header in front of the frame.
+const FRAME: usize = 2048;
+const HEADER: usize = 12;
 
 /// Memory is mapped one to one.
 struct Flat;
@@ -52,7 +56,6 @@ unsafe impl Hal for Flat {
 
 /// Tells the host where the queue is.
 struct Tell {
-    port: u16,
     flags: u64,
 }
 
@@ -79,9 +82,9 @@ impl Transport for Tell {
     fn queue_set(&mut self, _: u16, size: u32, descriptors: PhysAddr, driver: PhysAddr, device: PhysAddr) {
         let Some(page) = rt::alloc_pages(1, rt::memory::PAGE_SIZE) else { return };
         let words = [u64::from(size), descriptors, driver, device, self.flags];
-        // SAFETY: the page was just taken from the arena, and the host reads it during the write to the port.
+        // SAFETY: the page was just taken from the arena, and the host reads it when it has the line.
         unsafe { page.cast::<[u64; 5]>().write(words) };
-        out(self.port, page.expose_provenance() as u32);
+        line("queue", &[page.expose_provenance() as u64]);
     }
     fn queue_unset(&mut self, _: u16) {}
     fn queue_used(&mut self, _: u16) -> bool {
@@ -117,12 +120,50 @@ pub(crate) enum Tells {
     ByIndex,
 }
 
-/// The driver's end, with a buffer for each request. Requests are known by their place, and answered in any
-/// order.
-pub(crate) struct Driver {
+/// A queue with its doorbell.
+struct Ring {
     queue: VirtQueue<Flat, SIZE>,
     tells: Tells,
     bell: u16,
+    doorbells: u64,
+}
+
+impl Ring {
+    /// A queue. A boot parameter names the port of its doorbell.
+    fn new(tells: Tells, indirect: bool) -> Result<Self, Error> {
+        let by_index = tells == Tells::ByIndex;
+        let queue = VirtQueue::new(&mut Tell { flags: by_index.into() }, 0, indirect, by_index);
+        let mut queue = queue.map_err(|_| Error::BadMemory)?;
+        queue.set_dev_notify(by_index);
+        Ok(Self { queue, tells, bell: number("bell") as u16, doorbells: 0 })
+    }
+
+    /// Wakes a host that looks without being told, and sleeps between rounds.
+    fn wake(&self) {
+        if self.tells == Tells::Never {
+            out(self.bell, 1);
+        }
+    }
+
+    /// Tells the host of what was asked, if it wants to be told.
+    #[inline(always)]
+    fn tell(&mut self) {
+        if self.tells == Tells::ByIndex && self.queue.should_notify() {
+            self.doorbells += 1;
+            out(self.bell, 1);
+        }
+    }
+}
+
+fn memory(bytes: usize) -> Result<*mut u8, Error> {
+    let page = rt::memory::PAGE_SIZE;
+    rt::alloc_pages(bytes.div_ceil(page), page).ok_or(Error::BadMemory)
+}
+
+/// A disk's driver, with a buffer for each request. Requests are known by their place, and answered in any
+/// order.
+pub(crate) struct Disk {
+    ring: Ring,
     /// What stands before the data: a header of 16 bytes and, 64 behind it, the status; one line each.
     heads: *mut u8,
     data: *mut u8,
@@ -130,17 +171,10 @@ pub(crate) struct Driver {
     places: [u16; SIZE],
 }
 
-impl Driver {
-    /// A queue. The boot parameters name the ports.
+impl Disk {
     pub(crate) fn new(tells: Tells, indirect: bool) -> Result<Self, Error> {
-        let mut tell = Tell { port: number("virtio") as u16, flags: u64::from(tells == Tells::ByIndex) };
-        let queue = VirtQueue::new(&mut tell, 0, indirect, tells == Tells::ByIndex);
-        let mut queue = queue.map_err(|_| Error::BadMemory)?;
-        queue.set_dev_notify(tells == Tells::ByIndex);
-        let page = rt::memory::PAGE_SIZE;
-        let heads = rt::alloc_pages(DEPTH * 128 / page, page).ok_or(Error::BadMemory)?;
-        let data = rt::alloc_pages(DEPTH * BLOCK / page, page).ok_or(Error::BadMemory)?;
-        Ok(Self { queue, tells, bell: number("bell") as u16, heads, data, places: [0; SIZE] })
+        let (heads, data) = (memory(DEPTH * 128)?, memory(DEPTH * BLOCK)?);
+        Ok(Self { ring: Ring::new(tells, indirect)?, heads, data, places: [0; SIZE] })
     }
 
     /// Asks for a block of the disk, without telling.
@@ -153,7 +187,7 @@ impl Driver {
             let header = slice::from_raw_parts(head, 16);
             let data = slice::from_raw_parts_mut(data, BLOCK);
             let status = slice::from_raw_parts_mut(head.add(64), 1);
-            self.queue.add(&[header], &mut [data, status])
+            self.ring.queue.add(&[header], &mut [data, status])
         };
         let token = token.map_err(|_| Error::BadMemory)?;
         if let Some(known) = self.places.get_mut(usize::from(token)) {
@@ -162,26 +196,29 @@ impl Driver {
         Ok(())
     }
 
-    /// Tells the host of what was asked, if it wants to be told.
+    pub(crate) fn wake(&self) {
+        self.ring.wake();
+    }
+
     #[inline(always)]
-    pub(crate) fn tell(&mut self) -> bool {
-        let wanted = self.tells == Tells::ByIndex && self.queue.should_notify();
-        if wanted {
-            out(self.bell, 1);
-        }
-        wanted
+    pub(crate) fn tell(&mut self) {
+        self.ring.tell();
+    }
+
+    pub(crate) const fn doorbells(&self) -> u64 {
+        self.ring.doorbells
     }
 
     /// Whether an answer is there.
     #[inline(always)]
     pub(crate) fn is_answered(&self) -> bool {
-        self.queue.can_pop()
+        self.ring.queue.can_pop()
     }
 
     /// The place of the next read that was answered.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Option<Result<usize, Error>> {
-        let token = self.queue.peek_used()?;
+        let token = self.ring.queue.peek_used()?;
         let place = usize::from(self.places.get(usize::from(token)).copied().unwrap_or(0));
         let (head, data) = self.buffers(place);
         // SAFETY: these are the buffers that were added with the token, by `places`.
@@ -189,7 +226,7 @@ impl Driver {
             let header = slice::from_raw_parts(head, 16);
             let data = slice::from_raw_parts_mut(data, BLOCK);
             let status = slice::from_raw_parts_mut(head.add(64), 1);
-            self.queue.pop_used(token, &[header], &mut [data, status])
+            self.ring.queue.pop_used(token, &[header], &mut [data, status])
         };
         // SAFETY: the status is the driver's again.
         let done = unsafe { head.add(64).read_volatile() } == 0;
@@ -208,5 +245,87 @@ impl Driver {
     fn buffers(&self, place: usize) -> (*mut u8, *mut u8) {
         let place = place % DEPTH;
         (self.heads.wrapping_add(place * 128), self.data.wrapping_add(place * BLOCK))
+    }
+}
+
+/// A network interface's driver that sends: header and frame in one descriptor, which is as good as it gets.
+pub(crate) struct Net {
+    ring: Ring,
+    buffers: *mut u8,
+    /// Places whose buffers are free, and how many.
+    free: [u16; SIZE],
+    left: usize,
+    /// The place and the length of what a token belongs to.
+    sent: [(u16, u16); SIZE],
+}
+
+impl Net {
+    pub(crate) fn new(tells: Tells) -> Result<Self, Error> {
+        let buffers = memory(SIZE * FRAME)?;
+        let mut free = [0; SIZE];
+        for (number, place) in (0..).zip(&mut free) {
+            *place = number;
+        }
+        Ok(Self { ring: Ring::new(tells, false)?, buffers, free, left: SIZE, sent: [(0, 0); SIZE] })
+    }
+
+    /// Writes a frame into a buffer and adds it, without telling; `false`: all buffers are with the host.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, frame: &[u8]) -> Result<bool, Error> {
+        if self.left == 0 && !self.reap()? {
+            return Ok(false);
+        }
+        let place = self.left.checked_sub(1).and_then(|last| self.free.get(last).copied());
+        let place = place.ok_or(Error::Pending)?;
+        let buffer = self.buffers.wrapping_add(usize::from(place) * FRAME);
+        if frame.len() > FRAME - HEADER {
+            return Err(Error::TooLong);
+        }
+        let len = HEADER + frame.len();
+        // SAFETY: the place is free, so its buffer is the driver's alone, and it is long enough.
+        let token = unsafe {
+            buffer.cast::<[u8; HEADER]>().write([0; HEADER]);
+            buffer.add(HEADER).copy_from_nonoverlapping(frame.as_ptr(), frame.len());
+            self.ring.queue.add(&[slice::from_raw_parts(buffer, len)], &mut [])
+        };
+        let token = token.map_err(|_| Error::BadMemory)?;
+        *self.sent.get_mut(usize::from(token)).ok_or(Error::BadMemory)? = (place, len as u16);
+        self.left -= 1;
+        Ok(true)
+    }
+
+    /// Takes back what the host is done with; whether that was anything.
+    pub(crate) fn reap(&mut self) -> Result<bool, Error> {
+        let before = self.left;
+        while let Some(token) = self.ring.queue.peek_used() {
+            let (place, len) = *self.sent.get(usize::from(token)).ok_or(Error::BadMemory)?;
+            let buffer = self.buffers.wrapping_add(usize::from(place) * FRAME);
+            // SAFETY: this is the buffer that was added with the token.
+            let popped = unsafe {
+                self.ring.queue.pop_used(token, &[slice::from_raw_parts(buffer, len.into())], &mut [])
+            };
+            popped.map_err(|_| Error::Pending)?;
+            *self.free.get_mut(self.left).ok_or(Error::Pending)? = place;
+            self.left += 1;
+        }
+        Ok(self.left > before)
+    }
+
+    /// Whether the host is done with something.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.ring.queue.can_pop()
+    }
+
+    pub(crate) fn wake(&self) {
+        self.ring.wake();
+    }
+
+    #[inline(always)]
+    pub(crate) fn tell(&mut self) {
+        self.ring.tell();
+    }
+
+    pub(crate) const fn doorbells(&self) -> u64 {
+        self.ring.doorbells
     }
 }

@@ -227,6 +227,13 @@ impl Vmm {
         Handle(Arc::clone(&self.attachment))
     }
 
+    /// The machine under it, for what an embedder puts beside Tenon before it runs: doorbells and interrupts
+    /// of their own, a look at the guest's memory. Ports and interrupt inputs of Tenon's are taken.
+    #[must_use]
+    pub const fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     /// Loads a PVH image with its command line and runs it to its end.
     ///
     /// It comes back at most half a second after the limit, or after [`Handle::end`]. A guest that ends its

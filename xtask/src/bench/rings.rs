@@ -2,22 +2,20 @@
 //! `cargo xtask bench rings`: Tenon's rings beside other crates and beside the floors, as a table, as JSON,
 //! as a chart.
 
-mod chart;
 mod line;
 
 use std::process::{ExitCode, Stdio};
 
-use super::{Options, build};
+use super::chart::{self, Bar, Color, Panel};
+use super::{Options, build, number};
+use crate::Outcome;
 use crate::failure::{Context, Failure};
-use crate::{Outcome, project};
 use line::{Figure, Line};
 
 /// Measures and shows.
 pub(super) fn run(options: &Options) -> Outcome {
     let lines = measure()?;
-    let chart = project::target().join("bench").join("rings.svg");
-    std::fs::create_dir_all(chart.parent().unwrap_or(&chart)).context(chart.display())?;
-    std::fs::write(&chart, chart::draw(&lines)).context(chart.display())?;
+    let chart = chart::write("rings", &panels(&lines))?;
     if options.json {
         lines.iter().for_each(|line| println!("{}", line.json()));
     } else {
@@ -114,13 +112,26 @@ fn groups(lines: &[Line]) -> Vec<&str> {
     groups
 }
 
-/// Three digits that mean something.
-fn number(value: f64) -> String {
-    match value {
-        _ if value.is_nan() => "-".to_owned(),
-        _ if value < 100.0 => format!("{value:.2}"),
-        _ => format!("{value:.0}"),
-    }
+/// Every variant that has a time, group by group.
+fn panels(lines: &[Line]) -> Vec<Panel> {
+    let bar = |figure: &Figure| {
+        let color = match figure.name.as_str() {
+            name if name.starts_with("tenon") => Color::Ours,
+            name if name.starts_with("unchecked") || name.contains("line") => Color::Floor,
+            _ => Color::Others,
+        };
+        Bar { name: figure.name.clone(), at: figure.times, color }
+    };
+    let panel = |group: &str| Panel {
+        title: format!("{group}: ns for an operation"),
+        bars: lines
+            .iter()
+            .filter_map(Line::figure)
+            .filter(|figure| figure.group == group && figure.times[1].is_finite())
+            .map(bar)
+            .collect(),
+    };
+    groups(lines).into_iter().map(panel).collect()
 }
 
 /// Columns: words to the left, numbers to the right.
@@ -148,6 +159,14 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_without_a_time_has_no_bar() {
+        let lines = ["figure\tg\ttenon\t1\t2\t3\t9\t9", "figure\tg\tx\t\t\t\t0\t9"]
+            .map(|line| Line::parse(line).expect(line));
+        let [panel] = panels(&lines).try_into().expect("one group");
+        assert_eq!(panel.bars, [Bar { name: "tenon".into(), at: [1.0, 2.0, 3.0], color: Color::Ours }]);
+    }
 
     #[test]
     fn columns_line_up() {

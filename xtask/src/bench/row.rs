@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::chart::{Bar, Color, Panel};
 use crate::failure::Failure;
 
 /// The reference of a row whose value is no measure but a number that has to be.
@@ -86,6 +87,14 @@ impl Line {
         }
     }
 
+    /// The two values of a row, as bars.
+    pub(super) fn panel(&self) -> Option<Panel> {
+        let Self::Row(Row { name, ours, unit, reference, reference_value, .. }) = self else { return None };
+        let bar = |name: &str, value: f64, color| Bar { name: name.to_owned(), at: [value; 3], color };
+        let bars = vec![bar("tenon", *ours, Color::Ours), bar(reference, *reference_value, Color::Others)];
+        Some(Panel { title: format!("{name}, {unit}"), bars })
+    }
+
     /// What is wrong with it, if anything is.
     pub(crate) fn verdict(&self) -> Option<String> {
         match self {
@@ -141,9 +150,13 @@ pub(crate) fn table(lines: &[Line]) -> String {
     text + &skipped
 }
 
-/// A count as it is, a time with two digits.
+/// A count as it is, a time with two digits, and what is for each of many with those that say something.
 fn value(number: f64) -> String {
-    if number.fract() == 0.0 { format!("{number}") } else { format!("{number:.2}") }
+    match number {
+        _ if number.fract() == 0.0 => format!("{number}"),
+        _ if number < 0.1 => format!("{number:.5}"),
+        _ => format!("{number:.2}"),
+    }
 }
 
 #[cfg(test)]
@@ -191,6 +204,15 @@ mod tests {
         }
         assert_eq!(objects[0]["ratio"], 1.25);
         assert_eq!(objects[3]["skipped"], "no KVM");
+    }
+
+    #[test]
+    fn a_row_has_two_bars() {
+        let panels: Vec<_> = lines().iter().filter_map(Line::panel).collect();
+        assert_eq!(panels.len(), 3);
+        assert_eq!(panels[0].title, "a call, us");
+        let bars: Vec<_> = panels[0].bars.iter().map(|bar| (bar.name.as_str(), bar.at[1])).collect();
+        assert_eq!(bars, [("tenon", 12.5), ("bare out", 10.0)]);
     }
 
     #[test]
