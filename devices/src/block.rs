@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Disks (BLK-1 to BLK-11).
+//! Disks (BLK-1 to BLK-12).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -55,6 +55,7 @@ mod shape;
 pub mod storage;
 mod syncs;
 mod uring;
+mod witness;
 mod worker;
 
 pub use buffers::Buffers;
@@ -68,3 +69,4 @@ pub use metrics::Counts;
 pub use open::{Access, open_locked};
 pub use shape::Shape;
 pub use tenon_host::device::Chunk;
+pub use witness::Witness;

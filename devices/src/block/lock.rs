@@ -7,7 +7,7 @@
 //! waits for the lock before it shows a session, never has one of them land behind its own.
 //!
 //! For the same reason the description is never duplicated for another use, and nobody unlocks it: it ends
-//! with its last holder.
+//! with its last holder. (A witness has a description of its own, no I/O, and unlocks it.)
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;

@@ -3,10 +3,14 @@
 
 use crate::media::{BYTES, Fault, Kind, Media};
 use crate::rig::Rig;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tenon_abi::{BlockFlags, Op, Status};
-use tenon_devices::block::{Change, KeptHere, KeptInFile, Latch};
+use tenon_devices::Error;
+use tenon_devices::block::{Access, Change, Disk, KeptHere, KeptInFile, Latch, Method, Witness};
 
 /// The word of `BlockInfo` that holds the flags.
 fn has_failed(own: [u64; 8]) -> bool {
@@ -134,4 +138,32 @@ fn a_failed_durable_write_latches_too() {
     assert_eq!(rig.one().wait(ticket), (Status::IO_ERROR, 0));
     assert!(rig.control.has_failed());
     assert_eq!(rig.one().flush(), Status::IO_ERROR);
+}
+
+#[test]
+fn a_host_that_dies_with_the_news_does_not_take_it_along() {
+    // Whatever has no sync at all cannot say that its last one was good.
+    let (pipe, _other) = std::io::pipe().unwrap();
+    let witness = Witness::of(File::from(OwnedFd::from(pipe)), "pipe");
+    let latch = Arc::new(KeptHere::default());
+    assert!(witness.settle(&*latch, Duration::ZERO).unwrap());
+    let mut rig = Rig::new(Media::new().disk().with_latch(latch));
+    assert!(has_failed(rig.device.own));
+    assert_eq!(rig.one().flush(), Status::IO_ERROR);
+}
+
+#[test]
+fn a_witness_waits_for_the_host_and_lets_the_next_one_in() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(4096).unwrap();
+    let (latch, witness) = (KeptHere::default(), Witness::open(file.path()).unwrap());
+    let access = Access { patience: Duration::from_secs(60), ..Access::default() };
+    let rig = Rig::new(Disk::raw(file.path(), access, Method::Threads).unwrap());
+    assert!(matches!(witness.settle(&latch, Duration::ZERO), Err(Error::Locked(_))));
+    drop(rig);
+    assert!(!witness.settle(&latch, Duration::from_secs(60)).unwrap());
+    assert!(!latch.is_set().unwrap());
+    // Nobody waits for a witness that has done its work.
+    let mut rig = Rig::new(Disk::raw(file.path(), Access::default(), Method::Threads).unwrap());
+    assert_eq!(rig.one().flush(), Status::OK);
 }

@@ -11,6 +11,7 @@ mod opening;
 #[cfg(feature = "qcow2")]
 mod qcow2;
 mod rig;
+mod writeback;
 
 /// Each planted fault of the block back ends is seen by the test that its row names.
 #[test]

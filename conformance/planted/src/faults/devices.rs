@@ -93,6 +93,12 @@ pub(super) const FAULTS: &[Fault] = &[
         block("faults::a_failed_write_back_is_not_forgotten"),
     ),
     fault(
+        "witness-not-asked",
+        "BLK-12",
+        "a write-back that failed for a host that died at once is not found",
+        block("faults::a_host_that_dies_with_the_news_does_not_take_it_along"),
+    ),
+    fault(
         "disk-closed-early",
         "DEV-11",
         "a queue goes home while its requests are under way",
