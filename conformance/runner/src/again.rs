@@ -46,7 +46,7 @@ fn each(host: &mut dyn Host, wish: &Wish, played: &mut Played, watch: &mut dyn F
             give_up(&mut played.results);
             break;
         }
-        let alone = Wish { only: Some(case.name), filter: None, ..wish.clone() };
+        let alone = Wish { only: Some(case.name), filter: None, part: None, ..wish.clone() };
         let mut clock = Clock::quiet();
         let Ok(second) = run(host, &alone, vec![case], &mut clock, watch) else { return false };
         played.arch = played.arch.take().or(second.arch);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The clauses of the spec, read from its text: what a report counts against.
 
+use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeSet;
 
 const SPEC: &str = include_str!("../../../docs/abi.md");
@@ -25,6 +26,29 @@ pub struct Mark {
     pub evidence: &'static str,
     /// Whom it binds.
     pub binds: Side,
+}
+
+/// The ids of clauses in a report, which the spec has to have.
+///
+/// # Errors
+///
+/// They are no list of ids, or the spec has no such clause.
+pub fn of_spec<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<&'static str>, D::Error> {
+    let find = |id: String| {
+        let mark = marks().find(|mark| mark.id == id);
+        mark.map(|mark| mark.id).ok_or_else(|| de::Error::custom(format!("the spec has no clause {id}")))
+    };
+    Vec::<String>::deserialize(from)?.into_iter().map(find).collect()
+}
+
+/// Each clause's id with its text, in the order of the spec.
+pub fn texts() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let clauses = SPEC.split("\n- **").skip(1).map(|text| text.split("\n\n").next().unwrap_or(text));
+    clauses.filter_map(|text| {
+        let (id, rest) = text.split_once("**")?;
+        let (_, text) = rest.split_once(") ")?;
+        marks().any(|mark| mark.id == id).then_some((id, text))
+    })
 }
 
 /// Every clause, in the order of the text.
@@ -70,6 +94,14 @@ mod tests {
         assert!(all.contains("CALL-7") && all.contains("ORD-2"));
         let wire = wire();
         assert!(wire.contains("CALL-7") && wire.contains("STR-2") && !wire.contains("ORD-2"));
+    }
+
+    #[test]
+    fn each_clause_has_its_text() {
+        let texts: Vec<_> = texts().collect();
+        assert_eq!(texts.iter().map(|(id, _)| *id).collect::<BTreeSet<_>>(), all());
+        let flush = texts.iter().find(|(id, _)| *id == "BLK-6").expect("a clause").1;
+        assert!(flush.starts_with("FLUSH: every WRITE") && !flush.contains("**"), "{flush}");
     }
 
     #[test]

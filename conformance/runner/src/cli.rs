@@ -2,6 +2,7 @@
 //! The command line.
 
 mod machines;
+mod reports;
 mod times;
 
 use crate::child;
@@ -12,7 +13,7 @@ use crate::image;
 use crate::judge::Limits;
 use crate::keeper;
 use crate::out::{complain, is_written, print};
-use crate::play::Wish;
+use crate::play::{Part, Wish};
 use crate::report::{Format, Report};
 use crate::rows::{choose, play_all};
 use clap::{Parser, Subcommand};
@@ -66,6 +67,11 @@ struct Args {
     /// Run the cases whose names contain this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Run the K-th of N shares of the cases, to spread a run over machines: `report merge` joins the reports.
+    #[arg(long, value_name = "K/N", value_parser = part)]
+    partition: Option<Part>,
+    #[command(flatten)]
+    against: reports::Against,
     /// List cases with the clauses that they cite, and run nothing.
     #[arg(long)]
     list: bool,
@@ -123,6 +129,9 @@ enum Task {
     /// Set many timers on all vCPUs at once, with random deadlines, and take each one's event: on the KVM
     /// machine.
     Timers(Timers),
+    /// Read reports that were written before.
+    #[command(subcommand)]
+    Report(reports::Task),
     /// Time calls against a bare loop behind the same device, interleaved: on unmodified QEMU.
     Pace(Machines),
 }
@@ -136,6 +145,10 @@ fn hex(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     u64::from_str_radix(digits, 16)
         .map_err(|_| "it is not a hexadecimal number of at most 16 digits".to_owned())
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    Part::parse(text).ok_or_else(|| "it is not K/N with K from 1 to N".to_owned())
 }
 
 fn limits(text: &str) -> Result<Limits, String> {
@@ -163,13 +176,14 @@ pub fn main() -> ExitCode {
     if let Some(folder) = args.keep {
         return keeper::run(&args.words, folder);
     }
-    let result = match &args.task {
-        Some(Task::Image(wish)) => image::write(wish).map(|()| true),
-        Some(Task::KillWorkers(wish)) => machines::kill_workers(wish),
-        Some(Task::Neighbours(machines)) => machines::neighbours(machines),
-        Some(Task::Pace(machines)) => machines::pace(machines),
-        Some(Task::Clocks(wish)) => times::clocks(wish),
-        Some(Task::Timers(wish)) => times::timers(wish),
+    let result = match args.task {
+        Some(Task::Image(wish)) => image::write(&wish).map(|()| true),
+        Some(Task::KillWorkers(wish)) => machines::kill_workers(&wish),
+        Some(Task::Neighbours(machines)) => machines::neighbours(&machines),
+        Some(Task::Pace(machines)) => machines::pace(&machines),
+        Some(Task::Clocks(wish)) => times::clocks(&wish),
+        Some(Task::Timers(wish)) => times::timers(&wish),
+        Some(Task::Report(task)) => reports::run(task),
         None => run(args),
     };
     match result {
@@ -193,14 +207,19 @@ fn run(args: Args) -> Result<bool, String> {
         return print(&faults::list(args.format)).map(|()| true);
     }
     let seed = args.seed.unwrap_or_else(draw);
-    let wish = Wish { filter: args.filter, only: None, seed, limits: args.timeout_scale };
+    let wish =
+        Wish { filter: args.filter, only: None, part: args.partition, seed, limits: args.timeout_scale };
     if wish.cases().is_empty() {
+        if let Some(part) = wish.part {
+            return Err(format!("share {part} has no case: there are fewer than that"));
+        }
         let filter = wish.filter.unwrap_or_default();
         return Err(format!("no case's name contains `{filter}`; `--list` shows them all"));
     }
     if args.list {
         return print(&list(&wish, args.format)).map(|()| true);
     }
+    let against = args.against.read()?;
     let image = args.image.as_deref().map(read_image).transpose()?;
     let usual = if args.all { hosts::NAMES } else { hosts::OURS };
     let arch = args.arch.as_deref();
@@ -239,7 +258,8 @@ fn run(args: Args) -> Result<bool, String> {
     {
         return Err(format!("host {row}: {why}"));
     }
-    let report = Report { seed, rows };
+    let mut report = Report { seed, rows, ..Report::default() };
+    against.apply(&mut report)?;
     print(&report.text(args.format, args.verbose))?;
     let booted = report.rows.iter().any(|row| row.reason.is_none() && hosts::boots_images(&row.host))
         || args.command.is_some();

@@ -6,7 +6,7 @@ use crate::hosts::folder::Folder;
 use crate::play::Wish;
 use crate::report::Row;
 use crate::slowness;
-use crate::verdict::{CaseResult, First, Time, Verdict};
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::num::NonZero;
 use std::path::Path;
@@ -102,6 +102,9 @@ fn run(machine: &str, rows: &[&Emulated], wish: &Wish) -> Result<Value, String> 
     if let Some(filter) = &wish.filter {
         command.args(["--filter", filter]);
     }
+    if let Some(part) = wish.part {
+        command.args(["--partition", &part.to_string()]);
+    }
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.current_dir(project).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -125,39 +128,14 @@ fn read(name: &str, report: &Value) -> Row {
     let Some(row) = rows.iter().find(|row| row["host"] == name) else {
         return absent(name, "the runner inside the machine has no such row".to_owned());
     };
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let cases = row["cases"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let cases = cases.iter().filter_map(|case| {
-        let name = case["name"].as_str()?;
-        let verdict = Verdict::from_word(case["verdict"].as_str()?)?;
-        let known = tenon_conformance::all().find(|known| known.name == name);
-        Some(CaseResult {
-            name: name.to_owned(),
-            clauses: known.map_or_else(Vec::new, |case| case.clauses.to_vec()),
-            verdict,
-            detail: text(&case["detail"]).unwrap_or_default(),
-            micros: case["micros"].as_u64().unwrap_or(0),
-            first: first(&case["first"]),
-            time: Time::Kept,
-        })
-    });
-    Row {
-        host: name.to_owned(),
-        arch: text(&row["arch"]),
-        reason: text(&row["reason"]),
-        cases: cases.collect(),
-    }
-}
-
-/// The first run of a case that was run again inside.
-fn first(first: &Value) -> Option<First> {
-    let detail = first["detail"].as_str()?.to_owned();
-    Some(First { detail, micros: first["micros"].as_u64()?, slowness: first["slowness"].as_f64()? })
+    Row::deserialize(row)
+        .unwrap_or_else(|why| absent(name, format!("the report of the runner inside cannot be read: {why}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::{CaseResult, First, Verdict};
 
     #[test]
     fn rows_come_out_of_a_report_as_they_went_in() {
@@ -175,7 +153,7 @@ mod tests {
                 },
             ],
         };
-        let text = crate::report::Report { seed: 1, rows: vec![row.clone()] }
+        let text = crate::report::Report { seed: 1, rows: vec![row.clone()], ..Default::default() }
             .text(crate::report::Format::Json, false);
         let report = serde_json::from_str(&text).expect("JSON");
         let back = read("kvm-amd", &report);

@@ -45,6 +45,8 @@ pub struct Judge {
     mute_boots: u32,
     /// Cases in a row that timed out.
     hung: u32,
+    /// Whether the machine would go on behind the last case, with cases that are not asked for.
+    goes_on: bool,
     /// What earlier boots took up to their first case.
     booting: Duration,
     /// Some boot has said hello.
@@ -92,10 +94,16 @@ impl Judge {
             boot: Boot::default(),
             mute_boots: 0,
             hung: 0,
+            goes_on: false,
             booting: Duration::ZERO,
             heard: false,
             arch: None,
         }
+    }
+
+    /// A machine is stopped when the last case has its verdict: it would run others behind it.
+    pub fn stop_behind_last(&mut self) {
+        self.goes_on = true;
     }
 
     /// The case to boot for; `None` when every case has its result.
@@ -447,7 +455,8 @@ impl Judge {
         }
         self.hung = 0;
         // What a failed case left behind would be the next one's: that one has a machine of its own (REP-11).
-        self.boot.over = self.results.last().is_some_and(|result| result.verdict.is_bad());
+        self.boot.over = self.results.last().is_some_and(|result| result.verdict.is_bad())
+            || (self.goes_on && self.next().is_none());
     }
 
     fn done(&mut self) {

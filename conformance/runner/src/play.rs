@@ -5,11 +5,44 @@ use crate::hosts::{End, Event, Host};
 use crate::judge::{Judge, Limits};
 use crate::slowness::Clock;
 use crate::verdict::{CaseResult, Verdict};
+use std::fmt;
+use std::num::NonZero;
 use std::time::Duration;
 use tenon_conformance::Case;
 
 /// The longest wait without a look at the clock.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A share of a run: the K-th of N.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    k: usize,
+    n: NonZero<usize>,
+}
+
+impl Part {
+    /// The share that `K/N` names, K from 1.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (k, n) = text.split_once('/')?;
+        let (k, n) = (k.parse::<usize>().ok()?, n.parse().ok()?);
+        (1..=NonZero::get(n)).contains(&k).then_some(Self { k, n })
+    }
+
+    /// The share of a list: neighbours, because a boot runs cases in their order.
+    fn of<T>(self, mut all: Vec<T>) -> Vec<T> {
+        let (len, n) = (all.len(), self.n.get());
+        let at = |k: usize| len / n * k + k.min(len % n);
+        all.truncate(at(self.k));
+        all.split_off(at(self.k - 1))
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.k, self.n)
+    }
+}
 
 /// What a run asks for.
 #[derive(Clone, Debug)]
@@ -18,6 +51,8 @@ pub struct Wish {
     pub filter: Option<String>,
     /// Nothing but this case.
     pub only: Option<&'static str>,
+    /// A share of these alone.
+    pub part: Option<Part>,
     /// Seed of random cases and of sessions.
     pub seed: u64,
     /// How long things may take.
@@ -32,7 +67,11 @@ impl Wish {
             self.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()))
                 && self.only.is_none_or(|only| case.name == only)
         };
-        tenon_conformance::all().filter(takes).collect()
+        let cases = tenon_conformance::all().filter(takes).collect();
+        match self.part {
+            Some(part) => part.of(cases),
+            None => cases,
+        }
     }
 
     fn command_line(&self, from: &Case) -> String {
@@ -73,6 +112,9 @@ pub(crate) fn run(
     watch: &mut dyn FnMut(&Judge),
 ) -> Result<Played, String> {
     let mut judge = Judge::new(cases, wish.limits);
+    if wish.part.is_some() {
+        judge.stop_behind_last();
+    }
     while let Some(case) = judge.next() {
         let mut machine = match host.boot(&wish.command_line(case)) {
             Ok(machine) => machine,
@@ -120,4 +162,21 @@ pub(crate) fn run(
         }
     }
     Ok(Played { arch, results })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_the_whole() {
+        for n in 1..12 {
+            let shares = (1..=n).map(|k| Part::parse(&format!("{k}/{n}")).expect("a share"));
+            let all: Vec<_> = shares.flat_map(|part| part.of((0..10).collect())).collect();
+            assert_eq!(all, (0..10).collect::<Vec<_>>(), "in {n} shares");
+        }
+        for text in ["0/3", "4/3", "1/0", "/", "1", "-1/2", "1/2/3"] {
+            assert_eq!(Part::parse(text), None, "{text}");
+        }
+    }
 }

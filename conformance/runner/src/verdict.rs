@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is known about a case after it ran on a host.
 
-use serde::Serialize;
+use crate::clauses;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use tenon_conformance::Case;
 
 /// The five verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The subject kept the clauses.
@@ -68,11 +69,12 @@ pub enum Time {
 }
 
 /// A case's result on one host.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseResult {
     /// The case.
     pub name: String,
     /// What it cites.
+    #[serde(deserialize_with = "clauses::of_spec")]
     pub clauses: Vec<&'static str>,
     /// The verdict.
     pub verdict: Verdict,
@@ -81,15 +83,18 @@ pub struct CaseResult {
     /// How long it took.
     pub micros: u64,
     /// Its first run, if that timed out and it was run again.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<First>,
+    /// Why it is expected to fail on this host, where a file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
     /// Whether it is to be run again for want of time.
     #[serde(skip)]
     pub time: Time,
 }
 
 /// A run that timed out.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct First {
     /// What did not come in time.
     pub detail: String,
@@ -120,7 +125,17 @@ impl CaseResult {
             detail: detail.into(),
             micros,
             first: None,
+            known: None,
             time: Time::Kept,
+        }
+    }
+
+    /// Whether a run with it is not a success: it failed unexpectedly, or nobody could judge it.
+    #[must_use]
+    pub const fn is_bad(&self) -> bool {
+        match self.verdict {
+            Verdict::Fail => self.known.is_none(),
+            verdict => verdict.is_bad(),
         }
     }
 
@@ -134,6 +149,7 @@ impl CaseResult {
             detail: detail.to_owned(),
             micros: 0,
             first: None,
+            known: None,
             time: Time::Kept,
         }
     }

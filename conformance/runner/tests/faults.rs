@@ -15,7 +15,7 @@ fn results(fault: Option<&str>, only: Option<&'static str>) -> Vec<CaseResult> {
     let executable = env!("CARGO_BIN_EXE_tenon-conformance").into();
     let mut host = Loopback::of(executable, "loopback", fault);
     let limits = Limits::scaled(1.0).expect("one is a scale");
-    let wish = Wish { filter: None, only, seed: 1, limits };
+    let wish = Wish { filter: None, only, part: None, seed: 1, limits };
     play(&mut host, &wish, &mut |_| {}).expect("the loopback host is always there").results
 }
 

@@ -44,7 +44,7 @@ fn say(lines: &[String]) -> Vec<Event> {
 
 fn wish(seconds_a_case: f64) -> Wish {
     let limits = Limits::scaled(seconds_a_case / 5.0).expect("a scale");
-    Wish { filter: Some("discovery.".to_owned()), only: None, seed: 1, limits }
+    Wish { filter: Some("discovery.".to_owned()), only: None, part: None, seed: 1, limits }
 }
 
 fn played(host: &mut dyn Host, wish: &Wish) -> (Played, Duration) {

@@ -12,6 +12,8 @@ const REPORTS: &[&[&str]] = &[
     &["--host", "loopback", "--filter", "call.nop", "--format", "json"],
     &["--host", "loopback", "--filter", "call.nop", "--format", "tap"],
     &["--fault", "value-on-error", "--filter", "call.", "--format", "tap"],
+    &["--host", "loopback", "--filter", "call.nop", "--format", "junit"],
+    &["--host", "loopback", "--filter", "call.nop", "--format", "html"],
     &["--list"],
     &["--list", "--format", "json"],
     &["--list-faults"],

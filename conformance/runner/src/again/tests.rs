@@ -61,7 +61,7 @@ impl Machine for Script {
 fn settled(answers: Answers) -> (Vec<CaseResult>, Vec<String>) {
     // What answers does so at once: a loaded machine has time for that.
     let limits = Limits { case: Duration::from_millis(150), host: Duration::from_secs(60) };
-    let wish = Wish { filter: Some("discovery.".to_owned()), only: None, seed: 1, limits };
+    let wish = Wish { filter: Some("discovery.".to_owned()), only: None, part: None, seed: 1, limits };
     let mut host = Scripted { answers, boots: Vec::new() };
     let mut played = play(&mut host, &wish, &mut |_| {}).expect("a machine");
     assert_eq!(is_due(&played), played.results.iter().any(|result| result.detail.contains("within")));

@@ -2,7 +2,7 @@
 //! The report for people: a table, below it what needs attention, and one line with the sum. Skips are a
 //! number, unless their reasons are asked for.
 
-use super::{Report, Row, one_line, why};
+use super::{Claimed, Report, Row, one_line, why};
 use crate::clauses;
 use crate::verdict::Verdict;
 use std::fmt::{self, Display, Formatter};
@@ -46,6 +46,7 @@ impl Display for Human<'_> {
             attention(f, row, *verbose)?;
         }
         writeln!(f)?;
+        compared(f, report)?;
         let skipped = report.count(Verdict::Skip);
         if skipped != 0 && !verbose {
             writeln!(f, "skipped: what a host does not offer; `-v` names each with its reason")?;
@@ -63,14 +64,34 @@ impl Display for Human<'_> {
     }
 }
 
+/// What was claimed, and what is different from the baseline.
+fn compared(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    for Claimed { host, profile, passed, skipped, why } in &report.claims {
+        match why {
+            None => writeln!(f, "{host} keeps {profile}: {passed} cases passed, {skipped} left open")?,
+            Some(why) => writeln!(f, "{host} does not keep {profile}: {}", one_line(why))?,
+        }
+    }
+    match report.changes.as_deref() {
+        None => return Ok(()),
+        Some([]) => writeln!(f, "nothing is different from the baseline")?,
+        Some(changes) => {
+            writeln!(f, "different from the baseline:")?;
+            changes.iter().try_for_each(|change| writeln!(f, "  {change}"))?;
+        }
+    }
+    writeln!(f)
+}
+
 /// What did not pass, with its reason, the worst first; and what passed in a second run.
 fn attention(f: &mut Formatter<'_>, row: &Row, verbose: bool) -> fmt::Result {
-    let is_shown = |verdict, again: bool| match verdict {
-        Verdict::Pass => again,
-        Verdict::Skip => again || verbose,
+    let is_shown = |verdict, remark: bool| match verdict {
+        Verdict::Pass => remark,
+        Verdict::Skip => remark || verbose,
         _ => true,
     };
-    let shown = row.cases.iter().filter(|case| is_shown(case.verdict, case.first.is_some()));
+    let shown =
+        row.cases.iter().filter(|case| is_shown(case.verdict, case.first.is_some() || case.known.is_some()));
     let shown: Vec<_> = shown.map(|case| (case, why(case))).collect();
     if !shown.is_empty() {
         writeln!(f, "\n{}", row.host)?;

@@ -35,7 +35,11 @@ fn point(f: &mut Formatter<'_>, number: usize, host: &str, case: &CaseResult) ->
     if case.verdict == Verdict::Skip {
         return writeln!(f, " # SKIP {}", escape(&why(case)));
     }
-    writeln!(f)?;
+    match &case.known {
+        // A failure that is expected fails no run.
+        Some(reason) => writeln!(f, " # TODO {}", escape(reason))?,
+        None => writeln!(f)?,
+    }
     if case.verdict != Verdict::Pass || case.first.is_some() {
         // A YAML string in single quotes needs no escape but a doubled quote.
         let detail = why(case).replace('\'', "''");
