@@ -2,8 +2,17 @@
 //! The program `tenon-vmm`, as its users run it.
 #![cfg(all(feature = "vmm", target_arch = "x86_64"))]
 
-use std::process::{Command, Output, Stdio};
-use tenon_guest_images::{CONFORMANCE, HELLO};
+#[path = "block/failing.rs"]
+mod failing;
+
+use failing::{Failing, fail};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+use tenon_guest_images::{Arch, CONFORMANCE, HELLO};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenon-vmm"));
@@ -60,4 +69,73 @@ fn what_is_wrong_is_one_clear_line() {
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output.stderr).starts_with("tenon-vmm: /nowhere/image: "));
     assert_eq!(run(&["--net", "bridge", HELLO.path]).status.code(), Some(2));
+}
+
+/// Longer than any boot takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The image that writes and flushes without end, or why there is none.
+fn writer(folder: &Path) -> Result<PathBuf, String> {
+    let path = folder.join("writer");
+    std::fs::write(&path, tenon_guest_images::image("writer", Arch::X86_64)?).unwrap();
+    Ok(path)
+}
+
+#[test]
+fn a_failed_disk_makes_nothing_durable_until_its_latch_is_deleted() {
+    const NAME: &str = "a_failed_disk_makes_nothing_durable_until_its_latch_is_deleted";
+    let folder = tempfile::tempdir().unwrap();
+    let image = match writer(folder.path()) {
+        Ok(image) => image,
+        Err(why) => return println!("skipped: {NAME}: {why}"),
+    };
+    let (disk, latch) = (folder.path().join("disk"), folder.path().join("failed"));
+    std::fs::write(&disk, vec![0; 1 << 20]).unwrap();
+    std::fs::write(&latch, "").unwrap();
+    let option = format!("{},latch={}", disk.display(), latch.display());
+    let arguments = ["--disk", &option, "--limit", "300", image.to_str().unwrap()];
+    let Some(output) = boot(NAME, &arguments) else { return };
+    let console = said(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output.stderr));
+    assert!(console.contains("failed") && console.contains("IO_ERROR"), "{console}");
+    assert!(!console.contains("flushed") && latch.exists(), "{console}");
+}
+
+/// A guest that runs until this goes.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_guest_that_boots_anew_finds_its_disk_failed() {
+    const NAME: &str = "a_guest_that_boots_anew_finds_its_disk_failed";
+    let folder = tempfile::tempdir().unwrap();
+    let (image, device) = match (writer(folder.path()), Failing::new()) {
+        (Ok(image), Ok(device)) => (image, device),
+        (Err(why), _) | (_, Err(why)) => return println!("skipped: {NAME}: {why}"),
+    };
+    // Is KVM there?
+    if boot(NAME, &["--limit", "300", HELLO.path]).is_none() {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenon-vmm"));
+    command.args(["--limit", "300", "--disk"]).arg(&device.path).arg(&image).arg("again=1");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let _running = Running(child);
+    let (say, says) = channel();
+    thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
+    let next = || says.recv_timeout(PATIENCE).expect("a line of the guest's");
+    while !next().starts_with("flushed") {}
+    fail(&device.memory);
+    // The boot that fails ends with its error, and the next one has it from the start.
+    while !next().contains("IO_ERROR") {}
+    let first = next();
+    assert_eq!(first, "failed");
+    drop(device.witness);
 }

@@ -2,6 +2,7 @@
 //! Disks behind queues that the tests make by hand.
 
 mod durable;
+mod failing;
 mod faults;
 mod files;
 mod life;

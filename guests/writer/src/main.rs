@@ -3,7 +3,8 @@
 //! its host at any moment finds these on the disk.
 //!
 //! Boot parameters: `first=N`, the number of the first write; `durable=1`: some writes are durable by
-//! themselves. The console has `begins`, and from then on lines `flushed N` (a FLUSH is done, and each write
+//! themselves; `again=1`: after an error it boots anew. The console has `failed` if the disk is FAILED,
+//! `begins`, and from then on lines `flushed N` (a FLUSH is done, and each write
 //! up to this number was completed before it was submitted) and `durable N`. It has no end but an error,
 //! whose exit code is 1.
 #![no_std]
@@ -16,7 +17,7 @@ mod platform;
 use core::fmt::Write as _;
 use pattern::{PAGE, fill, page_of};
 use platform::Kernel;
-use tenon_abi::{DeviceKind, Granule};
+use tenon_abi::{BlockFlags, DeviceKind, Granule};
 use tenon_guest::block::{Block, Done, Io, Token};
 use tenon_guest::device::Arena;
 use tenon_guest::memory::Buffer;
@@ -62,6 +63,9 @@ fn begin() -> Result<u32, Error> {
     let first = Params::number("first").unwrap_or(1);
     let durable = Params::number("durable") == Some(1);
     let mut writer = Writer { disk, spare, flying: [None; DEPTH], next: first, dice: first, durable };
+    if info.block()?.flags.contains(BlockFlags::FAILED) {
+        let _ = writeln!(vcpu.console(), "failed");
+    }
     let _ = writeln!(vcpu.console(), "begins");
     let error = match writer.run(&vcpu) {
         Err(error) => error,
@@ -69,7 +73,8 @@ fn begin() -> Result<u32, Error> {
     };
     let _ = writeln!(vcpu.console(), "writer: {error}");
     // Comes back only if the host did not end the domain.
-    Err(vcpu.lifecycle().exit(1))
+    let life = vcpu.lifecycle();
+    Err(if Params::number("again") == Some(1) { life.restart() } else { life.exit(1) })
 }
 
 /// What is under way.

@@ -21,8 +21,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size)]
     pub(crate) memory: usize,
     /// A disk: a raw file or a block device, or with `qcow2` an image of QEMU's. `ro`: it is only read, and
-    /// may be shared. `direct`: around the page cache. May be given several times.
-    #[arg(long = "disk", value_name = "FILE[,ro][,direct][,qcow2]", value_parser = disk)]
+    /// may be shared. `direct`: around the page cache. `latch`: a file that is there from when a write-back
+    /// of the disk has failed; until somebody has seen to the disk and deleted it, nothing becomes durable.
+    /// May be given several times.
+    #[arg(long = "disk", value_name = "FILE[,ro][,direct][,qcow2][,latch=PATH]", value_parser = disk)]
     pub(crate) disks: Vec<DiskOption>,
     /// A network interface: by the program passt (which needs no root), a TAP interface, a socket as QEMU's
     /// `-netdev stream` and passt speak it, or two as QEMU's `-netdev dgram`. May be given several times.
@@ -56,6 +58,8 @@ pub(crate) struct DiskOption {
     pub(crate) read_only: bool,
     pub(crate) direct: bool,
     pub(crate) qcow2: bool,
+    /// What keeps it that a write-back has failed, over runs of this program.
+    pub(crate) latch: Option<PathBuf>,
 }
 
 /// What carries an interface's frames.
@@ -92,8 +96,13 @@ fn parts(text: &str) -> Vec<String> {
 fn disk(text: &str) -> Result<DiskOption, String> {
     let mut parts = parts(text).into_iter();
     let path = parts.next().filter(|path| !path.is_empty()).ok_or("a disk needs a file")?;
-    let mut disk = DiskOption { path: path.into(), read_only: false, direct: false, qcow2: false };
+    let path = path.into();
+    let mut disk = DiskOption { path, read_only: false, direct: false, qcow2: false, latch: None };
     for part in parts {
+        if let Some(path) = part.strip_prefix("latch=").filter(|path| !path.is_empty()) {
+            disk.latch = Some(path.into());
+            continue;
+        }
         match part.as_str() {
             "ro" => disk.read_only = true,
             "direct" => disk.direct = true,
@@ -101,7 +110,7 @@ fn disk(text: &str) -> Result<DiskOption, String> {
             "qcow2" => return Err("this program was built without qcow2".into()),
             _ => {
                 return Err(format!(
-                    "`{part}` is none of ro, direct, qcow2; a comma of a path is written twice"
+                    "`{part}` is none of ro, direct, qcow2, latch=PATH; a comma of a path is written twice"
                 ));
             }
         }
@@ -176,10 +185,12 @@ mod tests {
 
     #[test]
     fn a_comma_written_twice_belongs_to_the_path() {
-        let read_only = DiskOption { path: "a,b,".into(), read_only: true, direct: false, qcow2: false };
+        let plain = disk("a").unwrap();
+        let read_only = DiskOption { path: "a,b,".into(), read_only: true, ..plain.clone() };
         assert_eq!(disk("a,,b,,,ro"), Ok(read_only));
-        let plain = DiskOption { path: "a,ro".into(), read_only: false, direct: false, qcow2: false };
-        assert_eq!(disk("a,,ro"), Ok(plain));
+        assert_eq!(disk("a,,ro"), Ok(DiskOption { path: "a,ro".into(), ..plain.clone() }));
+        assert_eq!(disk("a,latch=b,,c"), Ok(DiskOption { latch: Some("b,c".into()), ..plain }));
+        assert!(disk("a,latch=").is_err());
         assert!(disk("a,b").is_err_and(|why| why.contains("written twice")));
         assert!(disk(",ro").is_err());
         let stream = Way::Stream("/tmp/a,b".into());

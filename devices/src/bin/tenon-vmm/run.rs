@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use tenon_devices::block::{self, Access, Change, Disk, Method};
+use tenon_devices::block::{self, Access, Change, Disk, KeptHere, KeptInFile, Latch, Method};
 use tenon_devices::net;
 use tenon_host::Devices;
 use tenon_host::device::Attached;
@@ -41,11 +41,13 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
         None => drawn()?,
     };
     let end = Instant::now() + options.limit.map_or(LIMIT, Duration::from_secs);
+    // They outlive the back ends of a boot: what failed is not forgotten when the guest boots anew (BLK-7).
+    let latches: Vec<_> = options.disks.iter().map(latch).collect();
     let current = Current::default();
     let _server = serve(options, &current)?;
     let mut listens = false;
     for boot in 0u64.. {
-        let (vmm, helpers) = machine(options, seed, boot, end, &current)?;
+        let (vmm, helpers) = machine(options, &latches, (seed, boot), end, &current)?;
         if !std::mem::replace(&mut listens, true) {
             listen(Arc::clone(&current));
         }
@@ -79,8 +81,8 @@ fn drawn() -> Result<u64, String> {
 /// The machine of one boot, with its devices.
 fn machine(
     options: &Options,
-    seed: u64,
-    boot: u64,
+    latches: &[Arc<dyn Latch>],
+    (seed, boot): (u64, u64),
     end: Instant,
     current: &Current,
 ) -> Result<(Vmm, Vec<Helper>), String> {
@@ -96,8 +98,8 @@ fn machine(
     let handle = vmm.handle();
     let patience = if boot == 0 { Duration::ZERO } else { PATIENCE };
     let (mut disks, mut nets, mut helpers) = (Vec::new(), Vec::new(), Vec::new());
-    for (at, disk) in (0..).zip(&options.disks) {
-        let (attached, control) = start_disk(disk, [seed, at], patience)?;
+    for (at, (disk, latch)) in (0..).zip(options.disks.iter().zip(latches)) {
+        let (attached, control) = start_disk(disk, latch, [seed, at], patience)?;
         let device = add(&handle, attached, "--disk")?;
         control.tell_by(told(&handle, device));
         disks.push((device, control));
@@ -118,8 +120,17 @@ fn add(handle: &Handle, attached: Attached<Mapping>, option: &str) -> Result<u32
     handle.add_device(attached).map_err(|why| format!("{option}: {why}"))
 }
 
+/// What keeps it that a write-back of a disk has failed.
+fn latch(disk: &DiskOption) -> Arc<dyn Latch> {
+    match &disk.latch {
+        Some(path) => Arc::new(KeptInFile::new(path)),
+        None => Arc::new(KeptHere::default()),
+    }
+}
+
 fn start_disk(
     disk: &DiskOption,
+    latch: &Arc<dyn Latch>,
     identity: [u64; 2],
     patience: Duration,
 ) -> Result<(Attached<Mapping>, block::Control), String> {
@@ -129,7 +140,7 @@ fn start_disk(
         true => Disk::qcow2(&disk.path, access),
         _ => Disk::raw(&disk.path, access, Method::Auto),
     };
-    let started = opened.and_then(|disk| disk.with_identity(identity).start());
+    let started = opened.and_then(|disk| disk.with_identity(identity).with_latch(Arc::clone(latch)).start());
     let (device, queues, control) = started.map_err(|why| format!("--disk: {why}"))?;
     Ok((Attached::new(device, queues), control))
 }
