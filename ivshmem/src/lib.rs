@@ -13,6 +13,7 @@
 //! | [`protocol`] | what a client of the ivshmem protocol is told |
 //! | [`guest`] | what belongs to one guest: its memory and its doorbells |
 //! | [`socket`] | the broker's socket |
+//! | `folder` | the folder of a socket that has no other place |
 //! | [`broker`] | the process that lives |
 //! | [`run`] | broker and QEMU by one command |
 //! | [`child`] | a child that does not outlive this process |
@@ -25,6 +26,7 @@
 pub mod broker;
 pub mod child;
 pub mod cli;
+mod folder;
 pub mod guest;
 pub mod memory;
 mod metrics;

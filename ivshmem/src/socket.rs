@@ -2,16 +2,16 @@
 //! The broker's socket: for its owner alone before anybody can reach it, and nothing but a dead socket of the
 //! owner's makes way for it.
 
+use crate::folder::Folder;
 use crate::{Error, protocol};
 use rustix::fs::{Mode, fchmod};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use std::fs::{Metadata, remove_file, symlink_metadata};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 use tenon_rings::planted;
 
 /// Clients that may wait to be looked at.
@@ -25,7 +25,7 @@ pub struct Socket {
     path: PathBuf,
     file: (u64, u64),
     /// Last: it goes when the socket has.
-    _folder: Option<TempDir>,
+    _folder: Option<Folder>,
 }
 
 impl Socket {
@@ -44,10 +44,8 @@ impl Socket {
     ///
     /// [`Error::System`], [`Error::Socket`].
     pub fn private() -> Result<Self, Error> {
-        let mode = std::fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("tenon-ivshmem-").permissions(mode).tempdir();
-        let folder = folder.map_err(Error::system("no folder for the socket"))?;
-        Self::open(&folder.path().join("socket"), Some(folder))
+        let folder = Folder::new()?;
+        Self::open(&folder.socket(), Some(folder))
     }
 
     /// Where it is.
@@ -56,7 +54,7 @@ impl Socket {
         &self.path
     }
 
-    fn open(path: &Path, folder: Option<TempDir>) -> Result<Self, Error> {
+    fn open(path: &Path, folder: Option<Folder>) -> Result<Self, Error> {
         let failed = |error| Error::Socket(path.display().to_string(), error);
         let socket = match bound(path) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
