@@ -12,7 +12,7 @@ use crate::report::Line;
 use crate::shim::{SuitePlatform, failed};
 use core::fmt;
 use tenon_abi::{Op, Status, Submission};
-use tenon_guest::{Buffer, Error, Request, Session, Vcpu};
+use tenon_guest::{Buffer, Error, Request, Session, Vcpu, Wish};
 
 /// Calls in flight at a time.
 const SLOTS: usize = 16;
@@ -57,7 +57,7 @@ type Flight<'v> = Option<(What, Request<'v>)>;
 pub fn run(env: &'static dyn Env, restarts: u32) {
     let mut load = Load { env, sequence: 0, counts: Counts::default(), next: (0, 0), again: [None; SLOTS] };
     let platform = SuitePlatform::new(env);
-    let result = (0..=restarts).try_for_each(|lap| load.session(&platform, lap == restarts));
+    let result = load.sessions(&platform, restarts);
     let Counts { nops, again, writes, lost, reads } = load.counts;
     let (asked, lines) = load.next;
     let result = result.and_then(|()| match nops == asked && writes.wrapping_add(lost) == lines {
@@ -97,12 +97,27 @@ impl Load {
         Err(last)
     }
 
-    /// One session, until it is over or, if it is the last one, enough was done.
-    fn session(&mut self, platform: &SuitePlatform, last: bool) -> Result<(), Fail> {
-        let (session, vcpu) = self.attach(platform)?;
+    /// The first session, and one more after each restart.
+    fn sessions(&mut self, platform: &SuitePlatform, restarts: u32) -> Result<(), Fail> {
+        let (mut session, mut vcpu) = self.attach(platform)?;
         let buffer = Buffer::new(platform.pages(4096, session.granule())?);
-        self.say(format_args!("session {}", session.number()));
-        let mut session = Some(session);
+        for _ in 0..restarts {
+            self.session(session.number(), &vcpu, &buffer, None)?;
+            vcpu = reopen(platform, &mut session, vcpu)?;
+        }
+        self.session(session.number(), &vcpu, &buffer, Some(session))
+    }
+
+    /// One session, until it is over. The last one is given: it is ended when enough was done.
+    fn session(
+        &mut self,
+        number: u32,
+        vcpu: &Vcpu<'_, SuitePlatform>,
+        buffer: &Buffer,
+        mut session: Option<Session<'_, SuitePlatform>>,
+    ) -> Result<(), Fail> {
+        self.say(format_args!("session {number}"));
+        let last = session.is_some();
         let mut flights: [Flight<'_>; SLOTS] = [const { None }; SLOTS];
         let mut over = false;
         let mut left = if last { LAST } else { u32::MAX };
@@ -112,7 +127,7 @@ impl Load {
                 None if !over && left > 0 => {
                     left -= 1;
                     let what = if slot == 0 { What::Read } else { self.next_call(left) };
-                    *flight = Some((what, vcpu.request(submission(what, &buffer)?).map_err(broken)?));
+                    *flight = Some((what, vcpu.request(submission(what, buffer)?).map_err(broken)?));
                 }
                 None => {
                     if slot == SLOTS - 1 && flights.iter().all(Option::is_none) {
@@ -185,6 +200,28 @@ impl Load {
             What::Read => self.counts.reads += 1,
         }
     }
+}
+
+/// The next session in the pages that the last one had (SES-9); the host may be restarted meanwhile.
+fn reopen<'p>(
+    platform: &'p SuitePlatform,
+    session: &mut Session<'p, SuitePlatform>,
+    vcpu: Vcpu<'p, SuitePlatform>,
+) -> Result<Vcpu<'p, SuitePlatform>, Fail> {
+    let kept = vcpu.release();
+    let mut pages = kept.map_err(|_| Fail::Error("a session that has ended keeps the pages of its vCPU"))?;
+    let mut last = Error::NotPresent;
+    for _ in 0..TRIES {
+        match session.reopen(Wish::default()).and_then(|()| session.bind(0, &mut pages, [256, 256])) {
+            Ok(vcpu) => return platform.share(&vcpu).map(|()| vcpu),
+            Err(error) => last = error,
+        }
+        // Those that a host was asked for which did not answer are its own until the session ends.
+        if last == Error::Pending || last == Error::BadMemory {
+            pages = platform.areas(session.granule())?;
+        }
+    }
+    Err(failed("no session after a restart", last))
 }
 
 fn broken(error: Error) -> Fail {
