@@ -92,11 +92,57 @@ pub fn timers(machine: Wanted<'_>, count: u64, seed: u64) -> Outcome {
     );
     let buckets = lines.iter().filter_map(|line| line.strip_prefix("late ")?.split_once(' '));
     for (log, timers) in buckets {
-        let until = log.parse::<u32>().ok().and_then(|log| 2_u64.checked_pow(log + 1));
-        let until = Duration::from_nanos(until.unwrap_or(u64::MAX));
-        let _ = write!(text, "\n  less than {until:.1?} late: {timers}");
+        let _ = write!(text, "\n  less than {} late: {timers}", below(log.parse().unwrap_or(u32::MAX)));
     }
+    text += &beside();
     Ok((text, good))
+}
+
+/// Where the bucket ends that begins with this power of two.
+fn below(log: u32) -> String {
+    let until = log.checked_add(1).and_then(|log| 2_u64.checked_pow(log)).unwrap_or(u64::MAX);
+    format!("{:.1?}", Duration::from_nanos(until))
+}
+
+/// How late timers of Tenon are one at a time, and a bare timerfd whose thread writes an irqfd, in turns.
+/// Nothing is judged by it: a machine that is too busy for it says so.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn beside() -> String {
+    use tenon_benches::call::Trouble;
+    /// Timers of each: four times as many.
+    const ROUNDS: u64 = 51;
+    match tenon_benches::timer::timers("timers", ROUNDS) {
+        Ok(found) => pairs(&found.late),
+        Err(Trouble::Absent(why) | Trouble::Broken(why)) => none(&why),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn beside() -> String {
+    none("that machine needs Linux on x86-64")
+}
+
+fn none(why: &str) -> String {
+    format!("\n  beside a bare timerfd: not measured: {why}")
+}
+
+/// Both distributions, of microseconds.
+#[cfg(any(test, all(target_os = "linux", target_arch = "x86_64")))]
+fn pairs(late: &[Vec<f64>; 2]) -> String {
+    let [ours, bare] = late;
+    let mut text = format!(
+        "\n  one at a time, {} of Tenon's and {} of a bare timerfd with an irqfd:",
+        ours.len(),
+        bare.len()
+    );
+    let log = |us: &f64| Duration::from_secs_f64(us / 1e6).as_nanos().max(1).ilog2();
+    for bucket in 0..u64::BITS {
+        let [ours, bare] = [ours, bare].map(|of| of.iter().filter(|us| log(us) == bucket).count());
+        if ours + bare != 0 {
+            let _ = write!(text, "\n  less than {} late: {ours}, {bare} of the bare", below(bucket));
+        }
+    }
+    text
 }
 
 /// The lines of a trial that takes so many seconds.
@@ -144,4 +190,25 @@ fn host_clocks(bytes: &mut [u8]) -> bool {
         *place = *byte;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pairs;
+
+    #[test]
+    fn both_distributions_are_told_bucket_by_bucket() {
+        let text = pairs(&[vec![1.0, 1.5, 40.0], vec![1.0, 0.0]]);
+        let lines: Vec<&str> = text.lines().map(str::trim).skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "one at a time, 3 of Tenon's and 2 of a bare timerfd with an irqfd:",
+                "less than 2.0ns late: 0, 1 of the bare",
+                "less than 1.0µs late: 1, 1 of the bare",
+                "less than 2.0µs late: 1, 0 of the bare",
+                "less than 65.5µs late: 1, 0 of the bare",
+            ]
+        );
+    }
 }

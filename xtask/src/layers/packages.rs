@@ -79,6 +79,7 @@ const LAYERS: &[Layer] = &[
             "tenon-devices",
             "tenon-ivshmem",
             "tenon-planted",
+            "tenon-benches",
         ],
     ),
     layer(
