@@ -152,6 +152,10 @@ fn steps() -> Result<Vec<Step>, Failure> {
     steps.push(step("size", chore(&["size"])?));
     steps.push(Step { skip: msrv::unavailable(), ..step("msrv", chore(&["msrv"])?) });
     steps.push(step("package", chore(&["package"])?));
+    // What `deny.toml` asks for and needs no network: whether a release was called back changes without us.
+    let mut deny = step("deny", cargo(&["deny", "--offline", "check", "licenses", "bans", "sources"]));
+    deny.skip = no_deny();
+    steps.push(deny);
     // Too short to find much: it shows that the program builds, and that an input is cheap. A quiet machine
     // does five times as many.
     let mut fuzz = step("fuzz", chore(&["fuzz", "--seconds", "10", "--least", "4000"])?);
@@ -181,6 +185,13 @@ fn steps() -> Result<Vec<Step>, Failure> {
         steps.push(vm);
     }
     Ok(steps)
+}
+
+/// Why dependencies are not looked at.
+fn no_deny() -> Option<String> {
+    let version = cargo(&["deny", "--version"]).stdin(Stdio::null()).output();
+    let here = version.is_ok_and(|output| output.status.success());
+    (!here).then(|| "no cargo-deny: cargo install cargo-deny".to_owned())
 }
 
 fn step(name: &'static str, command: Command) -> Step {
