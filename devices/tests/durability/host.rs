@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tenon_abi::{DeviceKind, QueueState};
-use tenon_devices::block::{Access, Disk, Method};
+use tenon_devices::block::{Access, Disk, KeptInFile, Method};
 use tenon_host::device::{Arena, Backend, Bell, End, Home, Opened, Owed, QueueName, Ring};
 use tenon_rings::call::Queue;
 use tenon_rings::{Site, Words};
@@ -22,7 +22,12 @@ pub(crate) fn disk(how: &str, path: &Path) -> Disk {
     let disk = match how.split_once('=').unwrap_or((how, "")) {
         ("uring", _) => Disk::raw(path, access, Method::Uring),
         ("threads", _) => Disk::raw(path, access, Method::Threads),
-        ("volatile", _) => Volatile::disk(path, access),
+        ("volatile", _) => Volatile::disk(path, access, None),
+        ("failing", _) => {
+            let latch = Arc::new(KeptInFile::new(path.with_extension("latch")));
+            let disk = Volatile::disk(path, access, Some(path.with_extension("has-failed")));
+            disk.map(|disk| disk.with_latch(latch))
+        }
         ("late", linger) => Late::disk(path, access, linger.parse().unwrap()),
         _ => panic!("no such disk: {how}"),
     };

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | uring, threads | a raw file: the kernel's page cache outlives the host |
 //! | volatile | loses at the kill what was not synced |
+//! | failing | as volatile, and the first sync fails: FLUSH says OK never again (BLK-7) |
 //! | late | its I/O goes on after the kill, as that of a slow disk |
 //!
 //! Options: `--rounds N`, `--seed N`, and words of which one has to be in a trial's name. `cargo xtask
@@ -123,9 +124,18 @@ fn shared_trials(rounds: u64, seed: u64) -> Vec<Named> {
         };
         all.push((how.to_owned(), Box::new(run)));
     }
+    // Each sees the failure, or what is kept of it, until its latch is cleared.
+    let (how, rounds) = ("failing", rounds + 2);
+    let failing = Trial { how, mix: FLUSHES, fault: None, rounds, promises: (40, 80), seed };
+    all.push((how.to_owned(), Box::new(move || sound(rounds, failing.run_failing()))));
+    for fault in ["disk-latch-not-kept", "disk-latch-not-read"] {
+        let trial = Trial { fault: Some(fault), rounds: 3, ..failing };
+        let run = move |seed| Trial { seed, ..trial }.run_failing().map(drop);
+        all.push((format!("{how} {fault}"), Box::new(move || seen(seed, "FLUSH says OK", run))));
+    }
     for (fault, how, mix) in FAULTY {
         let trial = Trial { how, mix, fault: Some(fault), rounds: 2, promises: (40, 80), seed };
-        let run = move || seen(seed, |seed| Trial { seed, ..trial }.run().map(drop));
+        let run = move || seen(seed, GHOST, |seed| Trial { seed, ..trial }.run().map(drop));
         all.push((format!("{how} {fault}"), Box::new(run)));
     }
     all
@@ -147,7 +157,7 @@ fn kvm_trials(rounds: u64, seed: u64) -> Vec<Named> {
     }
     for fault in ["flush-without-sync", "flush-that-lies"] {
         let trial = kvm::Trial { how: Some("volatile"), fault: Some(fault), rounds: 1, least: 8, seed };
-        let run = move || seen(seed, |seed| kvm::Trial { seed, ..trial }.run().map(drop));
+        let run = move || seen(seed, GHOST, |seed| kvm::Trial { seed, ..trial }.run().map(drop));
         all.push((format!("kvm volatile {fault}"), Box::new(run)));
     }
     all
@@ -162,8 +172,11 @@ fn sound(rounds: u64, result: Result<impl Debug, End>) -> Verdict {
     }
 }
 
-/// A trial that has to fail, because a page holds what it may not.
-fn seen(seed: u64, run: impl Fn(u64) -> Result<(), End>) -> Verdict {
+/// What a trial says of a page that holds what it may not.
+const GHOST: &str = "holds version";
+
+/// A trial that has to fail, and says so in these words.
+fn seen(seed: u64, words: &str, run: impl Fn(u64) -> Result<(), End>) -> Verdict {
     if !tenon_rings::planted::BUILT {
         return Verdict::Skip("this build has no planted faults".to_owned());
     }
@@ -172,7 +185,7 @@ fn seen(seed: u64, run: impl Fn(u64) -> Result<(), End>) -> Verdict {
         match run(random.below(u64::MAX)) {
             Ok(()) => {}
             Err(End::Skipped(why)) => return Verdict::Skip(why),
-            Err(End::Failed(why)) if why.contains("holds version") => {
+            Err(End::Failed(why)) if why.contains(words) => {
                 return Verdict::Pass(format!("seen: {why}"));
             }
             Err(End::Failed(why)) => return Verdict::Fail(format!("for another reason: {why}")),

@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
+use tenon_devices::block::{KeptInFile, Latch};
 
 /// What the guest asks for besides writes.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +83,29 @@ pub(crate) fn with_fault(mut command: Command, fault: Option<&str>) -> Command {
 impl Trial<'_> {
     /// Kills so many hosts.
     pub(crate) fn run(&self) -> Result<Log, End> {
+        self.check(|_, _, result| result)
+    }
+
+    /// The first write-back fails, and no later one. No host of the next rounds makes anything durable, until
+    /// the latch is cleared before the last of them.
+    pub(crate) fn run_failing(&self) -> Result<Log, End> {
+        self.check(|round, disk, result| match result {
+            Err(why) if round < self.rounds && why.contains("IO_ERROR") => {
+                if round + 1 == self.rounds {
+                    KeptInFile::new(disk.with_extension("latch")).clear().map_err(|why| why.to_string())?;
+                }
+                Ok(())
+            }
+            Ok(()) if round < self.rounds => Err("FLUSH says OK after a write-back failed".to_owned()),
+            result => result,
+        })
+    }
+
+    /// Kills so many hosts, and judges what came of each.
+    fn check(
+        &self,
+        judge: impl Fn(u64, &Path, Result<(), String>) -> Result<(), String>,
+    ) -> Result<Log, End> {
         let folder = tempfile::tempdir().unwrap();
         let (memory, disk) = (folder.path().join("memory"), folder.path().join("disk"));
         let mut guest = Guest::new(Shared::map(&sized(&memory, LEN)));
@@ -90,8 +114,8 @@ impl Trial<'_> {
         let mut hosts = Vec::new();
         let mut all = || {
             for round in 1..=self.rounds {
-                self.round(&mut guest, &memory, &disk, &mut random, &mut hosts)
-                    .map_err(|why| format!("round {round}: {why}"))?;
+                let result = self.round(&mut guest, &memory, &disk, &mut random, &mut hosts);
+                judge(round, &disk, result).map_err(|why| format!("round {round}: {why}"))?;
             }
             Ok(())
         };

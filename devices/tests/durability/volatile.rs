@@ -10,7 +10,7 @@ use std::io;
 use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tenon_devices::Error;
 use tenon_devices::block::storage::{Call, Over, Storage, Transfer};
 use tenon_devices::block::{Access, ByItself, Disk, Shape, open_locked};
@@ -18,12 +18,14 @@ use tenon_devices::block::{Access, ByItself, Disk, Shape, open_locked};
 pub(crate) struct Volatile {
     file: File,
     cache: BTreeMap<u64, Vec<u8>>,
+    fails: Option<PathBuf>,
     over: Vec<Over>,
     event: OwnedFd,
 }
 
 impl Volatile {
-    pub(crate) fn disk(path: &Path, access: Access) -> Result<Disk, Error> {
+    /// With `fails`, the first sync of all fails: while there is no such file.
+    pub(crate) fn disk(path: &Path, access: Access, fails: Option<PathBuf>) -> Result<Disk, Error> {
         let file = open_locked(path, access)?;
         let shape = Shape {
             block: PAGE as u32,
@@ -31,7 +33,7 @@ impl Volatile {
             ..Shape::of(file.metadata().unwrap().len())
         };
         let event = eventfd(0, EventfdFlags::NONBLOCK).unwrap();
-        let storage = Self { file, cache: BTreeMap::new(), over: Vec::new(), event };
+        let storage = Self { file, cache: BTreeMap::new(), fails, over: Vec::new(), event };
         Disk::over_storage(storage, shape, ByItself::default())
     }
 
@@ -55,6 +57,13 @@ impl Volatile {
                 Ok(bytes.len() as u64)
             }
             Call::Sync => {
+                if let Some(failed) = self.fails.take()
+                    && File::create_new(failed).is_ok()
+                {
+                    // As a kernel does: it tells of it once, and what it could not write is lost.
+                    self.cache.clear();
+                    return Err(io::Error::from_raw_os_error(libc::EIO));
+                }
                 for (at, bytes) in take(&mut self.cache) {
                     self.file.write_all_at(&bytes, at * PAGE as u64)?;
                 }
