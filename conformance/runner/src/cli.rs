@@ -67,7 +67,8 @@ struct Args {
     /// Run the cases whose names contain this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Run the K-th of N shares of the cases, to spread a run over machines: `report merge` joins the reports.
+    /// Run the K-th of N shares of the cases, to spread a run over machines: `report merge` joins the
+    /// reports.
     #[arg(long, value_name = "K/N", value_parser = part)]
     partition: Option<Part>,
     #[command(flatten)]
