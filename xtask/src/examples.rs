@@ -35,7 +35,7 @@ struct Look {
     look: fn(&Path) -> Result<(), String>,
 }
 
-const EXAMPLES: [Example; 2] = [
+const EXAMPLES: [Example; 3] = [
     Example {
         name: "vmm-smp",
         lines: 250,
@@ -43,6 +43,11 @@ const EXAMPLES: [Example; 2] = [
             Look { what: "boots hello", missing: kvm, look: vmm::boots_hello },
             Look { what: "passes the suite", missing: kvm, look: vmm::passes_the_suite },
         ],
+    },
+    Example {
+        name: "first",
+        lines: 60,
+        looks: &[Look { what: "runs on KVM", missing: kvm, look: kernel::first_runs_on_kvm }],
     },
     Example {
         name: "kernel",

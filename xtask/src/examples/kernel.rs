@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `kernel`: runs on the example monitor, and behind QEMU's device while its host is killed.
+//! `first` and `kernel`: both run on the example monitor, and `kernel` runs behind QEMU's device while its
+//! host is killed.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -15,11 +16,20 @@ pub(super) const QEMU: &str = "qemu-system-x86_64";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) fn runs_on_kvm(kernel: &Path) -> Result<(), String> {
+    says_on_kvm(kernel, "kernel: 1000 calls, 0 restarts")
+}
+
+pub(super) fn first_runs_on_kvm(kernel: &Path) -> Result<(), String> {
+    says_on_kvm(kernel, "first: session 1")
+}
+
+/// It says so on the ready machine, and ends well.
+fn says_on_kvm(kernel: &Path, says: &str) -> Result<(), String> {
     let mut cargo = project::cargo();
     cargo.args(["run", "--quiet", "--package", "tenon-host", "--example", "vmm", "--"]).arg(kernel);
     let output = cargo.stdin(Stdio::null()).output().map_err(|why| format!("cargo: {why}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && text.contains("kernel: 1000 calls, 0 restarts") {
+    if output.status.success() && text.contains(says) {
         return Ok(());
     }
     Err(format!("{}, it said: {}\n{}", output.status, text.trim(), String::from_utf8_lossy(&output.stderr)))

@@ -91,6 +91,7 @@ const LAYERS: &[Layer] = &[
     // Outside of the workspace, as strangers are.
     layer("vmm-smp", &["tenon-abi", "tenon-boot", "tenon-host"]),
     layer("tenon-example-kernel", &["tenon-abi", "tenon-rings", "tenon-guest"]),
+    layer("tenon-example-first", &["tenon-rings", "tenon-guest"]),
 ];
 
 /// Breaches, and how many packages there are.
