@@ -102,6 +102,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     device::close::CASES,
     device::held::CASES,
     device::change::CASES,
+    device::restored::CASES,
     device::closed::CASES,
     block::content::CASES,
     block::discard::CASES,

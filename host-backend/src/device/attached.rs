@@ -127,7 +127,9 @@ impl<W> BackEnds<W> {
                     backend.opened(Opened { end, kick, bell: wires.bell(queue, port), home: wires.home() });
                 }
             }
+            DeviceAction::Close { .. } if planted!("close-not-passed-on") => {}
             DeviceAction::Close { queue } => backend.close(queue),
+            DeviceAction::Recall { .. } if planted!("recall-not-passed-on") => {}
             DeviceAction::Recall { queue } => backend.recall(queue),
             DeviceAction::Closed { queue, doorbell } => {
                 if self.kicks.get(&queue).is_some_and(|(its, _)| *its == doorbell) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tenon_rings::Mapping;
+use tenon_rings::{Mapping, planted};
 
 use super::Error;
 use super::attachment::{Attachment, Handle, State};
@@ -98,13 +98,20 @@ impl Wires<Mapping> for Connections<'_> {
 
     fn bell(&self, queue: QueueName, port: Option<u32>) -> Bell {
         let (lines, machine) = (Arc::clone(self.lines), Weak::clone(self.machine));
+        let was_direct = port.is_some_and(|port| lines.at(port, |_| ()).is_some());
         Bell::new(move || {
             let Some(port) = port else { return };
             // Looked for each time: the guest may have bound the port to something else (DEV-7).
+            if planted!("kvm-direct-bell-silent") && lines.at(port, |_| ()).is_some() {
+                return;
+            }
             if lines.raise(port) {
                 return;
             }
-            if let Some(machine) = machine.upgrade() {
+            if was_direct && planted!("kvm-bell-is-its-first") {
+                return;
+            }
+            if let Some(machine) = machine.upgrade().filter(|_| !planted!("kvm-bell-silent")) {
                 machine.ring(queue);
             }
         })
@@ -114,7 +121,7 @@ impl Wires<Mapping> for Connections<'_> {
         let machine = Weak::clone(self.machine);
         Home::new(move |end| {
             // A machine that is gone waits for nothing.
-            if let Some(machine) = machine.upgrade() {
+            if let Some(machine) = machine.upgrade().filter(|_| !planted!("kvm-end-lost")) {
                 machine.take_home(Box::new(end));
             }
         })

@@ -12,6 +12,10 @@ const fn kvm(target: &'static str, name: &'static str) -> Seen {
     test("tenon-host", target, name)
 }
 
+const fn case(case: &'static str) -> Seen {
+    Seen::Case { host: "kvm", case }
+}
+
 /// Its faults.
 pub(super) const FAULTS: &[Fault] = &[
     fault(
@@ -181,5 +185,47 @@ pub(super) const FAULTS: &[Fault] = &[
         "GEN-7",
         "a machine is not made when a signal comes meanwhile",
         unit("kvm::setup::tests::an_interrupted_request_is_made_again_but_not_for_ever"),
+    ),
+    fault(
+        "kvm-bell-silent",
+        "DEV-9",
+        "the bell of a device's queue raises nothing that is not direct",
+        case("device.port-completion"),
+    ),
+    fault(
+        "kvm-direct-bell-silent",
+        "DEV-7",
+        "the bell of a queue raises no direct port",
+        case("device.port-direct-moved"),
+    ),
+    fault(
+        "kvm-bell-is-its-first",
+        "DEV-7",
+        "a queue's bell does not follow its port from a line of its own to a ring",
+        case("device.port-direct-moved"),
+    ),
+    fault(
+        "kvm-end-lost",
+        "DEV-11",
+        "the end of a device's queue does not come home",
+        case("device.close-twice"),
+    ),
+    fault(
+        "kvm-doorbell-kept",
+        "DEV-11",
+        "the doorbell of a closed queue signals the eventfd that it had",
+        case("device.request-corrupt-is-cured"),
+    ),
+    fault(
+        "close-not-passed-on",
+        "DEV-11",
+        "a back end is not told that a queue is to be closed",
+        case("device.queue-close-leaves-others"),
+    ),
+    fault(
+        "recall-not-passed-on",
+        "DEV-12",
+        "a back end does not give its ends back for the domain to be saved",
+        case("device.restored-in-flight"),
     ),
 ];

@@ -13,6 +13,7 @@
 //! | [`close`] | closing, and the end of a session (DEV-11, DEV-12) |
 //! | [`held`] | what waits for a back end that does not come back (DEV-12, DEV-14) |
 //! | [`change`] | devices that come, go and change (DEV-3, DEV-5, DEV-13) |
+//! | [`restored`] | open queues of a domain that was saved and restored (LIFE-5) |
 //! | [`closed`] | arenas of closed domains (DEV-6) |
 
 pub mod change;
@@ -25,4 +26,5 @@ pub mod ports;
 pub mod query;
 pub mod queue;
 pub mod requests;
+pub mod restored;
 pub(super) mod rig;

@@ -51,7 +51,8 @@ impl Page {
         load(&self.memory, self.at + offset)
     }
 
-    fn sequence(&self) -> u64 {
+    /// Grows with each id (PAGE-4).
+    pub(super) fn sequence(&self) -> u64 {
         self.word(0)
     }
 

@@ -63,7 +63,7 @@ fn changed(rig: &mut Rig, what: u8, info: &Info, value: u32) -> Result<Info, Fai
 }
 
 /// A disk that comes, so that what the machine had is left alone: whoever runs the machine is asked for it.
-fn new_disk(rig: &mut Rig) -> Result<Info, Fail> {
+pub(super) fn new_disk(rig: &mut Rig) -> Result<Info, Fail> {
     new_device(rig, BLOCK_KIND.into())
 }
 
@@ -90,7 +90,7 @@ fn new_device(rig: &mut Rig, what: u64) -> Result<Info, Fail> {
 }
 
 /// Has a disk that came taken away again.
-fn take_away(rig: &mut Rig, info: &Info) -> Outcome {
+pub(super) fn take_away(rig: &mut Rig, info: &Info) -> Outcome {
     ask(&mut rig.bound, b'g', info, 0)?;
     gone(rig, info)
 }

@@ -244,8 +244,11 @@ fn marked(ctx: &Ctx, bound: &mut Bound, memory: &tenon_rings::Mapping) -> Outcom
 }
 
 fn reset_in_flight(ctx: &Ctx) -> Outcome {
-    for _ in 0..4 {
-        let (rig, _, _queues) = full(ctx)?;
+    for round in 0..4 {
+        let (rig, _, queues) = full(ctx)?;
+        if round % 2 == 0 {
+            queues.iter().flatten().for_each(Queue::wait_fetched);
+        }
         check(raw::reset(ctx.env), "RESET with requests in flight")?;
         let memory = rig.arena.memory;
         let mut bound = raw::attach(ctx.env)?;
@@ -301,6 +304,7 @@ fn old_kick(ctx: &Ctx) -> Outcome {
 fn ends_in_flight(ctx: &Ctx, op: u16, code: u64) -> Outcome {
     let (mut rig, _, mut queues) = full(ctx)?;
     for queue in queues.iter_mut().flatten() {
+        queue.wait_fetched();
         if let Some(done) = queue.look() {
             check(ended(done), "a read")?;
         }

@@ -2,8 +2,8 @@
 //! What waits for a back end that does not come back, and what does not (DEV-12, DEV-14). Whoever runs the
 //! machine holds a disk's back end where a case asks for it (REP-5).
 
-use super::change::{ask, ask_and_wait};
-use super::rig::{DISK, Info, NO_PORT, Queue, Rig};
+use super::change::{ask, ask_and_wait, new_disk, take_away};
+use super::rig::{Arena, DISK, Info, NO_PORT, Queue, Rig};
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
 use crate::cases::session::desk::BAD_SESSION;
 use crate::cases::tools::{INLINE, case, emergency, expect, op, settle, status, wait_longer, wait_until};
@@ -11,12 +11,12 @@ use crate::raw::{self, Bound, Control, full_fence, load, store};
 use tenon_abi::Features;
 
 const ASKED: Needs = Needs { features: DISK.features.union(Features::CONSOLE), ..Needs::NONE };
-
 /// The cases.
 pub const CASES: &[Case] = &[
     case("device.held-queue-closes-late", &["DEV-11", "DEV-12"], ASKED, close_waits),
     case("device.held-device-closes-late", &["DEV-12"], ASKED, device_waits),
     case("device.held-others-go-on", &["DEV-14"], ASKED, others),
+    case("device.held-another-disk-goes-on", &["DEV-14"], ASKED, another_disk),
     case("device.reset-waits", &["DEV-12", "SES-4"], ASKED, reset_waits),
     case("device.reset-waits-session-works", &["DEV-12", "CALL-23"], ASKED, session_works),
     case("device.reset-takes-over", &["DEV-12", "SES-8"], ASKED, takes_over),
@@ -32,19 +32,13 @@ fn hold(ctx: &Ctx) -> Result<(Rig, Info, Queue), Fail> {
     let (_, buffer) = rig.arena.take(4096)?;
     queue.submit(op::READ, 1, [0, buffer, 512, 0, 0, 1]);
     queue.kick();
-    fetched(&queue);
+    // Nothing waits for what is not fetched (DEV-11).
+    queue.wait_fetched();
     settle(&mut rig.bound)?;
     if queue.look().is_some() {
         return Err(Fail::Warn("whoever runs the machine holds no disk"));
     }
     Ok((rig, info, queue))
-}
-
-/// Waits until all is fetched: nothing waits for what is not (DEV-11). A host that wants the next kick has
-/// fetched what is before it (CALL-26); another has some time.
-fn fetched(queue: &Queue) {
-    let next = 1 << 32 | u64::from(queue.next);
-    wait_until(queue.env, || load(&queue.host.0, 8) == next);
 }
 
 /// Lets the back end go on.
@@ -124,6 +118,33 @@ fn others(ctx: &Ctx) -> Outcome {
     go_on(&mut rig.bound, &info)?;
     read_ends(&mut queue)?;
     outcome.and(calls)
+}
+
+/// A disk that came is used while the first one is held.
+fn another_disk(ctx: &Ctx) -> Outcome {
+    let (mut rig, info, mut queue) = hold(ctx)?;
+    let outcome = uses_another(&mut rig);
+    go_on(&mut rig.bound, &info)?;
+    read_ends(&mut queue)?;
+    outcome
+}
+
+fn uses_another(rig: &mut Rig) -> Outcome {
+    let other = new_disk(rig)?;
+    let held = core::mem::replace(&mut rig.arena, Arena::new(rig.bound.env, 1 << 16)?);
+    rig.open(&other, 0, NO_PORT)?;
+    let mut queue = rig.requests(&other, 0, other.depth().min(16), NO_PORT)?;
+    let (_, buffer) = rig.arena.take(4096)?;
+    for round in 0..8 {
+        queue.nop(round)?;
+        let args = [0, buffer, 512, 0, 0, 1];
+        queue.expect(op::WRITE, &args, status::OK, "WRITE of another disk")?;
+        queue.expect(op::READ, &args, status::OK, "READ of another disk")?;
+        queue.expect(op::FLUSH, &[], status::OK, "FLUSH of another disk")?;
+    }
+    rig.close(&other)?;
+    rig.arena = held;
+    take_away(rig, &other)
 }
 
 /// Writes a RESET and hands it over, without waiting.

@@ -20,6 +20,7 @@ pub const CASES: &[Case] = &[
     case("device.port-bound-again", &["DEV-7"], DISK_EVENTS, again),
     case("device.port-moved", &["DEV-7", "EVT-17"], DISK_EVENTS, moved),
     case("device.port-direct", &["DEV-7", "EVT-22"], DIRECT, direct),
+    case("device.port-direct-moved", &["DEV-7", "EVT-22"], DIRECT, direct_moved),
 ];
 
 /// A disk with one queue whose port 9 is bound to ring 1.
@@ -151,4 +152,36 @@ fn direct(ctx: &Ctx) -> Outcome {
     queue.nop(9)?;
     settle(&mut rig.bound)?;
     check(interrupts.seen() == 0, "an interrupt that was not wanted")
+}
+
+/// The port of an open queue has an interrupt of its own, then entries of a ring, and then the interrupt
+/// again.
+fn direct_moved(ctx: &Ctx) -> Outcome {
+    let mut rig = Rig::new(ctx)?;
+    let interrupts = Upcalls::count(ctx.env, 5);
+    let direct = [9, 0, interrupts.vector()];
+    let unbind = |rig: &mut Rig| expect(&mut rig.bound, op::EVENT_UNBIND, &[9], status::OK, "EVENT_UNBIND");
+    expect(&mut rig.bound, op::EVENT_BIND_DIRECT, &direct, status::OK, "EVENT_BIND_DIRECT")?;
+    let info = rig.disk()?;
+    let mut queue = rig.requests(&info, 0, info.depth(), 9)?;
+    for round in 0..3 {
+        interrupts.forget();
+        arm(&queue, queue.reaped);
+        queue.nop(1)?;
+        check(wait_longer(ctx.env, || interrupts.seen() > 0), "no interrupt of a queue's direct port")?;
+        unbind(&mut rig)?;
+        bind_port(&mut rig.bound, 9, 0, 1)?;
+        // It is raised once for the open queue.
+        want_entry(&rig.bound, 1, round * 2, 9)?;
+        rig.bound.take_until(1, round * 2 + 1);
+        interrupts.forget();
+        arm(&queue, queue.reaped);
+        queue.nop(2)?;
+        want_entry(&rig.bound, 1, round * 2 + 1, 9)?;
+        rig.bound.take_until(1, round * 2 + 2);
+        check(interrupts.seen() == 0, "an interrupt of a port that has entries")?;
+        unbind(&mut rig)?;
+        expect(&mut rig.bound, op::EVENT_BIND_DIRECT, &direct, status::OK, "EVENT_BIND_DIRECT")?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! arena, and request queues by hand.
 
 use crate::case::{Ctx, Fail, Lacks, Needs, Outcome, check, equal};
-use crate::cases::tools::{expect, op, status, wait_longer};
+use crate::cases::tools::{expect, op, status, wait_longer, wait_until};
 use crate::env::Env;
 use crate::raw::{self, Bound, Done, LONGER, full_fence, load, store};
 use tenon_abi::Features;
@@ -299,6 +299,13 @@ impl Queue {
     pub(in crate::cases) fn kick(&self) {
         full_fence();
         self.env.kick(self.bell);
+    }
+
+    /// Waits until all is fetched that was submitted. A host that wants the next kick has fetched what is
+    /// before it (CALL-26); one that says nothing of kicks has some time.
+    pub(in crate::cases) fn wait_fetched(&self) {
+        let next = 1 << 32 | u64::from(self.next);
+        let _ = (0..3).any(|_| wait_until(self.env, || load(&self.host.0, 8) == next));
     }
 
     /// The next completion if it is there.
