@@ -27,11 +27,14 @@ pub const DEPTH: usize = 64;
 /// A disk's queue with a buffer for each request.
 pub type Disk<'p> = Block<'p, Kernel, Buffer, DEPTH>;
 
+/// The host's end of a queue, and its state word.
+pub type Host = (Completer<Mapping>, Mapping);
+
 /// Answers the calls that open a queue.
 struct Control {
     arena: Mapping,
     seed: u32,
-    completer: RefCell<Option<Completer<Mapping>>>,
+    completer: RefCell<Option<Host>>,
 }
 
 impl Control {
@@ -52,7 +55,8 @@ impl Control {
         // It looks by itself: no kick is wanted.
         let _ = completer.rest();
         self.part(other + host::KICK_WANTED, 8)?.store(0, 1 << 32 | 1 << 31, Site::KickPublish);
-        *self.completer.borrow_mut() = Some(completer);
+        let state = self.part(other + host::STATE, 8)?;
+        *self.completer.borrow_mut() = Some((completer, state));
         Some(100)
     }
 
@@ -143,6 +147,20 @@ pub fn disk_host_kick(host: &mut Completer<Mapping>) {
 ///
 /// One line: what was refused.
 pub fn repeat<const N: usize>(count: u64) -> Result<(), String> {
+    with_disk(|disk, (mut host, _), _, buffers| {
+        (0..count).try_for_each(|_| guest_reads::<N>(disk, &mut host, buffers))
+    })
+}
+
+/// Runs `body` with a disk's queue, the host's end of it, the arena with its address in region 0, and a
+/// buffer for each request.
+///
+/// # Errors
+///
+/// One line: what was refused.
+pub fn with_disk<T, const N: usize>(
+    body: impl FnOnce(&mut Disk<'_>, Host, (u64, Mapping), &mut [Option<Buffer>; N]) -> Result<T, Error>,
+) -> Result<T, String> {
     with_session(|session, _| {
         let memory: &'static mut [u64] = Vec::leak(vec![0; LEN / 8]);
         // SAFETY: the memory is never freed, and reached through mappings alone from here on.
@@ -159,7 +177,7 @@ pub fn repeat<const N: usize>(count: u64) -> Result<(), String> {
         }
         let device = session.open_device(&control, &info, 0, area, None)?;
         let mut disk: Disk<'_> = device.block(&control, 0, None, &mut pages)?;
-        let mut host = control.completer.take().ok_or(Error::NotPresent)?;
-        (0..count).try_for_each(|_| guest_reads(&mut disk, &mut host, &mut buffers))
+        let host = control.completer.take().ok_or(Error::NotPresent)?;
+        body(&mut disk, host, (ARENA, arena), &mut buffers)
     })
 }

@@ -7,8 +7,12 @@
 //! | `virtio` | the device's end of a virtio queue |
 //! | `reads` | reads of a disk in memory |
 //! | `frames` | frames to the host |
+//! | `ends` | reads of a disk within this process, by two threads |
+//! | `along` | large reads of a file, one behind the other |
 //! | `report` | all of it as rows |
 
+pub mod along;
+pub mod ends;
 pub mod frames;
 pub mod guest;
 pub mod reads;

@@ -46,9 +46,19 @@ impl fmt::Display for Skip {
 /// The value in the middle; `None` of nothing.
 #[must_use]
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    below(values, 2)
+}
+
+/// The value that a tenth is below; `None` of nothing.
+#[must_use]
+pub fn tenth(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    below(values, 10)
+}
+
+fn below(values: impl IntoIterator<Item = f64>, part: usize) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    values.get(values.len() / part).copied()
 }
 
 #[cfg(test)]
@@ -60,6 +70,7 @@ mod tests {
         assert_eq!(median([]), None);
         assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median([1.0, 9.0, 9.0, 9.0]), Some(9.0));
+        assert_eq!(tenth((0..20).rev().map(f64::from)), Some(2.0));
     }
 
     #[test]

@@ -156,9 +156,11 @@ impl<W> Devices<W> {
         self.all_open().map(range)
     }
 
-    /// How many open queues name a port (DEV-7).
-    pub(crate) fn queues_at(&self, port: u32) -> usize {
-        self.all_queues().filter(|(_, queue)| queue.port == Some(port)).count()
+    /// Each port that an open device or queue names, once for each (DEV-7).
+    pub(crate) fn named_ports(&self) -> impl Iterator<Item = u32> + '_ {
+        self.all_open().flat_map(|(_, open)| {
+            open.port.into_iter().chain(open.queues.values().filter_map(|queue| queue.port))
+        })
     }
 
     /// The queue behind a doorbell; `first` is the first that is no vCPU's.

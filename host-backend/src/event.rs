@@ -7,6 +7,7 @@ use crate::counted::add;
 use crate::memory::Memory;
 use crate::port::{Port, Target};
 use crate::request::{Call, Done};
+use alloc::collections::BTreeSet;
 use tenon_abi::event::CLASSES;
 use tenon_abi::vcpu::host;
 use tenon_abi::{Features, Status};
@@ -96,6 +97,8 @@ impl<M: Memory> Base<M> {
                 }
             }
         }
+        // Looked for once, and not for each port: a vCPU may have thousands of them.
+        let named: BTreeSet<u32> = self.devices.named_ports().collect();
         for port in 0..self.config.max_ports {
             let moved = match self.port(port)?.target {
                 Some(Target::Ring { vcpu: at, class }) if at == vcpu => Target::Ring { vcpu: to, class },
@@ -114,7 +117,7 @@ impl<M: Memory> Base<M> {
                 // A target ring that is corrupt loses its events, as it does for every port (EVT-20).
                 let _ = self.raise_port(port);
             } else {
-                self.port_came(port);
+                self.port_came_named(port, named.contains(&port));
             }
         }
         Ok(())

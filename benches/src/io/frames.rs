@@ -63,7 +63,7 @@ impl Port for Sink {
 /// # Errors
 ///
 /// [`Trouble`].
-pub fn frames(name: &str, plan: Plan, bytes: u32) -> Result<Found, Trouble> {
+pub fn frames(plan: Plan, bytes: u32) -> Result<Found, Trouble> {
     let broken = |why: String| Trouble::Broken(why);
     let (quiet, _other) = UnixStream::pair().map_err(|why| broken(format!("no socket: {why}")))?;
     let (memory, arrived) = (Arc::new(OnceLock::new()), Arc::new(Arrived::default()));
@@ -72,5 +72,5 @@ pub fn frames(name: &str, plan: Plan, bytes: u32) -> Result<Found, Trouble> {
     let (device, queues, _control) = interface.start().map_err(|why| broken(why.to_string()))?;
     let guest = Guest::new(Attached::new(device, queues))?;
     let _ = memory.set(guest.memory());
-    guest.run(name, plan, &format!("bench=frames bytes={bytes}"), Theirs::Sink(arrived))
+    guest.run(plan, &format!("bench=frames bytes={bytes}"), Theirs::Sink(arrived))
 }

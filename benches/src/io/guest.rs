@@ -16,7 +16,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::virtio::{Device, Kind, Told};
 use crate::call::{Trouble, heard};
-use crate::listen::{Line, Listener, Medians, medians};
+use crate::listen::{Line, Listener, Medians, fastest};
 use crate::quiet::{Seat, sit};
 
 /// The doorbell of virtio's queue, and the value that rings it.
@@ -39,6 +39,26 @@ pub struct Plan {
     pub polled: bool,
     /// Rounds, and requests of either way in each.
     pub rounds: [u64; 2],
+    /// How virtio does it.
+    pub virtio: Virtio,
+}
+
+/// virtio's choices: which is best is found out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Virtio {
+    /// Descriptors stand in tables of their own.
+    pub indirect: bool,
+    /// The device takes chains by its queue's iterator, and answers them together.
+    pub iterates: bool,
+}
+
+impl Virtio {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self { indirect: false, iterates: false },
+        Self { indirect: false, iterates: true },
+        Self { indirect: true, iterates: true },
+    ];
 }
 
 impl Plan {
@@ -81,7 +101,7 @@ impl Caused {
 /// What was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
-    /// Microseconds for a request or a frame.
+    /// Microseconds for a request or a frame: what the fastest tenth of the rounds is below.
     pub medians: Medians,
     /// What Tenon's way caused, and virtio's.
     pub caused: [Caused; 2],
@@ -146,13 +166,16 @@ impl Guest {
     /// # Errors
     ///
     /// [`Trouble`].
-    pub fn run(self, name: &str, plan: Plan, parameters: &str, theirs: Theirs) -> Result<Found, Trouble> {
+    pub fn run(self, plan: Plan, parameters: &str, theirs: Theirs) -> Result<Found, Trouble> {
         let Self(vmm, lines) = self;
-        let Plan { polled, rounds: [rounds, each] } = plan;
+        let Plan { polled, rounds: [rounds, each], virtio } = plan;
         let parameters = format!(
-            "mode=native serial=burst {parameters} polled={} rounds={rounds} each={each} warm=1000 lead=200 \
-             pause={PAUSE} bell={BELL}",
+            "mode=native serial=burst {parameters} polled={} indirect={} rounds={rounds} each={each} warm={} \
+             lead={} pause={PAUSE} bell={BELL}",
             u8::from(polled),
+            u8::from(virtio.indirect),
+            each.min(1000),
+            each.div_ceil(10),
         );
         let machine = vmm.machine();
         let kick = EventFd::new(EFD_NONBLOCK).map_err(|why| Trouble::Broken(format!("no eventfd: {why}")))?;
@@ -180,7 +203,8 @@ impl Guest {
                                 Theirs::Nothing => break,
                             };
                             let told = Told::read(&memory, page);
-                            let device = told.and_then(|told| Device::new(told, memory, kind));
+                            let device =
+                                told.and_then(|told| Device::new(told, memory, kind, virtio.iterates));
                             if let Some(mut device) = device {
                                 device.run(plan.waiter(), (&kick, &line), &end);
                             }
@@ -200,7 +224,7 @@ impl Guest {
         let lines = lines.map_err(|_| Trouble::Broken("virtio's device has panicked".to_owned()))?;
         let lines = heard(&outcome?, &lines)?;
         let caused = [Caused::of("ours", &lines)?, Caused::of("theirs", &lines)?];
-        let medians = medians(name, &lines)?;
+        let medians = fastest(&lines)?;
         let each = |time: f64| time / each as f64;
         let medians = Medians { ours: each(medians.ours), theirs: each(medians.theirs) };
         Ok(Found { medians, caused })

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tenon_host::kvm::Line;
 use tenon_rings::Waiter;
-use virtio_queue::{DescriptorChain, Queue, QueueT};
+use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -26,6 +26,8 @@ pub enum Kind {
     Sink(Arc<Arrived>, u64),
 }
 
+/// Chains that are answered together.
+const BATCH: usize = 64;
 /// How many milliseconds it sleeps at most: where nobody tells, the guest rings when a round begins, and not
 /// when a round was held up.
 const NAP: i32 = 20;
@@ -55,12 +57,14 @@ pub struct Device {
     memory: Arc<GuestMemoryMmap>,
     by_index: bool,
     kind: Kind,
+    iterates: bool,
     frame: [u8; 2048],
 }
 
 impl Device {
-    /// Over the queue that the guest told of; `None` where there is none.
-    pub fn new(told: Told, memory: Arc<GuestMemoryMmap>, kind: Kind) -> Option<Self> {
+    /// Over the queue that the guest told of; `None` where there is none. It takes chains by the queue's
+    /// iterator, or one by one.
+    pub fn new(told: Told, memory: Arc<GuestMemoryMmap>, kind: Kind, iterates: bool) -> Option<Self> {
         let mut queue = Queue::new(told.size).ok()?;
         queue.set_size(told.size);
         queue.try_set_desc_table_address(GuestAddress(told.descriptors)).ok()?;
@@ -71,7 +75,7 @@ impl Device {
         if !queue.is_valid(&*memory) {
             return None;
         }
-        Some(Self { queue, memory, by_index: told.by_index, kind, frame: [0; 2048] })
+        Some(Self { queue, memory, by_index: told.by_index, kind, iterates, frame: [0; 2048] })
     }
 
     /// Serves until `end`, and sleeps on `kick` where nothing comes. Where the two sides tell each other, it
@@ -102,21 +106,10 @@ impl Device {
         !self.by_index || !self.queue.enable_notification(&*self.memory).unwrap_or(false)
     }
 
-    /// Serves what is there.
-    fn serve(&mut self) -> u64 {
-        let mut served = 0;
+    /// Serves what is there; how much.
+    fn serve(&mut self) -> usize {
         let memory = Arc::clone(&self.memory);
-        while let Some(chain) = self.queue.pop_descriptor_chain(&*memory) {
-            let head = chain.head_index();
-            let len = match &mut self.kind {
-                Kind::Disk(disk) => read(&memory, disk, chain),
-                Kind::Sink(_, count) => take(&memory, &mut self.frame, count, chain),
-            };
-            // A chain that makes no sense is answered with nothing written: the guest sees no status, or its
-            // frame is not counted.
-            let _ = self.queue.add_used(&*memory, head, len.unwrap_or(0));
-            served += 1;
-        }
+        let served = if self.iterates { self.serve_all(&memory) } else { self.serve_each(&memory) };
         if served > 0
             && let Kind::Sink(arrived, count) = &self.kind
             && let Some(page) = arrived.page()
@@ -125,6 +118,52 @@ impl Device {
             let _ = memory.store(*count, GuestAddress(page + 8), Ordering::Release);
         }
         served
+    }
+
+    /// Takes and answers one chain after the other.
+    fn serve_each(&mut self, memory: &GuestMemoryMmap) -> usize {
+        let mut served = 0;
+        while let Some(chain) = self.queue.pop_descriptor_chain(memory) {
+            let (head, len) = self.kind.handle(memory, &mut self.frame, chain);
+            let _ = self.queue.add_used(memory, head, len);
+            served += 1;
+        }
+        served
+    }
+
+    /// Takes all chains that one look at the driver's index finds, and then answers them.
+    fn serve_all(&mut self, memory: &GuestMemoryMmap) -> usize {
+        let mut done = [(0, 0); BATCH];
+        let mut served = 0;
+        let Ok(chains) = self.queue.iter(memory) else { return 0 };
+        // In this order: no chain is taken for which there is no place.
+        for (place, chain) in done.iter_mut().zip(chains) {
+            *place = self.kind.handle(memory, &mut self.frame, chain);
+            served += 1;
+        }
+        for (head, len) in done.iter().take(served) {
+            let _ = self.queue.add_used(memory, *head, *len);
+        }
+        served
+    }
+}
+
+impl Kind {
+    /// Does what a chain asks for: its head, and what was written. A chain that makes no sense is answered
+    /// with nothing written: the guest sees no status, or its frame is not counted.
+    #[inline(always)]
+    fn handle(
+        &mut self,
+        memory: &GuestMemoryMmap,
+        frame: &mut [u8],
+        chain: DescriptorChain<&GuestMemoryMmap>,
+    ) -> (u16, u32) {
+        let head = chain.head_index();
+        let len = match self {
+            Self::Disk(disk) => read(memory, disk, chain),
+            Self::Sink(_, count) => take(memory, frame, count, chain),
+        };
+        (head, len.unwrap_or(0))
     }
 }
 

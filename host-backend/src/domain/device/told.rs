@@ -113,10 +113,14 @@ impl<M: Memory> Base<M> {
         }
     }
 
-    /// A port was bound, or has moved: each queue that names it is told once (DEV-7).
+    /// A port was bound, or has moved: whoever names it is told once (DEV-7).
     pub(crate) fn port_came(&mut self, port: u32) {
-        let queues = self.devices.queues_at(port);
-        let named = queues > 0 || self.devices.all_open().any(|(_, open)| open.port == Some(port));
+        let named = self.devices.named_ports().any(|its| its == port);
+        self.port_came_named(port, named);
+    }
+
+    /// The same where it is known whether an open device or queue names the port.
+    pub(crate) fn port_came_named(&mut self, port: u32, named: bool) {
         if named && !planted!("moved-port-not-rung") {
             let _ = self.raise_port(port);
         }
