@@ -23,7 +23,7 @@ pub fn all() -> impl Iterator<Item = &'static Fault> + Clone {
 }
 
 const fn fault(name: &'static str, clause: &'static str, what: &'static str, seen: Seen) -> Fault {
-    Fault { name, what, clause, seen }
+    Fault { name, what, clause, seen, also: None }
 }
 
 /// Seen by a test.

@@ -37,6 +37,25 @@ pub struct Fault {
     pub clause: &'static str,
     /// What sees it.
     pub seen: Seen,
+    /// A case of the suite that sees it beside a test, on the row `loopback`.
+    pub also: Option<&'static str>,
+}
+
+impl Fault {
+    /// The case that sees it, and the host of the runner's that it runs on.
+    #[must_use]
+    pub const fn case(&self) -> Option<(&'static str, &'static str)> {
+        match (self.seen, self.also) {
+            (Seen::Case { host, case }, _) => Some((host, case)),
+            (Seen::Test { .. }, Some(case)) => Some(("loopback", case)),
+            (Seen::Test { .. }, None) => None,
+        }
+    }
+
+    /// It is seen by this case as well, on the row `loopback`.
+    const fn and(self, case: &'static str) -> Self {
+        Self { also: Some(case), ..self }
+    }
 }
 
 /// What sees a fault.

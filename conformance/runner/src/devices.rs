@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The devices of the suite's machines, and what cases have done to them (REP-5): a disk of one megabyte, and
-//! where a case asks for it a network interface that sends each frame back.
+//! a network interface that sends each frame back.
 
 use crate::console::Order;
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-use tenon_devices::block::{Buffers, Control, Disk, Fault, Medium, Memory, Shape};
-use tenon_devices::net::{Echo, PortConfig};
+use tenon_devices::block::{Buffers, Change, Control, Disk, Fault, Medium, Memory, Shape};
+use tenon_devices::net::{Echo, Link, PortConfig};
 use tenon_host::device::Attached;
 use tenon_rings::Words;
 
@@ -33,6 +33,10 @@ pub trait Machine<W>: Send + Sync + 'static {
     /// Saves the domain and puts it back twice, while BOOT goes on by so many nanoseconds. Back ends have
     /// queues.
     fn restore(&self, stood: u64);
+    /// Whether it begins with a network interface beside its disk.
+    fn begins_with_interface(&self) -> bool {
+        true
+    }
 }
 
 /// Has all ends brought home, and waits for them, for as long as a case may take: whether they are.
@@ -171,6 +175,7 @@ struct Devices<W> {
     machine: Arc<dyn Machine<W>>,
     disks: BTreeMap<u32, Control>,
     grounds: Grounds,
+    links: BTreeMap<u32, Link>,
 }
 
 /// Gives a machine its devices, and does what is ordered about them, on a thread of its own, until nobody can
@@ -183,8 +188,12 @@ pub fn start<W: Words + Send + 'static>(
     machine: impl Machine<W>,
     Todo { orders, grounds }: Todo,
 ) -> Result<(), String> {
-    let mut devices = Devices { machine: Arc::new(machine), disks: BTreeMap::new(), grounds };
+    let (disks, links) = (BTreeMap::new(), BTreeMap::new());
+    let mut devices = Devices { machine: Arc::new(machine), disks, grounds, links };
     devices.disk(false)?;
+    if devices.machine.begins_with_interface() {
+        devices.interface()?;
+    }
     let serve = move || orders.into_iter().for_each(|order| devices.obey(order));
     let thread = thread::Builder::new().name("suite-devices".into()).spawn(serve);
     thread.map(drop).map_err(|error| format!("no thread for the devices: {error}"))
@@ -199,23 +208,31 @@ impl<W: Words + Send + 'static> Devices<W> {
         let disk = disk.and_then(|disk| disk.with_queues(QUEUES, DEPTH).start());
         let (device, queues, control) = disk.map_err(|error| format!("no disk: {error}"))?;
         let number = self.machine.add(Attached::new(device, queues)).ok_or("the machine takes no disk")?;
-        let machine = Arc::clone(&self.machine);
-        control.tell_by(move |change| match change {
-            tenon_devices::block::Change::Own(own) => machine.change(number, own),
-            tenon_devices::block::Change::Removed => machine.remove(number),
-        });
+        control.tell_by(self.told(number));
         self.disks.insert(number, control);
         self.grounds.lock().insert(number, ground);
         Ok(())
     }
 
     /// A network interface that sends each frame back comes.
-    fn interface(&self) -> Result<(), String> {
+    fn interface(&mut self) -> Result<(), String> {
         let echo = Echo::new(PortConfig { pairs: 2, ..PortConfig::new(ADDRESS) });
         let echo = echo.map_err(|error| format!("no network interface: {error}"))?;
-        let device = echo.device();
+        let (device, link) = (echo.device(), echo.link());
         let number = self.machine.add(Attached::new(device, echo));
-        number.map(|_| ()).ok_or_else(|| "the machine takes no network interface".to_owned())
+        let number = number.ok_or("the machine takes no network interface")?;
+        link.tell_by(self.told(number));
+        self.links.insert(number, link);
+        Ok(())
+    }
+
+    /// What tells the guest of a device's changes.
+    fn told(&self, number: u32) -> impl Fn(Change) + Send + Sync + use<W> {
+        let machine = Arc::clone(&self.machine);
+        move |change| match change {
+            Change::Own(own) => machine.change(number, own),
+            Change::Removed => machine.remove(number),
+        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -226,6 +243,12 @@ impl<W: Words + Send + 'static> Devices<W> {
             Order::Go(device) => {
                 self.grounds.lock().remove(&device);
                 self.disks.remove(&device).inspect(Control::remove);
+                if self.links.remove(&device).is_some() {
+                    self.machine.remove(device);
+                }
+            }
+            Order::Link(device, up) => {
+                self.links.get(&device).inspect(|link| link.set(up));
             }
             Order::Size(device, blocks) => {
                 if let Some((ground, control)) = self.grounds.at(device).zip(self.disks.get(&device)) {

@@ -72,8 +72,7 @@ pub fn by_name(name: &str) -> Result<&'static Fault, String> {
 #[must_use]
 pub fn list(format: Format) -> String {
     let ours = all().map(|fault| (fault.name, fault.clause, fault.what, None));
-    let planted =
-        tenon_planted::all().map(|fault| (fault.name, fault.clause, fault.what, Some(seen(fault.seen))));
+    let planted = tenon_planted::all().map(|fault| (fault.name, fault.clause, fault.what, Some(seen(fault))));
     if format == Format::Json {
         let faults = ours.chain(planted).map(|(name, clause, what, seen)| {
             serde_json::json!({ "name": name, "what": what, "clause": clause, "seen_by": seen })
@@ -103,9 +102,11 @@ pub fn list(format: Format) -> String {
 }
 
 /// What sees a planted fault.
-fn seen(by: Seen) -> String {
-    match by {
-        Seen::Test { package, target, test } => format!("{package} {target} {test}"),
-        Seen::Case { host, case } => format!("{case} on {host}"),
-    }
+fn seen(fault: &tenon_planted::Fault) -> String {
+    let test = match fault.seen {
+        Seen::Test { package, target, test } => Some(format!("{package} {target} {test}")),
+        Seen::Case { .. } => None,
+    };
+    let case = fault.case().map(|(host, case)| format!("{case} on {host}"));
+    test.into_iter().chain(case).collect::<Vec<_>>().join("; ")
 }

@@ -114,6 +114,7 @@ pub const CHAPTERS: &[&[Case]] = &[
     net::drops::CASES,
     net::misuse::CASES,
     net::state::CASES,
+    net::repaired::CASES,
     net::shim::CASES,
     meter::read::CASES,
     meter::counts::CASES,

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenon_abi::net::MAX_FRAME;
 use tenon_abi::{DeviceKind, NetFeatures, NetInfo};
-use tenon_host::device::Device;
+use tenon_host::device::{Device, words};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// What a port is, and what it may do.
@@ -35,9 +35,8 @@ impl PortConfig {
         Self { mac, mtu: 1500, max_frame: MAX_FRAME, pairs: 1, features, isolated, own_address_only }
     }
 
-    /// What a guest is told of it.
-    #[must_use]
-    pub fn device(&self) -> Device {
+    /// What its kind tells of it, with the link up.
+    pub(super) fn info(&self) -> NetInfo {
         let [m0, m1, m2, m3, m4, m5] = self.mac;
         let mut info = NetInfo::new_zeroed();
         info.mac.set(u64::from_le_bytes([m0, m1, m2, m3, m4, m5, 0, 0]));
@@ -45,17 +44,20 @@ impl PortConfig {
         info.max_frame.set(self.max_frame);
         info.link.set(1);
         info.pairs.set(self.pairs);
-        let mut own = [0; 8];
-        for (word, bytes) in own.iter_mut().zip(info.as_bytes().chunks_exact(8)) {
-            *word = bytes.try_into().map_or(0, u64::from_le_bytes);
-        }
+        info
+    }
+
+    /// What a guest is told of it.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        let info = self.info();
         Device {
             kind: DeviceKind::NET,
             identity: [info.mac.get(), 0],
             features: self.features.bits(),
             max_queues: self.pairs * 2,
             max_depth: 1 << 20,
-            own,
+            own: words(info.as_bytes()),
         }
     }
 }

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an embedder does with an interface while it runs: link up and down, read its counts.
 
-use crate::block::{Change, Tell};
+use super::link::Link;
 use std::fmt::{Debug, Formatter};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tenon_abi::NetInfo;
-use tenon_host::device::words;
-use zerocopy::IntoBytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was counted of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,34 +38,8 @@ pub(crate) fn count(what: &AtomicU64) {
 
 /// What the worker of an interface and its embedder share.
 pub(crate) struct Shared {
-    pub(crate) info: NetInfo,
-    link: AtomicBool,
-    tell: Mutex<Option<Tell>>,
+    pub(crate) link: Link,
     pub(crate) metrics: Metrics,
-}
-
-impl Shared {
-    pub(crate) fn new(info: NetInfo) -> Self {
-        Self { info, link: AtomicBool::new(true), tell: Mutex::new(None), metrics: Metrics::default() }
-    }
-
-    pub(crate) fn own(&self) -> [u64; 8] {
-        let mut info = self.info;
-        info.link.set(u32::from(self.is_up()));
-        words(info.as_bytes())
-    }
-
-    pub(crate) fn is_up(&self) -> bool {
-        self.link.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_link(&self, up: bool) {
-        if self.link.swap(up, Ordering::AcqRel) != up
-            && let Some(tell) = self.tell.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
-        {
-            tell(Change::Own(self.own()));
-        }
-    }
 }
 
 /// What an embedder does with an interface while it runs. Copies are cheap.
@@ -76,22 +47,10 @@ impl Shared {
 pub struct Control(pub(crate) Arc<Shared>);
 
 impl Control {
-    /// From now on changes are told in this way. What has changed until now is told at once.
-    pub fn tell_by(&self, tell: impl Fn(Change) + Send + Sync + 'static) {
-        let mut teller = self.0.tell.lock().unwrap_or_else(PoisonError::into_inner);
-        tell(Change::Own(self.0.own()));
-        *teller = Some(Box::new(tell));
-    }
-
-    /// Takes the link down, or up again (NET-2): while it is down, frames are dropped.
-    pub fn set_link(&self, up: bool) {
-        self.0.set_link(up);
-    }
-
-    /// Whether the link is up.
+    /// Its link: up or down, and who is told of it.
     #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.0.is_up()
+    pub fn link(&self) -> &Link {
+        &self.0.link
     }
 
     /// What was counted until now.
@@ -106,6 +65,6 @@ impl Control {
 
 impl Debug for Control {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Control").field("is_up", &self.is_up()).field("counts", &self.counts()).finish()
+        f.debug_struct("Control").field("link", &self.0.link).field("counts", &self.counts()).finish()
     }
 }

@@ -3,6 +3,7 @@
 //! treats headers as a switch does, and does not look at addresses.
 
 use super::config::{PortConfig, PortCounts};
+use super::link::Link;
 use super::switch::{SwitchPort, Thread};
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,12 @@ impl<W: Words + Send + 'static> Echo<W> {
         self.0.device()
     }
 
+    /// Its link.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        self.0.link()
+    }
+
     /// What it has carried and dropped.
     #[must_use]
     pub fn counts(&self) -> Arc<PortCounts> {
@@ -46,10 +53,6 @@ impl<W: Words + Send + 'static> Backend<W> for Echo<W> {
 
     fn removed(&mut self) {
         self.0.removed();
-    }
-
-    fn gate(&mut self, open: bool) {
-        self.0.gate(open);
     }
 }
 

@@ -7,6 +7,7 @@
 use super::checksum::complete;
 use super::config::{PortConfig, PortCounts};
 use super::header::{Cut, Header, Rules};
+use super::link::Link;
 use super::segment::cut;
 use super::table::{Table, is_group};
 use crate::event::{Event, Sleeper};
@@ -27,12 +28,11 @@ const LOOKS: u32 = 64;
 
 /// What the thread is asked for.
 pub(super) enum Command<W> {
-    Port { port: usize, config: PortConfig, counts: Arc<PortCounts> },
+    Port { port: usize, new: Box<Port<W>> },
     Opened { port: usize, opened: Box<Opened<W>> },
     Close { port: usize, queue: QueueName },
     Removed { port: usize },
     Filter { port: usize, mode: u64, addresses: Vec<[u8; 6]> },
-    Gate { port: usize, open: bool },
     Gone { port: usize },
     Stop,
 }
@@ -59,19 +59,25 @@ impl<W> Requests<W> {
 }
 
 /// A port, and the rings of its guest that are open.
-struct Port<W> {
+pub(super) struct Port<W> {
     config: PortConfig,
+    link: Link,
     counts: Arc<PortCounts>,
     rings: BTreeMap<u32, Opened<W>>,
     /// The mode and the addresses of NET_FILTER.
     wants: (FilterMode, Vec<[u8; 6]>),
-    /// Neither removed, nor held back until a generation is repaired.
-    carries: [bool; 2],
+    removed: bool,
 }
 
 impl<W> Port<W> {
+    pub(super) fn new(config: PortConfig, link: Link, counts: Arc<PortCounts>) -> Self {
+        let wants = (FilterMode::BROADCAST | FilterMode::ALL_MULTICAST, Vec::new());
+        Self { config, link, counts, rings: BTreeMap::new(), wants, removed: false }
+    }
+
+    /// Whether frames come from it and go to it.
     fn carries(&self) -> bool {
-        self.carries == [true; 2]
+        !self.removed && (self.link.is_up() || planted!("frames-over-a-link-that-is-down"))
     }
 
     /// Whether its guest wants a frame to this address (NET-9).
@@ -146,10 +152,8 @@ impl<W: Words + Send + 'static> Fabric<W> {
                 rings.for_each(|(_, ring)| home(ring));
                 self.stopped = true;
             }
-            Command::Port { port, config, counts } => {
-                let wants = (FilterMode::BROADCAST | FilterMode::ALL_MULTICAST, Vec::new());
-                let new = Port { config, counts, rings: BTreeMap::new(), wants, carries: [true; 2] };
-                self.ports.insert(port, new);
+            Command::Port { port, new } => {
+                self.ports.insert(port, *new);
             }
             Command::Opened { port, opened } => self.opened(port, *opened),
             Command::Close { port, queue } => {
@@ -159,8 +163,7 @@ impl<W: Words + Send + 'static> Fabric<W> {
                     home(ring);
                 }
             }
-            Command::Removed { port } => self.with(port, |port| port.carries[0] = false),
-            Command::Gate { port, open } => self.with(port, |port| port.carries[1] = open),
+            Command::Removed { port } => self.with(port, |port| port.removed = true),
             Command::Filter { port, mode, addresses } => {
                 let mode = FilterMode::from_bits_truncate(mode);
                 self.with(port, |port| port.wants = (mode, addresses));

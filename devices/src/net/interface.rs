@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A network interface as an embedder makes it.
 
-use super::control::{Control, Shared};
+use super::control::{Control, Metrics, Shared};
+use super::link::Link;
 use super::port::Port;
 use super::worker::{Message, Worker};
 use crate::Error;
@@ -75,7 +76,8 @@ impl<P: Port + 'static> Interface<P> {
         info.link.set(1);
         info.pairs.set(1);
         let device = Device::net(self.identity, NetFeatures::empty(), MAX_WORDS, &info);
-        let (shared, inbox) = (Arc::new(Shared::new(info)), Arc::new(Inbox::new()?));
+        let shared = Arc::new(Shared { link: Link::new(info), metrics: Metrics::default() });
+        let inbox = Arc::new(Inbox::new()?);
         let worker = Worker::new(Arc::clone(&shared), Arc::clone(&inbox), self.port)?;
         let waiter = self.waiter;
         let thread = Builder::new().name("tenon-net".to_owned()).spawn(move || worker.run(waiter));
@@ -100,10 +102,6 @@ impl<W: Words + Send + 'static> Backend<W> for Queues<W> {
 
     fn close(&mut self, queue: QueueName) {
         self.0.post(Message::Close(queue));
-    }
-
-    fn gate(&mut self, open: bool) {
-        self.0.post(Message::Gate(open));
     }
 }
 

@@ -17,7 +17,8 @@
 //! ```
 
 use super::config::{PortConfig, PortCounts};
-use super::fabric::{Command, Fabric, Requests};
+use super::fabric::{Command, Fabric, Port, Requests};
+use super::link::Link;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -84,20 +85,29 @@ pub struct SwitchPort<W> {
     thread: Arc<Thread<W>>,
     port: usize,
     config: PortConfig,
+    link: Link,
     counts: Arc<PortCounts>,
 }
 
 impl<W> SwitchPort<W> {
     pub(super) fn new(thread: Arc<Thread<W>>, port: usize, config: PortConfig) -> Self {
         let counts = Arc::new(PortCounts::default());
-        thread.ask(Command::Port { port, config: config.clone(), counts: Arc::clone(&counts) });
-        Self { thread, port, config, counts }
+        let link = Link::new(config.info());
+        let new = Port::new(config.clone(), link.clone(), Arc::clone(&counts));
+        thread.ask(Command::Port { port, new: Box::new(new) });
+        Self { thread, port, config, link, counts }
     }
 
     /// What a guest is told of it.
     #[must_use]
     pub fn device(&self) -> Device {
-        self.config.device()
+        Device { own: self.link.own(), ..self.config.device() }
+    }
+
+    /// Its link, which goes up and down while the guest runs; for whoever has given the port away as well.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        self.link.clone()
     }
 
     /// What it has carried and dropped: goes on when the port is given away.
@@ -122,10 +132,6 @@ impl<W: Words + Send + 'static> Backend<W> for SwitchPort<W> {
 
     fn filter(&mut self, mode: u64, addresses: &[[u8; 6]]) {
         self.thread.ask(Command::Filter { port: self.port, mode, addresses: addresses.to_vec() });
-    }
-
-    fn gate(&mut self, open: bool) {
-        self.thread.ask(Command::Gate { port: self.port, open });
     }
 }
 

@@ -20,8 +20,6 @@ const SLEEPS: u32 = 1024;
 pub(crate) enum Message<W> {
     Opened(Box<Opened<W>>),
     Close(QueueName),
-    /// Whether frames may be carried (NET-11).
-    Gate(bool),
     /// The interface's owner has dropped it.
     Over,
 }
@@ -44,7 +42,6 @@ pub(crate) struct Worker<W, P> {
     port: P,
     /// Why nothing is carried any more.
     is_gone: bool,
-    is_open: bool,
     to_host: Option<Queue<W>>,
     to_guest: Option<Queue<W>>,
     outgoing: Held,
@@ -58,13 +55,12 @@ impl<W: Words, P: Port> Worker<W, P> {
         let sleeper = Arc::new(Sleeper::new()?);
         sleeper.add(inbox.fd())?;
         sleeper.add_both(port.fd())?;
-        let longest = shared.info.mtu.get().saturating_add(tenon_abi::net::FRAME_EXTRA) as usize;
+        let longest = shared.link.info().mtu.get().saturating_add(tenon_abi::net::FRAME_EXTRA) as usize;
         Ok(Self {
             shared,
             inbox,
             port,
             is_gone: false,
-            is_open: true,
             to_host: None,
             to_guest: None,
             outgoing: Held::new(longest),
@@ -89,15 +85,13 @@ impl<W: Words, P: Port> Worker<W, P> {
             worked = true;
             self.hear(message);
         }
-        if self.is_open {
-            let sent = self.send();
-            let received = self.receive();
-            let flushed = if self.is_gone { Ok(()) } else { self.port.flush() };
-            for result in [sent, received, flushed.map(|()| false)] {
-                match result {
-                    Ok(some) => worked |= some,
-                    Err(gone) => self.lose(&gone),
-                }
+        let sent = self.send();
+        let received = self.receive();
+        let flushed = if self.is_gone { Ok(()) } else { self.port.flush() };
+        for result in [sent, received, flushed.map(|()| false)] {
+            match result {
+                Ok(some) => worked |= some,
+                Err(gone) => self.lose(&gone),
             }
         }
         [&mut self.to_host, &mut self.to_guest].into_iter().flatten().for_each(Queue::tell);
@@ -108,7 +102,7 @@ impl<W: Words, P: Port> Worker<W, P> {
         if !std::mem::replace(&mut self.is_gone, true) {
             tracing::error!(%why, "the port of a network interface is gone: its link is down");
             self.sleeper.remove(self.port.fd());
-            self.shared.set_link(false);
+            self.shared.link.set(false);
         }
     }
 
@@ -128,7 +122,6 @@ impl<W: Words, P: Port> Worker<W, P> {
                 }
             }
             Message::Close(name) => self.close(|queue| queue.end.queue == name),
-            Message::Gate(open) => self.is_open = open,
             Message::Over => {
                 self.is_over = true;
                 self.close(|_| true);
@@ -161,7 +154,7 @@ impl<W: Words, P: Port> Worker<W, P> {
                     Taken::Nothing => return Ok(done > 0),
                 },
             };
-            if self.is_gone || !shared.is_up() {
+            if self.is_gone || !shared.link.is_up() {
                 count(&metrics.sent_dropped);
                 continue;
             }
@@ -190,7 +183,7 @@ impl<W: Words, P: Port> Worker<W, P> {
                     None => return Ok(done > 0),
                 },
             };
-            let Some(queue) = to_guest.as_mut().filter(|_| shared.is_up()) else {
+            let Some(queue) = to_guest.as_mut().filter(|_| shared.link.is_up()) else {
                 count(&metrics.received_dropped);
                 continue;
             };
@@ -208,9 +201,6 @@ impl<W: Words, P: Port> Worker<W, P> {
 
     /// Asks for what would end a sleep, and looks once more; `true`: nothing is there.
     fn rest(&mut self) -> bool {
-        if !self.is_open {
-            return true;
-        }
         let mut nothing = true;
         // A frame that the port has no room for waits for the port.
         if self.outgoing.len.is_none()

@@ -2,9 +2,11 @@
 //! Each frame comes back, once, as it was, on its pair.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tenon_abi::NetFeatures;
+use tenon_devices::block::Change;
 use tenon_devices::net::Echo;
 use tenon_host::device::Backend;
 use zerocopy::IntoBytes;
@@ -62,7 +64,7 @@ fn a_guest_that_sleeps_is_woken_and_a_host_that_sleeps_too() {
 }
 
 #[test]
-fn nothing_is_carried_once_the_device_was_removed_or_while_it_is_held_back() {
+fn nothing_is_carried_while_the_link_is_down_or_once_the_device_was_removed() {
     let mut echo = Echo::new(config(1)).expect("it starts");
     let counts = echo.counts();
     let mut guest = Guest::open(&mut echo, 0, NetFeatures::empty());
@@ -73,10 +75,27 @@ fn nothing_is_carried_once_the_device_was_removed_or_while_it_is_held_back() {
             std::thread::yield_now();
         }
     };
-    echo.gate(false);
-    guest.send(&plain(), &frame(mac(9), mac(1), b"held back"));
+    let link = echo.link();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    link.tell_by(move |change| {
+        let Change::Own(own) = change else { panic!("the link goes down, and the device stays") };
+        telling.lock().expect("nobody panics").push(own);
+    });
+    link.set(false);
+    let down = echo.device().own;
+    guest.send(&plain(), &frame(mac(9), mac(1), b"while the link is down"));
     refused(1);
-    echo.gate(true);
+    link.set(false);
+    link.set(true);
+    let up = echo.device().own;
+    // The low half of the third word is `link` (NET-2).
+    assert_eq!([down[2] as u32, up[2] as u32], [0, 1]);
+    assert_eq!(
+        *told.lock().expect("nobody panics"),
+        [up, down, up],
+        "each change once, and how it was before"
+    );
     guest.send(&plain(), &frame(mac(9), mac(1), b"again"));
     assert_eq!(guest.receive().1, frame(mac(9), mac(1), b"again"));
     echo.removed();

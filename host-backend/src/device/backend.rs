@@ -10,7 +10,10 @@ use std::sync::Arc;
 /// A device's back end. An attachment calls it with its domain's lock held: it must not block, nor enter the
 /// domain, and hands what it gets to threads of its own.
 pub trait Backend<W>: Send {
-    /// A queue was opened. The back end looks at it once now, because a kick may have come before.
+    /// A queue was opened, or goes on. The back end looks at it once now, because a kick may have come before.
+    ///
+    /// After a restore the queues of a network interface come when the generation is repaired, and not before
+    /// (NET-11): a back end has nothing to hold back by itself.
     fn opened(&mut self, queue: Opened<W>);
 
     /// A queue is to be closed: fetch nothing more, end what is in flight, and give the end home. What was
@@ -29,11 +32,6 @@ pub trait Backend<W>: Send {
     /// (NET-9).
     fn filter(&mut self, mode: u64, addresses: &[[u8; 6]]) {
         let _ = (mode, addresses);
-    }
-
-    /// Whether frames may be carried, or are held back until the generation is repaired (NET-11).
-    fn gate(&mut self, open: bool) {
-        let _ = open;
     }
 }
 

@@ -159,7 +159,7 @@ impl<M: Memory> Domain<M> {
         if open.closing || self.base.devices.waiting.is_some() {
             return Err(Status::BAD_STATE);
         }
-        if slot.device.kind == DeviceKind::NET && !self.is_repaired() {
+        if slot.device.kind == DeviceKind::NET && !self.is_repaired() && !planted!("unrepaired-ring-opened") {
             return Err(Status::BAD_STATE);
         }
         if name.index >= slot.device.max_queues {

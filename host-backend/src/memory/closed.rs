@@ -45,6 +45,14 @@ struct Open {
     rights: Rights,
     /// `None`: shared for payload. Else handed over, and for how long.
     alive: Option<Arc<AtomicBool>>,
+    /// How often it was handed over: arenas of several devices may be one range (DEV-6).
+    times: u32,
+}
+
+impl Open {
+    fn is_handed_over(&self, start: u64, end: u64) -> bool {
+        self.alive.is_some() && (self.start, self.end) == (start, end)
+    }
 }
 
 impl std::fmt::Debug for Guard {
@@ -74,7 +82,13 @@ impl Guard {
 
     /// Opens a range for payload.
     pub fn share(&self, offset: u64, len: u64, rights: Rights) {
-        self.open().push(Open { start: offset, end: offset.saturating_add(len), rights, alive: None });
+        self.open().push(Open {
+            start: offset,
+            end: offset.saturating_add(len),
+            rights,
+            alive: None,
+            times: 1,
+        });
     }
 
     /// Closes a range that was opened for payload, in one share or in several.
@@ -82,14 +96,14 @@ impl Guard {
         let end = offset.saturating_add(len);
         let mut open = self.open();
         let mut kept = Vec::with_capacity(open.len().saturating_add(1));
-        for Open { start, end: last, rights, alive } in open.drain(..) {
-            if alive.is_some() {
-                kept.push(Open { start, end: last, rights, alive });
+        for range in open.drain(..) {
+            let Open { start, end: last, rights, alive: None, .. } = range else {
+                kept.push(range);
                 continue;
-            }
+            };
             for (start, end) in [(start, last.min(offset)), (start.max(end), last)] {
                 if start < end {
-                    kept.push(Open { start, end, rights, alive: None });
+                    kept.push(Open { start, end, rights, alive: None, times: 1 });
                 }
             }
         }
@@ -98,17 +112,26 @@ impl Guard {
 
     /// Opens a range that is handed over.
     pub(crate) fn hand_over(&self, offset: u64, len: u64) {
-        let (end, alive) = (offset.saturating_add(len), Some(Arc::new(AtomicBool::new(true))));
-        self.open().push(Open { start: offset, end, rights: Rights::all(), alive });
+        let end = offset.saturating_add(len);
+        let mut open = self.open();
+        if let Some(again) = open.iter_mut().find(|range| range.is_handed_over(offset, end)) {
+            again.times = again.times.saturating_add(1);
+            return;
+        }
+        let alive = Some(Arc::new(AtomicBool::new(true)));
+        open.push(Open { start: offset, end, rights: Rights::all(), alive, times: 1 });
     }
 
-    /// Closes it again, and what was reached there.
+    /// Closes it again, as often as it was handed over, and what was reached there.
     pub(crate) fn let_go(&self, offset: u64, len: u64) {
         let end = offset.saturating_add(len);
         let mut open = self.open();
-        let at =
-            open.iter().position(|range| range.alive.is_some() && (range.start, range.end) == (offset, end));
-        if let Some(alive) = at.and_then(|at| open.swap_remove(at).alive) {
+        let Some(at) = open.iter().position(|range| range.is_handed_over(offset, end)) else { return };
+        let Some(range) = open.get_mut(at) else { return };
+        range.times = range.times.saturating_sub(1);
+        if range.times == 0
+            && let Some(alive) = open.swap_remove(at).alive
+        {
             alive.store(false, Ordering::Relaxed);
         }
     }
@@ -264,5 +287,31 @@ impl<W: Words> Words for Revocable<W> {
 
     fn slice(&self, first: usize, len: usize) -> Option<Self> {
         Some(Self { inner: self.inner.slice(first, len)?, life: self.life.clone() })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test ends where memory cannot be had")]
+mod tests {
+    use super::*;
+    use crate::loopback::Ram;
+
+    /// Arenas of two devices may be one range: it is open until both are closed (DEV-6, DEV-12).
+    #[test]
+    fn a_range_that_was_handed_over_twice_is_open_until_it_was_let_go_twice() {
+        let guard = Guard::new(|_| {});
+        let memory = Closed::new(Ram::new(0x1000, 0x1000).expect("memory"), guard.clone());
+        memory.hand_over(0x100, 0x200);
+        let first = memory.words(0, 0x100, 0x40).expect("it is open");
+        memory.hand_over(0x100, 0x200);
+        let second = memory.words(0, 0x140, 0x40).expect("it is open");
+        first.store(0, 7, Site::Status);
+        memory.let_go(0x100, 0x200);
+        second.store(0, 9, Site::Status);
+        assert_eq!((first.load(0, Site::Status), second.load(0, Site::Status)), (7, 9));
+        assert_eq!(guard.refused(), 0);
+        memory.let_go(0x100, 0x200);
+        assert_eq!((first.load(0, Site::Status), guard.refused()), (0, 1));
+        assert!(memory.words(0, 0x100, 0x40).is_none());
     }
 }

@@ -15,9 +15,12 @@ impl<M: Memory> Domain<M> {
         self.base.resume_stolen();
         if moved || planted!("generation-kept") {
             self.tell_generation();
-            return Ok(());
+        } else {
+            self.next_generation(false)?;
         }
-        self.next_generation(false)
+        // Not before: which ends go out depends on the generation (NET-11).
+        self.hand_out_ends();
+        Ok(())
     }
 
     /// This domain goes back to a state of its own, over its memory, whose contents are those of the moment
@@ -26,15 +29,20 @@ impl<M: Memory> Domain<M> {
     ///
     /// # Errors
     ///
-    /// As [`Self::restore`]. [`Misfit::Other`] if the state is of another domain, and [`Misfit::Fell`] if it
-    /// is older than what the guest can have read in this one (MET-4): a machine that goes back in time is
-    /// another machine, for which another domain is restored.
+    /// As [`Self::restore`]. [`Misfit::EndOut`] while a back end has an end of this domain's.
+    /// [`Misfit::Other`] if the state is of another domain, and [`Misfit::Fell`] if it is older than what the
+    /// guest can have read in this one (MET-4): a machine that goes back in time is another machine, for
+    /// which another domain is restored.
     pub fn put_back(&mut self, mut state: State) -> Result<(), Error>
     where
         M: Clone,
     {
         if state.config != self.base.config {
             return Err(Misfit::Other.into());
+        }
+        // An end that is out would serve a queue that another end serves as well.
+        if self.ends_out() > 0 {
+            return Err(Misfit::EndOut.into());
         }
         if state.config.features.intersects(Families::missing(&self.base.services)) {
             return Err(Misfit::NoService.into());

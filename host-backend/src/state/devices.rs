@@ -119,8 +119,7 @@ fn save_end(state: EndState) -> SavedEnd {
 }
 
 impl<M: Memory> Domain<M> {
-    /// Devices as they were, and the ends of their queues where they stood. Whoever attaches next is told of
-    /// each queue.
+    /// Devices as they were, and the ends of their queues where they stood.
     pub(super) fn restore_devices(&mut self, saved: &SavedDevices) -> Result<(), Misfit> {
         let room = self.base.devices.slots.len();
         if saved.slots.len() != room {
@@ -141,7 +140,6 @@ impl<M: Memory> Domain<M> {
                 self.restore_open(number, open)?;
             }
         }
-        self.hand_out_ends();
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "a test says who has which side of a ring")]
 
 mod busy;
+mod unrepaired;
 
 pub(crate) use busy::{busy, tell};
 

@@ -164,4 +164,17 @@ pub(super) const FAULTS: &[Fault] = &[
         "a receiver that takes no sums gets a frame without one",
         net("switch::what_a_receiver_does_not_take_is_computed"),
     ),
+    fault(
+        "link-not-told",
+        "NET-2",
+        "a link goes down and its guest is not told",
+        net("echo::nothing_is_carried_while_the_link_is_down_or_once_the_device_was_removed"),
+    ),
+    fault(
+        "frames-over-a-link-that-is-down",
+        "NET-2",
+        "frames are carried while the link is down",
+        net("echo::nothing_is_carried_while_the_link_is_down_or_once_the_device_was_removed"),
+    )
+    .and("net.link-down"),
 ];

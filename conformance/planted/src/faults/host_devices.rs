@@ -189,4 +189,18 @@ pub(super) const FAULTS: &[Fault] = &[
         "a saved state lacks that a device was taken away",
         core("lost::a_restored_domain_does_what_the_saved_one_would_have_done"),
     ),
+    fault(
+        "unrepaired-frames-carried",
+        "NET-11",
+        "rings of a restored domain are served before its generation is repaired",
+        core("device::unrepaired::a_ring_waits_until_the_generation_is_repaired_and_a_disk_goes_on"),
+    )
+    .and("net.unrepaired"),
+    fault(
+        "unrepaired-ring-opened",
+        "NET-11",
+        "a ring is opened before the generation is repaired",
+        core("device::unrepaired::a_ring_waits_until_the_generation_is_repaired_and_a_disk_goes_on"),
+    )
+    .and("net.unrepaired"),
 ];

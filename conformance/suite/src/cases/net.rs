@@ -8,13 +8,15 @@
 //! | [`header`] | what stands before a frame (NET-5 to NET-7, NET-12) |
 //! | [`drops`] | frames that are dropped, and rings that go on (NET-4, NET-8) |
 //! | [`misuse`] | opening rings, corrupt rings, filters (NET-3, NET-9) |
-//! | [`state`] | the link, the generation, the end (NET-2, NET-11) |
+//! | [`state`] | the link, the end (NET-2) |
+//! | [`repaired`] | generations (NET-11) |
 //! | [`shim`] | the same by the shim |
 
 pub mod drops;
 pub mod echo;
 pub mod header;
 pub mod misuse;
+pub mod repaired;
 mod ring;
 pub mod shim;
 pub mod state;

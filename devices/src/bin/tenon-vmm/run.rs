@@ -107,7 +107,7 @@ fn machine(
     for (at, net) in (0..).zip(&options.nets) {
         let (attached, control, helper) = patiently(patience, || network::start(net, address(seed, at)))?;
         let device = add(&handle, attached, "--net")?;
-        control.tell_by(told(&handle, device));
+        control.link().tell_by(told(&handle, device));
         nets.push((device, control));
         helpers.extend(helper);
     }

@@ -146,6 +146,7 @@ fn breach(ctx: &Ctx, reason: u16, break_it: fn(&mut Side)) -> Outcome {
         equal(card.back.state().0.into(), 1, "the other ring")?;
         expect(&mut card.rig.bound, op::NOP, &[round], status::OK, "the call queue")?;
         card.rig.close_queue(&card.info, 0)?;
+        card.out.0.closed()?;
         let (info, rig) = (card.info, &mut card.rig);
         card.out.0.open(rig, &info, 0, NO_PORT)?;
     }
@@ -168,7 +169,8 @@ fn line(ctx: &Ctx, offset: usize, value: u64, reason: u16) -> Outcome {
     let latched = crate::cases::tools::wait_longer(ctx.env, || state() as u16 == 2);
     check(latched, "a line that breaks a rule does not make the ring corrupt")?;
     equal(state() >> 16 & 0xffff, reason.into(), "the reason")?;
-    rig.close_queue(&info, 0)
+    rig.close_queue(&info, 0)?;
+    equal(state() & 0xffff, 0, "the state word of a closed ring")
 }
 
 fn shape(ctx: &Ctx) -> Outcome {

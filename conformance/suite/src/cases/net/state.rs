@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The link, the generation, and the end of rings with frames on their way (NET-2, NET-11, DEV-11, DEV-12).
+//! The link, and the end of rings with frames on their way (NET-2, DEV-11, DEV-12).
 
 use super::{Card, pattern};
 use crate::case::{Case, Ctx, Ends, Needs, Outcome, check, equal};
