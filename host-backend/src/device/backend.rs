@@ -10,7 +10,8 @@ use std::sync::Arc;
 /// A device's back end. An attachment calls it with its domain's lock held: it must not block, nor enter the
 /// domain, and hands what it gets to threads of its own.
 pub trait Backend<W>: Send {
-    /// A queue was opened, or goes on. The back end looks at it once now, because a kick may have come before.
+    /// A queue was opened, or goes on. The back end looks at it once now, because a kick may have come
+    /// before.
     ///
     /// After a restore the queues of a network interface come when the generation is repaired, and not before
     /// (NET-11): a back end has nothing to hold back by itself.
