@@ -33,10 +33,6 @@ pub trait Machine<W>: Send + Sync + 'static {
     /// Saves the domain and puts it back twice, while BOOT goes on by so many nanoseconds. Back ends have
     /// queues.
     fn restore(&self, stood: u64);
-    /// Whether it begins with a network interface beside its disk.
-    fn begins_with_interface(&self) -> bool {
-        true
-    }
 }
 
 /// Has all ends brought home, and waits for them, for as long as a case may take: whether they are.
@@ -191,9 +187,7 @@ pub fn start<W: Words + Send + 'static>(
     let (disks, links) = (BTreeMap::new(), BTreeMap::new());
     let mut devices = Devices { machine: Arc::new(machine), disks, grounds, links };
     devices.disk(false)?;
-    if devices.machine.begins_with_interface() {
-        devices.interface()?;
-    }
+    devices.interface()?;
     let serve = move || orders.into_iter().for_each(|order| devices.obey(order));
     let thread = thread::Builder::new().name("suite-devices".into()).spawn(serve);
     thread.map(drop).map_err(|error| format!("no thread for the devices: {error}"))

@@ -302,11 +302,6 @@ mod machine {
     }
 
     impl devices::Machine<Mapping> for Handle {
-        // A disk alone: the chapter on network interfaces has not been run on these rows.
-        fn begins_with_interface(&self) -> bool {
-            false
-        }
-
         fn add(&self, device: Attached<Mapping>) -> Option<u32> {
             self.add_device(device).ok()
         }

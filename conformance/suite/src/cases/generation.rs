@@ -72,6 +72,12 @@ impl Page {
     }
 }
 
+/// What a case owes behind its restores: the next one finds a generation that is repaired (NET-11).
+pub(super) fn repair(bound: &mut Bound) -> Outcome {
+    let id = Page::of(bound)?.id()?;
+    repaired(bound, id, status::OK, "REPAIRED with the id of now")
+}
+
 /// REPAIRED with this status.
 pub(super) fn repaired(bound: &mut Bound, id: Id, status: u16, what: &'static str) -> Outcome {
     equal(expect(bound, op::REPAIRED, &id, status, what)?, 0, "REPAIRED's value")

@@ -4,13 +4,14 @@
 
 use super::rig::{DISK, NO_PORT, OPEN_FLAG, Rig};
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
-use crate::cases::generation::Page;
+use crate::cases::generation::{Page, repair};
 use crate::cases::tools::{case, op, order, status, wait_longer};
 use crate::raw::{load, store};
 use tenon_abi::Features;
 
 const ASKED: Needs =
-    Needs { features: DISK.features.union(Features::GENERATION).union(Features::CONSOLE), ..Needs::NONE };
+    Needs { features: DISK.features.union(GENERATION).union(Features::CONSOLE), ..Needs::NONE };
+const GENERATION: Features = Features::GENERATION.union(Features::PAGES);
 
 /// The cases.
 pub const CASES: &[Case] = &[
@@ -46,7 +47,8 @@ fn idle(ctx: &Ctx) -> Outcome {
     queue.expect(op::ZERO, &[4096, 512, 0], status::OK, "ZERO")?;
     rig.close_queue(&info, 0)?;
     rig.again(&info, 0, NO_PORT, &mut queue)?;
-    queue.nop(1)
+    queue.nop(1)?;
+    repair(&mut rig.bound)
 }
 
 /// What is in flight completes once, on either side of the restore.
@@ -75,5 +77,6 @@ fn in_flight(ctx: &Ctx) -> Outcome {
             queue.nop(7)?;
         }
     }
+    repair(&mut rig.bound)?;
     rig.close(&info)
 }

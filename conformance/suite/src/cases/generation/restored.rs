@@ -2,7 +2,7 @@
 //! A domain that goes on from a saved state: each time it is saved once and restored twice (LIFE-5 to LIFE-8,
 //! TIME-7).
 
-use super::{ASKED, Id, Page, repaired};
+use super::{ASKED, Id, Page, repair, repaired};
 use crate::case::{Case, Ctx, Fail, Lacks, Needs, Outcome, check, equal};
 use crate::cases::tools::order::{self, order_and_wait};
 use crate::cases::tools::{bind_port, case, emergency, expect, op, settle, signal, status, wait_until};
@@ -81,7 +81,8 @@ fn goes_on(ctx: &Ctx) -> Outcome {
         before = now;
         restore(&mut bound, 0)?;
     }
-    expect(&mut bound, op::EVENT_BIND, &[5, 0, 0], status::EXISTS, "the port is bound").map(|_| ())
+    expect(&mut bound, op::EVENT_BIND, &[5, 0, 0], status::EXISTS, "the port is bound")?;
+    repair(&mut bound)
 }
 
 /// REPAIRED lies in the queue while the domain is saved, and names the id of before.
@@ -143,5 +144,6 @@ fn boot(ctx: &Ctx, jump: u64) -> Outcome {
         // RUNNING goes on where it stood.
         check(runs >= ran && runs - ran < HOUR, "RUNNING went back, or jumped")?;
     }
-    settle(&mut bound)
+    settle(&mut bound)?;
+    repair(&mut bound)
 }

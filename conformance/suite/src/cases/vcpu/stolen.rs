@@ -5,6 +5,7 @@
 //! hold a count against the clock.
 
 use crate::case::{Case, Ctx, Fail, Needs, Outcome, check, equal};
+use crate::cases::generation::repair;
 use crate::cases::time::{RUNNING, read};
 use crate::cases::tools::order::{self, order_and_wait};
 use crate::cases::tools::{case, expect, op, status, wait_longer};
@@ -25,7 +26,8 @@ pub const CASES: &[Case] = &[
 
 const STOLEN: Needs = Needs { features: Features::STOLEN.union(Features::CONSOLE), ..Needs::NONE };
 const COUNTED: Needs = Needs { vcpus: 2, ..STOLEN };
-const RESTORED: Needs = Needs { features: STOLEN.features.union(Features::GENERATION), ..STOLEN };
+const RESTORED: Needs =
+    Needs { features: STOLEN.features.union(Features::GENERATION).union(Features::PAGES), ..STOLEN };
 const TIMED: Needs = Needs { features: STOLEN.features.union(Features::TIME), ..COUNTED };
 
 /// The feature, and where the word lies in the host-written area, as the spec prints both.
@@ -165,7 +167,7 @@ fn restored(ctx: &Ctx) -> Outcome {
             only_grows(&mut bound)?;
         }
     }
-    Ok(())
+    repair(&mut bound)
 }
 
 /// What was stolen since the second vCPU was bound has passed since then.
