@@ -13,12 +13,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 5 s a case, 60 s a host, times `scale`. `None` where that is no duration.
+    /// 5 s a case, 180 s a host, times `scale`. `None` where that is no duration.
     #[must_use]
     pub fn scaled(scale: f64) -> Option<Self> {
         let positive =
             |seconds: f64| Duration::try_from_secs_f64(seconds * scale).ok().filter(|d| !d.is_zero());
-        Some(Self { case: positive(5.0)?, host: positive(60.0)? })
+        Some(Self { case: positive(5.0)?, host: positive(180.0)? })
     }
 
     /// What these limits are scaled by.

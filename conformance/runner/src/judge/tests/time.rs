@@ -52,7 +52,7 @@ fn when_the_time_is_up_the_running_case_failed_and_the_rest_was_not_judged() {
     script.judge.out_of_time();
     let results = script.results();
     assert_eq!(results.iter().map(|result| result.verdict).collect::<Vec<_>>(), [Pass, Fail, Error]);
-    assert_eq!(results[1].detail, "no verdict: the host's 60 s are used up");
+    assert_eq!(results[1].detail, "no verdict: the host's 180 s are used up");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn only_positive_scales_make_limits() {
         assert_eq!(Limits::scaled(scale), None, "{scale}");
     }
     let limits = Limits::scaled(0.5).expect("a half is a scale");
-    assert_eq!((limits.case, limits.host), (Duration::from_millis(2500), Duration::from_secs(30)));
+    assert_eq!((limits.case, limits.host), (Duration::from_millis(2500), Duration::from_secs(90)));
 }
 
 /// What time has to do with the results.
@@ -145,8 +145,8 @@ fn boots_are_not_the_hosts_time() {
         script.boot();
     }
     assert_eq!((script.now, script.judge.booting(script.now)), (18 * SECOND, 16 * SECOND));
-    assert!(!script.judge.is_out(script.now + 58 * SECOND - SECOND), "2 s of 60 are used");
+    assert!(!script.judge.is_out(script.now + 178 * SECOND - SECOND), "2 s of 180 are used");
     let mut script = Script::hello(&[&A]);
     script.say("begin t.a");
-    assert!(script.judge.is_out(60 * SECOND) && !script.judge.is_out(59 * SECOND));
+    assert!(script.judge.is_out(180 * SECOND) && !script.judge.is_out(179 * SECOND));
 }

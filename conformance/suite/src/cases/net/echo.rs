@@ -226,7 +226,7 @@ fn random(ctx: &Ctx) -> Outcome {
     let mut card = Card::with(ctx, all)?;
     let mut random = Random::new(ctx.seed ^ 0x0e7);
     let longest = card.longest() as u64;
-    for _ in 0..150 {
+    for _ in 0..50 {
         let len = 14 + random.below(longest - 13);
         let key = random.word();
         card.echoes(len as usize, key)?;

@@ -143,7 +143,7 @@ fn segments(ctx: &Ctx) -> Outcome {
     }
     // IPv4 has a length of 16 bits.
     let longest = (card.info.own32(0x0c) as usize).min(14 + 65_535);
-    for len in [card.longest() + 1, 4000, 9000, 20_000, longest] {
+    for len in [card.longest() + 1, 4000, longest] {
         if len > longest || len <= card.longest() {
             continue;
         }
