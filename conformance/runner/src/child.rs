@@ -66,9 +66,8 @@ fn boot(name: &str, command_line: &str, fault: Option<&str>) -> Result<&'static 
     // So little for one call, and so few ranges, that the cases reach the end of both.
     config = config.with_balloon(Balloon { granule: 4096, max_range: 256 << 10, max_ranges: 64 });
     let guard = (name == "loopback-closed").then(|| Guard::new(touched));
-    if guard.is_none() {
-        config = config.with_generation();
-    } else {
+    config = config.with_generation();
+    if guard.is_some() {
         config = config.with_sharing(Sharing { max_range: 256 << 10, max_ranges: 16 });
     }
     if name == "loopback-minor1" {

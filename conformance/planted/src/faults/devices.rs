@@ -130,7 +130,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "qcow2-loop-not-seen",
-        "BLK-11",
+        "DEV-14",
         "an image that stands on itself is opened until it is found to be locked",
         block("qcow2::a_chain_that_is_broken_says_where"),
     ),

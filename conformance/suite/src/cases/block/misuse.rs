@@ -192,13 +192,13 @@ fn hole(ctx: &Ctx) -> Outcome {
     let hole = ctx.env.hole().map(|(start, _)| start).or((memory < region).then_some(memory));
     let Some(start) = hole else { return Ok(()) };
     let start = start.next_multiple_of(block.max(4096));
+    // Memory may begin behind the hole.
+    let into = start.checked_sub(block).unwrap_or(start);
     let (_, own) = rig.arena.take(4096)?;
     for op in BOTH {
-        for args in [
-            [0, start, block, 0, 0, 1],
-            [0, start - block, 2 * block, 0, 0, 1],
-            [0, own, block, start, block, 2],
-        ] {
+        for args in
+            [[0, start, block, 0, 0, 1], [0, into, 2 * block, 0, 0, 1], [0, own, block, start, block, 2]]
+        {
             queue.expect(op, &args, status::BAD_RANGE, "a segment in a hole")?;
         }
     }
