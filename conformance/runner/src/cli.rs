@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line.
 
+mod guest;
 mod machines;
 mod reports;
 mod times;
@@ -118,6 +119,9 @@ struct Args {
 /// What else the program does.
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Judge guests: boot each on hosts that use all of what the text allows, and on hosts that lie, and say
+    /// which clauses it kept.
+    Guest(guest::Wish),
     /// Write an image to a file, to boot it on a hypervisor of your own.
     Image(image::Wish),
     /// Kill a host's worker again and again under load, and see that the guest comes back: on unmodified
@@ -178,6 +182,7 @@ pub fn main() -> ExitCode {
         return keeper::run(&args.words, folder);
     }
     let result = match args.task {
+        Some(Task::Guest(wish)) => guest::judge(&wish),
         Some(Task::Image(wish)) => image::write(&wish).map(|()| true),
         Some(Task::KillWorkers(wish)) => machines::kill_workers(&wish),
         Some(Task::Neighbours(machines)) => machines::neighbours(&machines),

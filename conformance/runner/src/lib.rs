@@ -14,6 +14,7 @@
 //! | [`judge`] | from bytes and ends to verdicts |
 //! | [`verdict`] | what is known about a case |
 //! | [`report`] | the report, for people and for programs |
+//! | [`stand`] | guests on the stand: judged clause by clause |
 //! | `neighbours` | two guests at once that try to reach each other |
 //! | `pace` | a call against a bare loop behind the same device |
 //! | `restart` | kills workers of a host under load |
@@ -55,6 +56,7 @@ pub mod report;
 pub mod restart;
 pub mod rows;
 pub mod slowness;
+pub mod stand;
 pub mod stolen;
 #[cfg(target_os = "linux")]
 pub mod time;
