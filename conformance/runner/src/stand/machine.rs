@@ -188,7 +188,8 @@ fn do_one(
             let _ = control.start(vcpu, Entry { address: entry, argument });
         }
         Action::Vcpu(VcpuAction::Stop { vcpu }) => {
-            if !control.stop(vcpu) {
+            let executes = control.stop(vcpu);
+            if !executes {
                 domain.stopped(vcpu);
             }
         }
