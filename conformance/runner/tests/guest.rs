@@ -77,7 +77,7 @@ fn what_is_no_guest_is_an_error_with_a_reason() {
         ("dead", &dead, "no control request"),
     ];
     let files = rows.map(|(name, bytes, _)| file(name, bytes).display().to_string());
-    let mut args = vec!["--bound", "1"];
+    let mut args = vec!["--bound", "2", "--serial", "4096"];
     args.extend(files.iter().map(String::as_str));
     let output = guest(&args);
     assert_eq!(output.status.code(), Some(1));

@@ -25,6 +25,9 @@ pub(super) struct Wish {
     /// How many seconds a boot may take on a quiet machine.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     bound: u64,
+    /// How many bytes a boot may write to its serial port.
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
+    serial: u64,
     /// Seed of sessions and lies, hexadecimal; drawn where it is not given, and part of every report.
     #[arg(long, value_name = "HEX", value_parser = hex)]
     seed: Option<u64>,
@@ -43,7 +46,8 @@ pub(super) fn judge(wish: &Wish) -> Result<bool, String> {
     }
     let guests = if wish.images.is_empty() { ours() } else { named(wish)? };
     let seed = wish.seed.unwrap_or_else(draw);
-    let how = judge::Wish { seed, bound: Duration::from_secs(wish.bound), lies: wish.lies };
+    let how =
+        judge::Wish { seed, bound: Duration::from_secs(wish.bound), lies: wish.lies, serial: wish.serial };
     let mut judged = Vec::new();
     for guest in &guests {
         judged.push(judge::judge(guest, &how, &mut |boot| complain(&format!("{}: {boot}", guest.name)))?);

@@ -28,6 +28,8 @@ pub struct Wish {
     pub bound: Duration,
     /// How many hosts lie, at most.
     pub lies: usize,
+    /// How many bytes a boot may write to its serial port.
+    pub serial: u64,
 }
 
 /// What came of a guest.
@@ -111,10 +113,9 @@ impl Judged {
 mod on_kvm {
     use super::{Guest, Judged, Plan, Wish};
     use crate::slowness;
-    use crate::stand::machine::{self, Ended};
+    use crate::stand::machine::{self, Ended, Limits};
     use crate::stand::watch::Watch;
     use std::sync::Arc;
-    use std::time::Duration;
     use tenon_host::kvm::Outcome;
 
     /// So often a guest may ask for a fresh boot in a row.
@@ -155,7 +156,7 @@ mod on_kvm {
         let mut judged = Judged::new(&guest.name);
         let plain = Plan::plain(wish.seed);
         tell(&plain.name);
-        let first = run(guest, &plain, wish.bound)?;
+        let first = run(guest, &plain, wish)?;
         if let End::Error(why) = first.end {
             return Ok(judged.error(why));
         }
@@ -171,10 +172,10 @@ mod on_kvm {
         let all = unkind.into_iter().map(|plan| (1, plan)).chain(lying.into_iter().map(|plan| (2, plan)));
         for (kind, plan) in all {
             tell(&plan.name);
-            let mut boot = run(guest, &plan, wish.bound)?;
+            let mut boot = run(guest, &plan, wish)?;
             if by_itself && matches!(boot.end, End::Late) {
                 // No verdict by one clock: once more, with more time.
-                boot = run(guest, &plan, wish.bound.saturating_mul(3))?;
+                boot = run(guest, &plan, &Wish { bound: wish.bound.saturating_mul(3), ..*wish })?;
                 if matches!(boot.end, End::Late) {
                     judged.broken(&plan, "GEN-8", "it came to no end, twice");
                 }
@@ -200,12 +201,12 @@ mod on_kvm {
         judged.add(plan, run.watch.findings());
     }
 
-    fn run(guest: &Guest, plan: &Plan, bound: Duration) -> Result<Run, String> {
+    fn run(guest: &Guest, plan: &Plan, wish: &Wish) -> Result<Run, String> {
         let watch = Arc::new(Watch::default());
         let line = format!("{} serial=burst", guest.params);
-        let limit = bound.mul_f64(slowness::measure());
+        let limits = Limits { time: wish.bound.mul_f64(slowness::measure()), serial: wish.serial };
         for _ in 0..RESTARTS {
-            let ended = machine::boot(&guest.image, line.trim(), plan, &watch, limit)?;
+            let ended = machine::boot(&guest.image, line.trim(), plan, &watch, limits)?;
             let end = match ended {
                 Ended::NoImage(why) => End::Error(format!("it is no image for this machine: {why}")),
                 Ended::Flooded => End::Error("it writes to its serial port without an end".to_owned()),

@@ -25,8 +25,6 @@ use tenon_host::{
 const CPUS: u32 = 3;
 /// Bytes of the window: the record and areas of the usual size.
 const WINDOW: usize = 4 << 20;
-/// Bytes on the serial port that are too many.
-const FLOOD: u64 = 4 << 20;
 /// How often the second thread looks, and does what an unkind host does late.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -41,7 +39,16 @@ pub enum Ended {
     Flooded,
 }
 
-/// Boots `image` on a host that behaves as `plan` says, for `limit` at most.
+/// What a boot may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long it may last.
+    pub time: Duration,
+    /// How many bytes it may write to its serial port.
+    pub serial: u64,
+}
+
+/// Boots `image` on a host that behaves as `plan` says, within these limits.
 ///
 /// # Errors
 ///
@@ -51,7 +58,7 @@ pub fn boot(
     command_line: &str,
     plan: &Plan,
     watch: &Arc<Watch>,
-    limit: Duration,
+    limits: Limits,
 ) -> Result<Ended, String> {
     let window = WindowConfig { address: WINDOW_ADDRESS, size: WINDOW };
     let config = kvm::Config { cpus: CPUS, window: Some(window), ..kvm::Config::default() };
@@ -86,8 +93,8 @@ pub fn boot(
     let (its, until) = (Arc::clone(&stand), Arc::clone(&over));
     let second = thread::Builder::new().name("stand".into()).spawn(move || its.tick(&until));
     let second = second.map_err(|error| format!("no thread to watch a guest: {error}"))?;
-    let serial = Serial { bytes: 0, control, flooded: Arc::clone(&flooded) };
-    let outcome = machine.run(stand, Box::new(serial), limit);
+    let serial = Serial { left: limits.serial, control, flooded: Arc::clone(&flooded) };
+    let outcome = machine.run(stand, Box::new(serial), limits.time);
     over.store(true, Ordering::Relaxed);
     // It looks once more and leaves; a panic in it was reported already.
     let _ = second.join();
@@ -327,16 +334,17 @@ impl Exits for Stand {
 
 /// The serial port's end: what is said there is not judged, as long as it ends.
 struct Serial {
-    bytes: u64,
+    left: u64,
     control: Control,
     flooded: Arc<AtomicBool>,
 }
 
 impl Write for Serial {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
-        if self.bytes > FLOOD && !self.flooded.swap(true, Ordering::Relaxed) {
-            self.control.end(Outcome::Ended);
+        match self.left.checked_sub(bytes.len() as u64) {
+            Some(left) => self.left = left,
+            None if !self.flooded.swap(true, Ordering::Relaxed) => self.control.end(Outcome::Ended),
+            None => {}
         }
         Ok(bytes.len())
     }
