@@ -43,7 +43,7 @@ fn loopback(test: &str) -> String {
 /// What did not pass, in a few words.
 fn bad(row: &Value) -> Vec<String> {
     let cases = row["cases"].as_array().expect("cases");
-    let bad = cases.iter().filter(|case| case["verdict"] == "fail" || case["verdict"] == "error");
+    let bad = cases.iter().filter(|case| case["verdict"] != "pass" && case["verdict"] != "skip");
     bad.map(|case| format!("{} {}", case["name"], case["detail"])).collect()
 }
 
@@ -74,12 +74,10 @@ fn a_machine_by_its_command_line_is_judged_like_any_other() {
     let output = run(&loopback("stdin"), &["--name", "mine", "--format", "json"]);
     let row = row(&output);
     assert_eq!((row["host"].as_str(), output.status.code()), (Some("mine"), Some(0)), "{:?}", bad(&row));
-    assert_eq!(
-        (&row["failed"], &row["errored"], &row["warned"]),
-        (&0.into(), &0.into(), &0.into()),
-        "{:?}",
-        bad(&row)
-    );
+    assert_eq!((&row["failed"], &row["errored"]), (&0.into(), &0.into()), "{:?}", bad(&row));
+    // A late machine may make a case warn; that this host says how machines end is another matter.
+    let silent = bad(&row).into_iter().filter(|bad| bad.contains("does not say how the machine ended"));
+    assert_eq!(silent.collect::<Vec<_>>(), [""; 0]);
     assert!(row["passed"].as_u64() >= Some(60), "{:?}", bad(&row));
 }
 

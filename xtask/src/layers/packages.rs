@@ -69,6 +69,10 @@ const LAYERS: &[Layer] = &[
         &["tenon-guest", "tenon-planted"],
     ),
     layer(
+        "tenon-benches",
+        &["tenon-abi", "tenon-rings", "tenon-guest", "tenon-guest-images", "tenon-host", "tenon-devices"],
+    ),
+    layer(
         "tenon-conformance-runner",
         &[
             "tenon-abi",
@@ -81,10 +85,6 @@ const LAYERS: &[Layer] = &[
             "tenon-planted",
             "tenon-benches",
         ],
-    ),
-    layer(
-        "tenon-benches",
-        &["tenon-abi", "tenon-rings", "tenon-guest", "tenon-guest-images", "tenon-host", "tenon-devices"],
     ),
     layer("tenon-fuzz", &["tenon-abi", "tenon-rings", "tenon-host"]),
     layer("xtask", &["tenon-abi", "tenon-rings"]),

@@ -67,19 +67,22 @@ pub(super) const FAULTS: &[Fault] = &[
         "BLK-7",
         "a failed write-back is told once, and the next FLUSH says OK",
         block("faults::a_failed_write_back_is_not_forgotten"),
-    ),
+    )
+    .and("device.failed"),
     fault(
         "disk-failure-told-first",
         "BLK-7",
         "the status of a failed write-back comes before FAILED is set",
         block("faults::a_failed_write_back_is_not_forgotten"),
-    ),
+    )
+    .and("device.failed-outlives-sessions"),
     fault(
         "disk-failure-not-told",
         "BLK-7",
         "FAILED is set and the guest is not told",
         block("faults::a_failed_write_back_is_not_forgotten"),
-    ),
+    )
+    .and("device.failed-outlives-sessions"),
     fault(
         "disk-latch-not-kept",
         "BLK-7",
@@ -103,13 +106,15 @@ pub(super) const FAULTS: &[Fault] = &[
         "DEV-11",
         "a queue goes home while its requests are under way",
         block("life::a_closed_queue_goes_home_when_nothing_of_it_is_under_way"),
-    ),
+    )
+    .and("device.held-queue-closes-late"),
     fault(
         "removed-disk-served",
         "DEV-13",
         "a disk that was taken away does requests",
         block("life::a_removed_disk_answers_removed"),
-    ),
+    )
+    .and("device.removed"),
     fault(
         "disk-resize-not-told",
         "BLK-2",
@@ -121,7 +126,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "DEV-9",
         "a guest that waits for completions is not woken",
         block("life::a_worker_that_sleeps_is_woken_and_wakes_its_guest"),
-    ),
+    )
+    .and("device.port-completion"),
     fault(
         "disk-not-locked",
         "BLK-11",
@@ -139,7 +145,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "NET-8",
         "a frame is given to a guest twice",
         net("echo::frames_come_back_in_order_on_their_pair"),
-    ),
+    )
+    .and("net.echo"),
     fault(
         "known-address-flooded",
         "NET-12",
@@ -163,7 +170,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "NET-12",
         "a receiver that takes no sums gets a frame without one",
         net("switch::what_a_receiver_does_not_take_is_computed"),
-    ),
+    )
+    .and("net.checksum-is-computed"),
     fault(
         "link-not-told",
         "NET-2",
