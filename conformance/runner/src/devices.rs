@@ -116,17 +116,25 @@ impl Medium for Ground {
     }
 }
 
-/// What the disks of a machine lie on, by their numbers.
+/// What the disks of a machine lie on.
 #[derive(Clone, Default)]
-struct Grounds(Arc<Mutex<BTreeMap<u32, Arc<Ground>>>>);
+struct Grounds(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    by_number: BTreeMap<u32, Arc<Ground>>,
+    /// That of a disk whose number the guest may know before this map does.
+    coming: Option<Arc<Ground>>,
+}
 
 impl Grounds {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Ground>>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn at(&self, device: u32) -> Option<Arc<Ground>> {
-        self.lock().get(&device).cloned()
+        let known = self.lock();
+        known.by_number.get(&device).or(known.coming.as_ref()).cloned()
     }
 }
 
@@ -201,10 +209,15 @@ impl<W: Words + Send + 'static> Devices<W> {
         let disk = Disk::over(Arc::clone(&ground) as Arc<dyn Medium>, 1);
         let disk = disk.and_then(|disk| disk.with_queues(QUEUES, DEPTH).start());
         let (device, queues, control) = disk.map_err(|error| format!("no disk: {error}"))?;
-        let number = self.machine.add(Attached::new(device, queues)).ok_or("the machine takes no disk")?;
+        self.grounds.lock().coming = Some(Arc::clone(&ground));
+        let number = self.machine.add(Attached::new(device, queues));
+        let mut known = self.grounds.lock();
+        known.coming = None;
+        let number = number.ok_or("the machine takes no disk")?;
+        known.by_number.insert(number, ground);
+        drop(known);
         control.tell_by(self.told(number));
         self.disks.insert(number, control);
-        self.grounds.lock().insert(number, ground);
         Ok(())
     }
 
@@ -235,7 +248,7 @@ impl<W: Words + Send + 'static> Devices<W> {
             Order::Come(kind @ (1 | 0x101)) => drop(self.disk(kind != 1)),
             Order::Come(2) => drop(self.interface()),
             Order::Go(device) => {
-                self.grounds.lock().remove(&device);
+                self.grounds.lock().by_number.remove(&device);
                 self.disks.remove(&device).inspect(Control::remove);
                 if self.links.remove(&device).is_some() {
                     self.machine.remove(device);
@@ -267,7 +280,7 @@ mod tests {
     fn a_back_end_holds_from_when_the_order_returns() {
         // Nobody does what is left to do: what an echo would come behind is done without it.
         let (desk, todo) = desk();
-        todo.grounds.lock().insert(3, Arc::new(Ground::new(false)));
+        todo.grounds.lock().by_number.insert(3, Arc::new(Ground::new(false)));
         let how = || *todo.grounds.at(3).expect("the disk is there").how();
         desk.give(Order::Hold(3, true));
         assert!(how().held);
@@ -278,5 +291,15 @@ mod tests {
         assert!(todo.orders.try_recv().is_err(), "nothing is left to do");
         desk.give(Order::Go(3));
         assert_eq!(todo.orders.try_recv(), Ok(Order::Go(3)));
+    }
+
+    #[test]
+    fn an_order_finds_a_disk_that_its_guest_sees_already() {
+        let (desk, todo) = desk();
+        let (old, new) = (Arc::new(Ground::new(false)), Arc::new(Ground::new(false)));
+        todo.grounds.lock().by_number.insert(0, Arc::clone(&old));
+        todo.grounds.lock().coming = Some(Arc::clone(&new));
+        desk.give(Order::Fail(3, true));
+        assert!(new.how().fails && !old.how().fails);
     }
 }
