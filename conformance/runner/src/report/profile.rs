@@ -94,9 +94,8 @@ impl Profile {
     pub(super) fn claim(self, row: &Row) -> Claimed {
         let cases: Vec<_> = row.cases.iter().filter(|case| self.has(&case.name)).collect();
         let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
-        let first = |is_it: &dyn Fn(&&&crate::verdict::CaseResult) -> bool| cases.iter().find(is_it);
-        let broken = first(&|case| case.verdict.is_bad());
-        let absent = first(&|case| case.verdict == Verdict::Skip && self.lacks(&case.detail));
+        let broken = cases.iter().find(|case| case.verdict.is_bad());
+        let absent = cases.iter().find(|case| case.verdict == Verdict::Skip && self.lacks(&case.detail));
         let missing = tenon_conformance::all()
             .find(|known| self.has(known.name) && !cases.iter().any(|case| case.name == known.name));
         let why = match (broken, absent, missing) {
